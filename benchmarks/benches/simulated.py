@@ -23,7 +23,7 @@ from benchmarks.measure import (
     seconds,
 )
 from chautari.node.survey import MOUNTS
-from chautari.prepare.child_process import environment_digest
+from chautari.prepare.child_process import node_requirements_digest
 
 FEW, MANY = 250, 1000
 LIMIT_MB = 500.0
@@ -39,7 +39,7 @@ def answer(now: float) -> str:
     """Return what a node says on which every receipt holds; the one place that knows it."""
     facts = {
         "os": "debian-13", "machine": "x86_64", "uid": 0, "now": int(now), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": environment_digest(),
+        "memory_kb": 4_000_000, "venv": node_requirements_digest(),
     }  # fmt: skip
     for mount in MOUNTS:
         facts |= {f"free_kb:{mount}": 20_000_000, f"free_inodes:{mount}": 1_000_000}

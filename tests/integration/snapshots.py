@@ -78,7 +78,7 @@ def of_region(sandbox: str, region_file: Path) -> Snapshot:
         content = file.read_bytes()
         total.update(f"{file.relative_to(ROOT)} {len(content)}\n".encode() + content)
     # A base image's name holds the digest of its recipe.
-    recipes = images.image_recipes(("12", "13"), apt_sources.list_host_apt_index_targets()).values()
+    recipes = images.image_recipes(("12", "13"), apt_sources.host_apt_index_targets_text()).values()
     total.update("\n".join(recipe.image_name for recipe in recipes).encode())
     return Snapshot(sandbox, total.hexdigest()[:16])
 

@@ -91,7 +91,7 @@ def test_requests_are_answered_while_php_loads_new_settings(proof: Proof) -> Non
 
 def password_of(proof: Proof) -> str:
     """Return the password of the account that the checks use."""
-    state = api.load_state("proof")
+    state = api.load_last_saved_state("proof")
     assert state is not None
     secrets = store.open_secrets_file(load_region(proof.file).secrets_file, [state.ssh_key])
     return str(secrets["nextcloud_check_password"])

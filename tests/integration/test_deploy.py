@@ -204,7 +204,7 @@ def test_reports_are_written_for_people_and_programs(second: Outcome) -> None:
 
 def secret_patterns(proof: Proof) -> tuple[list[str], list[str]]:
     """Return the names of all secrets of the region, and a line of each to search for."""
-    state = api.load_state("proof")
+    state = api.load_last_saved_state("proof")
     assert state is not None
     opened = store.open_secrets_file(load_region(proof.file).secrets_file, [state.ssh_key])
     patterns = leaks.patterns_of(opened[name] for name in opened.names)

@@ -122,7 +122,7 @@ def test_third_region_joins_with_one_line_a_side(progress: ProgressReporter) -> 
 def test_stopped_peer_breaks_no_deploy_is_reported_and_comes_back(
     progress: ProgressReporter,
 ) -> None:
-    sandbox = state.load_state(HIMALAYA.name)
+    sandbox = state.load_last_saved_state(HIMALAYA.name)
     assert sandbox
     mailbox = MailSinkReader(sandbox.mail_api)
     control_container("stop", HIMALAYA)

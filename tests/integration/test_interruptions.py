@@ -22,7 +22,7 @@ from chautari.prepare import worker
 from chautari.region.load import load_region
 from chautari.render.provider import known_endpoints
 from chautari.ssh.message_validation import parse_event
-from chautari.ssh.runner_client import new_run_id, open_stream
+from chautari.ssh.runner_client import new_run_id, start_runner_action
 from chautari.ssh.target import ssh_targets
 
 pytestmark = pytest.mark.containers
@@ -324,7 +324,11 @@ def test_damaged_bundle_is_not_unpacked(proof: Proof) -> None:
     [target] = ssh_targets(loaded_region, known_endpoints(loaded_region), (NODE,))
     run = new_run_id()
     arguments = {"action": "start", "run": run, "sha256": "0" * 64}
-    events = [parse_event(line) for line in open_stream(target, arguments, b"not a bundle") if line]
+    events = [
+        parse_event(line)
+        for line in start_runner_action(target, arguments, b"not a bundle")
+        if line
+    ]
     assert events == [{"event": "refused", "reason": {"code": "bundle_damaged", "data": {}}}]
     assert run not in proof.on(NODE, "sh", "-c", "ls /run/chautari /var/lib/chautari/runs")
 

@@ -75,7 +75,7 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
     for _ in range(2):
         # The timer starts this unit; systemctl reports its failure here.
         proof.on("ground", "systemctl", "start", "chautari-drift.service")
-    state = api.load_state("proof")
+    state = api.load_last_saved_state("proof")
     assert state is not None
     mailbox = MailSinkReader(state.mail_api)
     deadline = time.monotonic() + 60

@@ -50,7 +50,7 @@ CHANGED = [{"code": "role_changed", "data": {}}]
 NOTICE = {"code": "role_message", "data": {"role": "base", "text": "make an A record"}}
 UP_TO_DATE = [{"role": "base", "run": "r", "notices": [NOTICE]}]
 Data = dict[str, Any]
-CONVERGE = remote_run.start_and_follow
+CONVERGE = remote_run.start_run_and_collect_checks
 OURS = {
     "operator": getpass.getuser(), "origin": platform.node(), "region": "andes", "run": "q",
     "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "deploy", "checks": True,
@@ -130,7 +130,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) ->
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
-    checks, holder = remote_run.start_and_follow(
+    checks, holder = remote_run.start_run_and_collect_checks(
         TARGET, b"b", about, report, lambda node, event: events.append(event), detach
     )
     return report, checks, [*events, holder] if holder is not None else events
@@ -145,7 +145,8 @@ def facts(release: str, **changed: Any) -> list[str]:
     """Return the facts of a suitable machine."""
     values = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": child_process.environment_digest(), "free_kb:/": 90_000_000,
+        "memory_kb": 4_000_000, "venv": child_process.node_requirements_digest(),
+        "free_kb:/": 90_000_000,
         "free_inodes:/": 900_000,
     } | changed  # fmt: skip
     return [f"{key}={value}" for key, value in values.items()]
@@ -223,7 +224,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
     monkeypatch.setattr(survey, "call_runner", fake_call_runner(found.ask))
     monkeypatch.setattr(node_run, "run_preflight_and_prepare", found.prepare)
-    monkeypatch.setattr(node_run.remote_run, "start_and_follow", found.converge)
+    monkeypatch.setattr(node_run.remote_run, "start_run_and_collect_checks", found.converge)
     monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
     return found
 
@@ -274,7 +275,7 @@ def removed_roles(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[st
         return b"b"
 
     monkeypatch.setattr(node_run.bundle, "pack_bundle", pack)
-    monkeypatch.setattr(node_run.remote_run, "start_and_follow", CONVERGE)
+    monkeypatch.setattr(node_run.remote_run, "start_run_and_collect_checks", CONVERGE)
     return found
 
 

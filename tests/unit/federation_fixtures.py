@@ -30,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[PeerServer]:
 def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a region that pinned the server's region a day ago."""
     folder = region_file(tmp_path / "inventories", FEDERATED).parent
-    peers.write_peer(folder, "himalaya", peer().model_copy(update={"url": server.url}))
+    peers.write_pin_file(folder, "himalaya", peer().model_copy(update={"url": server.url}))
     # As a person edits it: nothing may write the same content in another form.
     file = peers.peer_file(folder, "himalaya")
     file.write_text(json.dumps(json.loads(file.read_text()), indent=4))

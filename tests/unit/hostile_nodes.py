@@ -20,8 +20,8 @@ from hostile_files import payloads
 from hostile_runner import Outcome, run_case
 from region_samples import REGION, load_sample_region
 
-from chautari.prepare.child_process import environment_digest
-from chautari.secrets.ensure import ensure_secrets
+from chautari.prepare.child_process import node_requirements_digest
+from chautari.secrets.ensure import load_and_complete_secrets
 
 Data = dict[str, Any]
 COMMANDS = (["status"], ["drift"], ["attach"], ["plan"], ["verify"], ["region", "--no-checks"])
@@ -45,7 +45,7 @@ sys.exit(case["code"])
 def facts(**changed: Any) -> list[str]:
     values = {
         "os": "debian-12", "machine": "x86_64", "uid": 0, "now": int(time.time()),
-        "init": "systemd", "memory_kb": 4_000_000, "venv": environment_digest(),
+        "init": "systemd", "memory_kb": 4_000_000, "venv": node_requirements_digest(),
         "free_kb:/": 90_000_000, "free_inodes:/": 900_000,
     } | changed  # fmt: skip
     return [f"{key}={value}" for key, value in values.items()]
@@ -201,7 +201,9 @@ def write_secrets(folder: Path) -> None:
     """Generate the region's secrets once, for all cases."""
     key = (folder / "ana.pub").read_text()
     found = load_sample_region(folder, NODES, key)
-    ensure_secrets(found, [folder / "ana"], {"mail_relay_password": "some-long-password"})
+    load_and_complete_secrets(
+        found, [folder / "ana"], {"mail_relay_password": "some-long-password"}
+    )
 
 
 def try_answers(folder: Path, number: int) -> Outcome:

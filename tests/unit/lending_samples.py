@@ -12,7 +12,7 @@ from region_samples import KEY
 
 from chautari.federation import peers, signing_key
 from chautari.federation.descriptor import Descriptor, descriptor_body
-from chautari.federation.letter_exchange import exchange_letters, own_key
+from chautari.federation.letter_exchange import load_and_update_letters, load_own_key_pair
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.transfer import DescriptorAddress
 from chautari.federation.validity import utc_text
@@ -93,7 +93,7 @@ class Side:
 
     def deploy(self, **how: Any) -> LoadedRegion:
         """Return what a deploy knows after it exchanged letters."""
-        return exchange_letters(self.load(), self.secrets, ENDPOINTS, **how)
+        return load_and_update_letters(self.load(), self.secrets, ENDPOINTS, **how)
 
     def descriptor(self, known: LoadedRegion | None = None) -> Descriptor:
         """Return what the region publishes after a deploy."""
@@ -114,7 +114,7 @@ class Side:
             pinned=utc_text(NOW - DAY),
             descriptor=descriptor,
         )
-        peers.write_peer(self.folder, descriptor.region, pinned)
+        peers.write_pin_file(self.folder, descriptor.region, pinned)
 
     def node(self, name: str) -> NodeVariables:
         """Return the variables of a node, as a deploy renders them."""
@@ -159,4 +159,4 @@ def shared_sides(folder: Path) -> tuple[Side, Side]:
 
 def public_key(of: Side) -> str:
     """Return the public key of a region."""
-    return own_key(of.secrets).public
+    return load_own_key_pair(of.secrets).public

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chautari.checks.containers import check_temporary_files_on_disk
+from chautari.checks.containers import assert_temporary_files_on_disk
 
 PATH = "/var/cache/chautari/greenlight"
 MOUNT = {"Destination": "/tmp", "Source": PATH}
@@ -32,7 +32,7 @@ class Host:
 
 
 def test_a_cleaned_directory_on_the_disk_passes() -> None:
-    check_temporary_files_on_disk(Host(), "greenlight", "greenlight")
+    assert_temporary_files_on_disk(Host(), "greenlight", "greenlight")
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_cleaned_directory_on_the_disk_passes() -> None:
 )  # fmt: skip
 def test_another_place_fails(answers: dict[str, object], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        check_temporary_files_on_disk(Host(**answers), "greenlight", "greenlight")
+        assert_temporary_files_on_disk(Host(**answers), "greenlight", "greenlight")

@@ -120,7 +120,7 @@ def test_violations_asks_for_tls_first(
     server: Server, settings: dict[str, object], labels: list[str]
 ) -> None:
     address = server(xmpp=True, **settings)
-    assert tls_profile.negotiate_version_and_suite(address, NAME, tls_profile.USUAL, "xmpp")
+    assert tls_profile.negotiated_version_and_suite_text(address, NAME, tls_profile.USUAL, "xmpp")
     found = tls_profile.violations(address, NAME, "xmpp")
     assert len(found) == len(labels) and all(map(str.startswith, found, labels))
 
@@ -146,7 +146,7 @@ def test_names_served_over_tls_returns_nothing_for_another_protocol() -> None:
 def test_offer_that_openssl_does_not_make_is_no_refusal(server: Server) -> None:
     offer = tls_profile.Offer("a group of no release", ("-groups", "nonsense"))
     with pytest.raises(RuntimeError, match="did not offer a group of no release"):
-        tls_profile.negotiate_version_and_suite(server(), NAME, offer)
+        tls_profile.negotiated_version_and_suite_text(server(), NAME, offer)
 
 
 def test_public_listeners_leaves_out_the_loopback() -> None:

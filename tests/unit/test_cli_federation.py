@@ -23,7 +23,7 @@ from chautari.secrets.store import SecretStore
 
 __all__ = ["region", "server"]
 PUBLIC = signing_key.public_key_of(KEY)
-WORDS = key_words.words_of_key(PUBLIC, "es")
+WORDS = key_words.key_words_text(PUBLIC, "es")
 FINGERPRINT = key_words.fingerprint_of_key(PUBLIC)
 
 
@@ -57,7 +57,7 @@ def join(server: PeerServer, *options: str) -> int:
 
 # The key is another one in each process, so tests are not named for it.
 @pytest.mark.parametrize(
-    "given", [WORDS, FINGERPRINT, key_words.words_of_key(PUBLIC, "en")], ids=["es", "sha", "en"]
+    "given", [WORDS, FINGERPRINT, key_words.key_words_text(PUBLIC, "en")], ids=["es", "sha", "en"]
 )
 @pytest.mark.parametrize("verb", ["join", "accept"])
 def test_join_pins_a_peer_with_the_right_fingerprint(
@@ -88,7 +88,7 @@ def test_join_asks_a_person_and_shows_what_is_trusted(
     assert join(server) == 0
     captured = capsys.readouterr()
     for text in (DOMAIN, f"ops@{DOMAIN}", "ne, en", f"https://cloud.{DOMAIN}/", "Nextcloud 33.0.3",
-                 FINGERPRINT, WORDS, key_words.words_of_key(PUBLIC, "en")):  # fmt: skip
+                 FINGERPRINT, WORDS, key_words.key_words_text(PUBLIC, "en")):  # fmt: skip
         assert text in captured.err
     assert "federation: {peers: [himalaya]}" in captured.out
     assert peers.peer_names(stranger) == ["himalaya"]
@@ -119,7 +119,7 @@ def test_join_refuses_without_a_terminal(
 def test_join_refuses_another_fingerprint(
     stranger: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = key_words.words_of_key(signing_key.public_key_of(OTHER_KEY))
+    other = key_words.key_words_text(signing_key.public_key_of(OTHER_KEY))
     for given in (other, " ".join(WORDS.split()[:11]), ""):
         assert join(server, "--fingerprint", given) == 2
         assert "does not have the fingerprint" in capsys.readouterr().err
@@ -179,7 +179,7 @@ def test_join_refuses_a_region_like_a_pinned_one(
 ) -> None:
     known = peer(**pinned)
     found = known.descriptor
-    peers.write_peer(
+    peers.write_pin_file(
         stranger,
         "first",
         known.model_copy(
@@ -223,8 +223,8 @@ def test_list_shows_each_state(region: Path, capsys: pytest.CaptureFixture[str])
     (region / "region.yml").write_text(
         (region / "region.yml").read_text() + "federation: {peers: [himalaya, away]}\n"
     )
-    peers.write_peer(region, "silent", peer(peers=[]))
-    peers.write_peer(region, "old", peer(NOW - 40 * DAY))
+    peers.write_pin_file(region, "silent", peer(peers=[]))
+    peers.write_pin_file(region, "old", peer(NOW - 40 * DAY))
     assert run(["federation", "list", "andes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [
@@ -237,7 +237,7 @@ def test_status_keeps_going_when_one_peer_is_down(
     region: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     down = peer().model_copy(update={"url": f"https://{DOMAIN}:1{transfer.PATH}"})
-    peers.write_peer(region, "down", down)
+    peers.write_pin_file(region, "down", down)
     server.answer = serve(signed(body(NOW - DAY)))
     assert run(["federation", "status", "andes", "--json"]) == 1
     found = result_of(capsys)["peers"]
@@ -251,7 +251,7 @@ def test_status_of_a_peer_that_stopped_renewing_is_expired(
     region: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     issued = NOW - 40 * DAY
-    peers.write_peer(region, "himalaya", peer(issued).model_copy(update={"url": server.url}))
+    peers.write_pin_file(region, "himalaya", peer(issued).model_copy(update={"url": server.url}))
     server.answer = serve(signed(body(issued)))
     assert run(["federation", "status", "andes", "--json"]) == 1
     found = result_of(capsys)["peers"]["himalaya"]
@@ -321,7 +321,7 @@ def test_invite_prints_address_fingerprint_and_words(
     found = result_of(capsys)
     assert found["url"] == f"https://andes.example.org{transfer.PATH}"
     assert (found["key"], found["fingerprint"]) == (PUBLIC, FINGERPRINT)
-    assert found["words"] == {"es": WORDS, "en": key_words.words_of_key(PUBLIC, "en")}
+    assert found["words"] == {"es": WORDS, "en": key_words.key_words_text(PUBLIC, "en")}
     assert invite(publishing) == 0
     shown = capsys.readouterr().out
     assert all(text in shown for text in (found["url"], FINGERPRINT, WORDS))

@@ -289,5 +289,5 @@ def test_own_files_that_are_pipes_count_as_absent(
     os.mkfifo(tmp_path / jsonreport.FILE)
     os.mkfifo(tmp_path / "upstream-releases.json")
     monkeypatch.setattr(release_cache, "state_dir", lambda: tmp_path)
-    assert not jsonreport.is_good_report(tmp_path)
+    assert not jsonreport.is_last_written_report_good(tmp_path)
     assert release_cache.ReleaseCache.load()._answers == {}

@@ -9,7 +9,7 @@ import pytest
 from deploy_samples import STARTED, Link, follow
 
 from chautari.deploy import node_events
-from chautari.deploy.node_errors import capture_node_errors
+from chautari.deploy.node_errors import run_node_work_safely
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import CheckResult, NodeReport
 
@@ -142,7 +142,7 @@ def test_error_in_a_handler_is_reported_as_a_bug(monkeypatch: pytest.MonkeyPatch
         builder.feed_line(json.dumps(event))
         return []
 
-    capture_node_errors(lambda: report, work)
+    run_node_work_safely(lambda: report, work)
     assert report.refusals == []
     assert report.failure is not None
     assert "AttributeError: our own mistake" in report.failure.message

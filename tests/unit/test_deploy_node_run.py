@@ -47,7 +47,9 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return found
 
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
-    monkeypatch.setattr(node_run, "converge_in_parallel", lambda *_: look("inside", []))
+    monkeypatch.setattr(
+        node_run, "converge_nodes_and_collect_checks", lambda *_: look("inside", [])
+    )
     monkeypatch.setattr(
         "chautari.deploy.outside_checks.run_outside_checks", lambda *_: look("outside", [outcome])
     )

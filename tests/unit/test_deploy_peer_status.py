@@ -30,14 +30,14 @@ from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
 from chautari.report.model import RegionReport
 from chautari.secrets.store import SecretStore
-from chautari.services.base import FederationHooks
+from chautari.services.base import PeerStateFileSpec
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES
 from chautari.services.registry import SERVICES
 from chautari.ssh import runner_client
 from chautari.ssh.message_validation import MalformedMessage
 
 __all__ = ["nodes", "region", "server"]
-HOOKS = FederationHooks("/var/lib/chautari-x/federation.json", PEER_STATE_CODES)
+HOOKS = PeerStateFileSpec("/var/lib/chautari-x/federation.json", PEER_STATE_CODES)
 ENTRY = {"state": "green", "code": "trusted", "since": NOW, "data": {}}
 Data = dict[str, Any]
 
@@ -295,7 +295,7 @@ def test_deploy_waits_only_seconds_for_a_slow_peer(
 def test_deploy_stores_nothing_but_sees_what_is_new(
     answers: Answers, deploy: Any, server: PeerServer, region: Path
 ) -> None:
-    peers.write_peer(region, "himalaya", peer(peers=[]).model_copy(update={"url": server.url}))
+    peers.write_pin_file(region, "himalaya", peer(peers=[]).model_copy(update={"url": server.url}))
     before = peers.peer_file(region, "himalaya").read_bytes()
     assert deploy().peers[0].state == "green"
     assert peers.peer_file(region, "himalaya").read_bytes() == before

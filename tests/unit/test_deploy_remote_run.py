@@ -304,7 +304,7 @@ def wait_for_lock(
     link = Link(*answers)
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    free = remote_run.wait_until_node_is_free(
+    free = remote_run.try_to_wait_for_free_node(
         TARGET, HOLDER, report, lambda node, event: events.append(event)
     )
     return free, report, events, link
@@ -357,7 +357,7 @@ def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> No
 
 def test_converge_limits_the_logins_that_a_node_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     logins: list[Any] = []
-    monkeypatch.setattr(remote_run, "confirm_new_login", lambda one: logins.append(one) or "")
+    monkeypatch.setattr(remote_run, "try_new_login", lambda one: logins.append(one) or "")
     follow(monkeypatch, Link(([STARTED, *[LOGIN] * 1000, FINISHED], 0)))
     assert len(logins) == node_events.MAX_LOGINS
 
@@ -370,7 +370,7 @@ def test_converge_logs_in_again_when_the_node_asks_for_it(
     monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     logins: list[Any] = []
-    monkeypatch.setattr(remote_run, "confirm_new_login", lambda one: logins.append(one) or error)
+    monkeypatch.setattr(remote_run, "try_new_login", lambda one: logins.append(one) or error)
     link = Link(([STARTED, LOGIN, ROLE, FINISHED], 0))
     report, _, _ = follow(monkeypatch, link)
     assert logins == [TARGET]

@@ -27,7 +27,7 @@ def test_fetch_connects_to_no_address_when_one_is_not_public(
     connected: list[object] = []
     monkeypatch.setattr(transfer.socket, "create_connection", lambda *how: connected.append(how))
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_unverified_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert (refused.value.code, refused.value.data["address"]) == ("address_not_public", address)
     assert connected == []
 
@@ -42,7 +42,7 @@ def test_fetch_tries_a_few_addresses_only(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(transfer.socket, "create_connection", refuse)
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_unverified_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert refused.value.code == "no_answer"
     assert connected == [(f"9.9.9.{number}", 443) for number in range(1, 5)]
 
@@ -50,7 +50,7 @@ def test_fetch_tries_a_few_addresses_only(monkeypatch: pytest.MonkeyPatch) -> No
 def test_fetch_reports_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch)
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_unverified_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert refused.value.code == "name_unresolved"
 
 

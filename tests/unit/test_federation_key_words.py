@@ -17,18 +17,18 @@ PUBLIC = signing_key.public_key_of(KEY)
 
 @pytest.mark.parametrize("language", key_words.LISTS)
 def test_words_of_key_are_twelve_different_for_each_key_and_language(language: str) -> None:
-    words = key_words.words_of_key(PUBLIC, language)
+    words = key_words.key_words_text(PUBLIC, language)
     assert len(words.split()) == 12
-    assert words == key_words.words_of_key(PUBLIC, language)
-    assert words != key_words.words_of_key(OTHER, language)
+    assert words == key_words.key_words_text(PUBLIC, language)
+    assert words != key_words.key_words_text(OTHER, language)
 
 
 def test_words_of_a_known_key_never_change() -> None:
     """Two groups may use different releases of the toolkit, and must read the same words."""
-    assert key_words.words_of_key(LINE, "en") == (
+    assert key_words.key_words_text(LINE, "en") == (
         "pupil attend menu couple caught fiber wrestle code tobacco judge measure doll"
     )
-    assert key_words.words_of_key(LINE, "es") == (
+    assert key_words.key_words_text(LINE, "es") == (
         "pecera anuncio mayor ciclón búho farmacia yema causa tecla juzgar martes delito"
     )
 
@@ -44,7 +44,7 @@ def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", key_words.LISTS)
 def test_matches_key_takes_words_as_people_type_them(language: str) -> None:
-    words = key_words.words_of_key(PUBLIC, language)
+    words = key_words.key_words_text(PUBLIC, language)
     assert key_words.matches_key(words, PUBLIC)
     assert key_words.matches_key(f"  {words.upper()}\n".replace(" ", "  "), PUBLIC)
     assert key_words.matches_key(" ".join(key_words._plain(words)), PUBLIC)
@@ -54,7 +54,7 @@ def test_matches_key_takes_words_as_people_type_them(language: str) -> None:
 def test_matches_key_takes_the_whole_fingerprint_only() -> None:
     fingerprint = key_words.fingerprint_of_key(PUBLIC)
     assert key_words.matches_key(f" {fingerprint} ", PUBLIC)
-    words = key_words.words_of_key(PUBLIC).split()
+    words = key_words.key_words_text(PUBLIC).split()
     for text in ("", "SHA256:", fingerprint[:-1], fingerprint.lower(), "x", *words,
                  " ".join(words[:11]), " ".join(reversed(words))):  # fmt: skip
         assert not key_words.matches_key(text, PUBLIC)

@@ -10,7 +10,7 @@ import pytest
 from lending_samples import ENDPOINTS, Side, pinned_sides, public_key, shared_sides, take_letter
 
 from chautari.federation import letters, peer_management, signing_key
-from chautari.federation.letter_exchange import exchange_letters
+from chautari.federation.letter_exchange import load_and_update_letters
 from chautari.render.variables import NodeContext, variables_of_node
 
 BORROW = "borrow: {himalaya: [jitsi-bridge]}"
@@ -123,7 +123,7 @@ def test_stored_letter_that_is_not_right_is_left_out(tmp_path: Path) -> None:
 def test_without_secrets_stored_letters_are_published_and_none_is_read(tmp_path: Path) -> None:
     borrower, _ = shared_sides(tmp_path)
     stored = borrower.deploy().letters
-    found = exchange_letters(borrower.load(), None, ENDPOINTS, save=False)
+    found = load_and_update_letters(borrower.load(), None, ENDPOINTS, save=False)
     assert found.letters == stored and not found.received
 
 
@@ -140,7 +140,7 @@ def test_letters_of_other_peers_are_deleted(tmp_path: Path) -> None:
 
 def test_leaving_deletes_the_letters(tmp_path: Path) -> None:
     borrower, _ = shared_sides(tmp_path)
-    peer_management.remove(borrower.load(), "himalaya")
+    peer_management.delete_pin(borrower.load(), "himalaya")
     assert list((borrower.folder / "peers").iterdir()) == []
 
 
@@ -149,5 +149,5 @@ def test_region_without_a_published_descriptor_writes_no_letter(tmp_path: Path) 
     known = borrower.load()
     nodes = {"cal1": known.region.nodes["cal1"].model_copy(update={"services": ("jitsi",)})}
     alone = known._replace(region=known.region.model_copy(update={"nodes": nodes}))
-    found = exchange_letters(alone, borrower.secrets, ENDPOINTS)
+    found = load_and_update_letters(alone, borrower.secrets, ENDPOINTS)
     assert not found.letters and not found.received

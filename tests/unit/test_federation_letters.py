@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lending_samples import ENDPOINTS, generate
 
 from chautari.federation import letters, signing_key
-from chautari.federation.letters import Letter, LetterKeys, ReceivedLetter
+from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.refusal import PeerRefused
 from chautari.services.jitsi.lending import BridgeOffer, BridgeRequest
 from chautari.services.jitsi.secrets import KEY, server_names, xmpp_certificate
 
 ANDES, HIMALAYA, OTHER = (signing_key.generate_signing_key() for _ in range(3))
-KEYS = LetterKeys(*map(signing_key.public_key_of, (ANDES, HIMALAYA)))
+KEYS = LetterPublicKeys(*map(signing_key.public_key_of, (ANDES, HIMALAYA)))
 DOMAINS = ("andes.example.org", "himalaya.example.org")
 MEET = "meet.andes.example.org"
 NETWORKS = ENDPOINTS.peer_networks
@@ -62,7 +62,9 @@ def sealed(content: bytes | dict[str, Any], *keys: str, armored: bool = True) ->
 
 
 def read(content: bytes, key: str = HIMALAYA) -> ReceivedLetter:
-    return letters.received_letter(letters.open_letter(content, key), KEYS, DOMAINS, NETWORKS)
+    return letters.validate_received_letter(
+        letters.open_letter(content, key), KEYS, DOMAINS, NETWORKS
+    )
 
 
 def refusal(content: bytes) -> PeerRefused:
@@ -85,7 +87,7 @@ def test_letter_is_read_by_both_sides_and_no_other() -> None:
 
 
 def test_region_that_writes_to_itself_is_one_recipient() -> None:
-    keys = LetterKeys(KEYS.recipient, KEYS.recipient)
+    keys = LetterPublicKeys(KEYS.recipient, KEYS.recipient)
     content = letters.seal_letter(Letter.model_validate(body()), keys)
     assert letters.open_letter(content, HIMALAYA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chautari.federation.lookalikes import check_scripts, find_lookalike
+from chautari.federation.lookalikes import find_lookalike, validate_domain_scripts
 
 
 def punycode(label: str) -> str:
@@ -17,18 +17,18 @@ def punycode(label: str) -> str:
 )
 def test_check_scripts_refuses_imitations(label: str) -> None:
     with pytest.raises(ValueError, match="the label"):
-        check_scripts(punycode(label))
+        validate_domain_scripts(punycode(label))
 
 
 @pytest.mark.parametrize("label", ["münchen", "peña", "гималаи", "हिमालय", "हिमाल", "日本の"])
 def test_check_scripts_accepts_names_in_one_script(label: str) -> None:
-    assert check_scripts(punycode(label)) == punycode(label)
+    assert validate_domain_scripts(punycode(label)) == punycode(label)
 
 
 @pytest.mark.parametrize("name", ["xn--.example.org", "xn--a.example.org", "ab--c.example.org"])
 def test_check_scripts_refuses_invalid_encodings(name: str) -> None:
     with pytest.raises(ValueError, match="the label"):
-        check_scripts(name)
+        validate_domain_scripts(name)
 
 
 @pytest.mark.parametrize(

@@ -26,16 +26,18 @@ from chautari.region.model import Region
 from chautari.report import federation_texts
 from chautari.report.message_templates import fill_template
 from chautari.report.model import PeerLink, PeerStatus
-from chautari.services.base import FederationHooks, PeerStateCode
+from chautari.services.base import PeerStateFileSpec, PeerStateMeaning
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES as NEXTCLOUD
 from chautari.services.portal.peer_states import PEER_STATE_CODES as PORTAL
 from chautari.services.registry import SERVICES
 
 OWN = "andes.example.org"
 WIKI = replace(
-    SERVICES["nextcloud"], title="Wiki", federation=FederationHooks("/var/lib/wiki.json", NEXTCLOUD)
+    SERVICES["nextcloud"],
+    title="Wiki",
+    federation=PeerStateFileSpec("/var/lib/wiki.json", NEXTCLOUD),
 )
-STATES = {"himalaya": trust.pinned_state(peer(), OWN, NOW)}
+STATES = {"himalaya": trust.peer_state_from_pin(peer(), OWN, NOW)}
 HOSTILE = "\x1b[2J<script>{peer.__class__}{{ 7*7 }}\u202e"
 
 
@@ -122,14 +124,14 @@ def test_each_cause_has_a_state_and_a_next_step(
 
 
 def test_broken_descriptor_counts_more_than_a_green_service(region: Region) -> None:
-    old = {"himalaya": trust.pinned_state(peer(NOW - 40 * DAY), OWN, NOW)}
+    old = {"himalaya": trust.peer_state_from_pin(peer(NOW - 40 * DAY), OWN, NOW)}
     [status] = combine_peer_statuses(region, old, [reported(himalaya=entry())], NOW)
     assert (status.state, status.worst.code) == ("broken", "expired")
     assert status.worst.next_step == "run: deploy federation status andes"
 
 
 def test_service_that_the_peer_does_not_have_is_left_out(region: Region) -> None:
-    states = {"himalaya": trust.pinned_state(peer(services=[]), OWN, NOW)}
+    states = {"himalaya": trust.peer_state_from_pin(peer(services=[]), OWN, NOW)}
     [status] = combine_peer_statuses(
         region, states, [reported(), StateFileAnswer("bog1", WIKI)], NOW
     )
@@ -192,7 +194,9 @@ CONTEXT = {"peer": "himalaya", "domain": "himalaya.example.org", "region": "ande
 
 
 @pytest.mark.parametrize("codes", [NEXTCLOUD, PORTAL], ids=["nextcloud", "portal"])
-def test_every_code_of_a_service_has_texts_of_allowed_data(codes: dict[str, PeerStateCode]) -> None:
+def test_every_code_of_a_service_has_texts_of_allowed_data(
+    codes: dict[str, PeerStateMeaning],
+) -> None:
     for name, code in codes.items():
         for text in (code.cause, code.next_step):
             fields = [(key, spec) for _, key, spec, _ in Formatter().parse(text) if key]

@@ -28,7 +28,7 @@ def problems(file: Path) -> list[str]:
 
 def test_written_peer_is_read_unchanged(tmp_path: Path) -> None:
     written = peer().model_copy(update={"agreement": "दुई महिना\nDos meses"})
-    file = peers.write_peer(tmp_path, "himalaya", written)
+    file = peers.write_pin_file(tmp_path, "himalaya", written)
     assert file == tmp_path / "peers" / "himalaya.json"
     assert peers.read_peer(tmp_path, "himalaya") == written
     assert peers.peer_names(tmp_path) == ["himalaya"]
@@ -36,7 +36,7 @@ def test_written_peer_is_read_unchanged(tmp_path: Path) -> None:
 
 def test_load_reads_the_named_peers_only(tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING)
-    peers.write_peer(file.parent, "himalaya", peer())
+    peers.write_pin_file(file.parent, "himalaya", peer())
     (file.parent / "peers" / "other.json").write_text("damaged")
     assert list(load_region(file).peers) == ["himalaya"]
     assert load_region(file, with_peers=False).peers == {}
@@ -55,7 +55,7 @@ def test_load_lists_every_error_of_a_pin_with_its_place(tmp_path: Path) -> None:
     data = peer().model_dump()
     data["descriptor"]["services"][0]["address"] = "https://bank.example.net/"
     data["url"] = "http://himalaya.example.org/"
-    peer_file = peers.write_peer(file.parent, "himalaya", peer())
+    peer_file = peers.write_pin_file(file.parent, "himalaya", peer())
     peer_file.write_text(json.dumps(data, indent=2))
     found = problems(file)
     assert len(found) == 2
@@ -75,7 +75,7 @@ def test_load_lists_every_error_of_a_pin_with_its_place(tmp_path: Path) -> None:
 )
 def test_load_refuses_a_pin_that_contradicts_itself(field: str, value: str, tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING)
-    peer_file = peers.write_peer(file.parent, "himalaya", peer())
+    peer_file = peers.write_pin_file(file.parent, "himalaya", peer())
     data = json.loads(peer_file.read_text()) | {field: value}
     peer_file.write_text(json.dumps(data, indent=2))
     assert any(f" {field}: " in item and "restore the file" in item for item in problems(file))
@@ -84,7 +84,7 @@ def test_load_refuses_a_pin_that_contradicts_itself(field: str, value: str, tmp_
 def test_rules_refuse_the_region_itself_and_a_second_entry(tmp_path: Path) -> None:
     text = FEDERATED + "federation: {{peers: [andes, himalaya, himalaya]}}\n"
     file = region_file(tmp_path, text)
-    peers.write_peer(file.parent, "himalaya", peer())
+    peers.write_pin_file(file.parent, "himalaya", peer())
     found = problems(file)
     assert any("federation.peers.0: this is the region itself" in item for item in found)
     assert any("federation.peers.2: himalaya is already in the list" in item for item in found)
@@ -92,7 +92,7 @@ def test_rules_refuse_the_region_itself_and_a_second_entry(tmp_path: Path) -> No
 
 def test_rules_require_a_published_descriptor(tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING.replace(", portal]", "]"))
-    peers.write_peer(file.parent, "himalaya", peer())
+    peers.write_pin_file(file.parent, "himalaya", peer())
     assert problems(file) == [
         "andes/region.yml:15:14: federation.peers: no node runs portal, which publishes the "
         "region's descriptor for its peers; add it to a node: services: [portal]"
@@ -101,7 +101,7 @@ def test_rules_require_a_published_descriptor(tmp_path: Path) -> None:
 
 def test_descriptor_body_describes_the_region(tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING)
-    peers.write_peer(file.parent, "himalaya", peer())
+    peers.write_pin_file(file.parent, "himalaya", peer())
     context = NodeContext(load_region(file), SANDBOX, "bog1")
     assert descriptor_body(context) == {
         "format": 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chautari.federation.public_addresses import is_allowed
+from chautari.federation.public_addresses import is_allowed_peer_address
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
 
 SANDBOX = tuple(map(str, DOCUMENTATION_NETWORKS))
@@ -22,15 +22,15 @@ PUBLIC = ("9.9.9.9", "2620:fe::fe", "64:ff9b::909:909", "2002:909:909::1")
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_is_allowed_refuses_addresses_that_are_not_public(address: str) -> None:
-    assert not is_allowed(address, ())
+    assert not is_allowed_peer_address(address, ())
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_is_allowed_accepts_public_addresses(address: str) -> None:
-    assert is_allowed(address, ())
+    assert is_allowed_peer_address(address, ())
 
 
 def test_sandbox_allows_documentation_networks_and_no_other() -> None:
-    assert is_allowed("203.0.113.9", SANDBOX)
-    refused = [item for item in NOT_PUBLIC if not is_allowed(item, SANDBOX)]
+    assert is_allowed_peer_address("203.0.113.9", SANDBOX)
+    refused = [item for item in NOT_PUBLIC if not is_allowed_peer_address(item, SANDBOX)]
     assert set(NOT_PUBLIC) - set(refused) == {"192.0.2.1", "198.51.100.7", "203.0.113.9"}

@@ -60,7 +60,7 @@ def test_pin_that_expires_soon_is_renewed(
     age: int, is_renewed: bool, region: Path, server: PeerServer, status: Any
 ) -> None:
     url = {"url": server.url}
-    peers.write_peer(region, "himalaya", peer(NOW - age * DAY).model_copy(update=url))
+    peers.write_pin_file(region, "himalaya", peer(NOW - age * DAY).model_copy(update=url))
     assert status(NOW)["updated"] is is_renewed
     expected = NOW if is_renewed else NOW - age * DAY
     assert peers.read_peer(region, "himalaya").descriptor.serial == expected

@@ -7,7 +7,7 @@ from federation_samples import KEY, OTHER_KEY, sign, signed, ssh_keygen_accepts
 
 from chautari.federation import signing_key
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.signature_verification import verify_signature
+from chautari.federation.signature_verification import verify_and_return_signing_key
 from chautari.federation.transfer import SignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)
@@ -18,7 +18,7 @@ LINES = GOOD.splitlines(keepends=True)
 
 @pytest.mark.parametrize("kind", ["sha512", "sha256"])
 def test_verify_signature_returns_the_key_of_a_signature_by_ssh_keygen(kind: str) -> None:
-    assert verify_signature(CONTENT, sign(CONTENT, kind=kind)) == PUBLIC
+    assert verify_and_return_signing_key(CONTENT, sign(CONTENT, kind=kind)) == PUBLIC
     assert ssh_keygen_accepts(SignedDescriptor(CONTENT, sign(CONTENT, kind=kind)))
 
 
@@ -46,20 +46,20 @@ FORGED = {
 def test_verify_signature_refuses_what_ssh_keygen_refuses(case: str) -> None:
     content, armored, code = FORGED[case]
     with pytest.raises(PeerRefused) as refused:
-        verify_signature(content, armored, PUBLIC)
+        verify_and_return_signing_key(content, armored, PUBLIC)
     assert refused.value.code == code
     assert not ssh_keygen_accepts(SignedDescriptor(content, armored))
 
 
 def test_verify_signature_is_stricter_than_ssh_keygen_about_text_after_it() -> None:
     with pytest.raises(PeerRefused, match="incomplete or not from ssh-keygen"):
-        verify_signature(CONTENT, GOOD + b"x", PUBLIC)
+        verify_and_return_signing_key(CONTENT, GOOD + b"x", PUBLIC)
 
 
 @pytest.mark.parametrize("position", [2, 9, 30, 60, 90, 120, 150, 180, 210])
 def test_verify_signature_refuses_a_changed_letter_anywhere(position: int) -> None:
     with pytest.raises(PeerRefused):
-        verify_signature(CONTENT, flipped(position), PUBLIC)
+        verify_and_return_signing_key(CONTENT, flipped(position), PUBLIC)
 
 
 def test_generated_signing_keys_fit_their_form_and_differ() -> None:
@@ -68,7 +68,7 @@ def test_generated_signing_keys_fit_their_form_and_differ() -> None:
     assert len(values) == 3
     for value in values:
         spec.check(value, "andes")
-        assert verify_signature(CONTENT, sign(CONTENT, key=value)) == signing_key.public_key_of(
-            value
-        )
+        assert verify_and_return_signing_key(
+            CONTENT, sign(CONTENT, key=value)
+        ) == signing_key.public_key_of(value)
     assert signed(key=OTHER_KEY).signature.startswith(b"-----BEGIN SSH SIGNATURE-----\n")

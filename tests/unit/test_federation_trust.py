@@ -73,7 +73,7 @@ def test_check_signed_refuses_or_returns_a_descriptor() -> None:
         content = mutate(GOOD, chance)
         try:
             found = trust.verify_signed_descriptor(quickly_signed(content), ADDRESS, NOW, PUBLIC)
-            trust.check_newer(found, known)
+            trust.refuse_other_or_older_descriptor(found, known)
             # What is accepted is exactly what the model says, and can be pinned.
             assert Descriptor.model_validate(found.model_dump()) == found
         except PeerRefused as refused:

@@ -305,7 +305,7 @@ def test_plan_changes_no_receipt(tmp_path: Path) -> None:
     run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
     ansible = FakeAnsible(tmp_path / "memory", {})
-    converge.run_selected_roles(
+    converge.run_roles_and_return_exit_code(
         run_context(tmp_path, roles, ansible), [inputs("a", files="f2")], recording=False
     )
     assert ansible.ran == [["a"]]
@@ -364,7 +364,7 @@ def busy(
     monkeypatch.setattr(runner, "_run_context", lambda *_: run_context(folder, roles, ansible))
     monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
     monkeypatch.setattr(dpkg_repair, "repair_dpkg", lambda *_: ran.append("packages"))
-    assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
+    assert runner.try_to_converge(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 
 

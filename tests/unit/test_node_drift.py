@@ -30,7 +30,7 @@ def write_role_receipt(state: Path, *items: Data, role: str = "web", **given: An
 
 
 def drift_text(state: Path) -> str:
-    return drift.describe_drift(drift.find_drift(state))
+    return drift.drift_text(drift.find_drift(state))
 
 
 def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:

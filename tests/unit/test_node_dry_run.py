@@ -24,7 +24,7 @@ Data = dict[str, Any]
 def unfinished_packages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of interrupted packages of this node, empty at first."""
     found: list[str] = []
-    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: found)
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_dpkg_work", lambda: found)
     monkeypatch.setattr(lock, "apt_lock_holder", str)
     return found
 
@@ -112,7 +112,7 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
         records.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(dry_run.roles_of_second_pass(there, {"b"}, records)) == (
+        assert len(dry_run.second_pass_reasons_by_role(there, {"b"}, records)) == (
             follows if changed else 0
         )
 

@@ -50,7 +50,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_addresses_come_from_kernel_tables(tables: Path) -> None:
-    assert optional_facts.optional_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
+    assert optional_facts.read_requested_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
         "all_ipv4_addresses": ["10.0.0.4", "10.0.0.5"],
         "all_ipv6_addresses": ["2001:db8::11"],
     }
@@ -59,7 +59,7 @@ def test_addresses_come_from_kernel_tables(tables: Path) -> None:
 def test_addresses_are_empty_without_kernel_tables(tables: Path) -> None:
     (tables / "fib").unlink()
     (tables / "inet6").unlink()
-    found = optional_facts.optional_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
+    found = optional_facts.read_requested_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
     assert list(found.values()) == [[], []]
 
 
@@ -67,9 +67,9 @@ def test_default_address_is_that_of_the_default_route(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(optional_facts, "FAR4", "127.0.0.1")
-    assert optional_facts.optional_facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
+    assert optional_facts.read_requested_facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
     monkeypatch.setattr(optional_facts, "FAR4", "no address")
-    assert optional_facts.optional_facts(["default_ipv4"]) == {"default_ipv4": ""}
+    assert optional_facts.read_requested_facts(["default_ipv4"]) == {"default_ipv4": ""}
 
 
 def test_default_address_is_empty_without_a_default_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,11 +77,13 @@ def test_default_address_is_empty_without_a_default_route(monkeypatch: pytest.Mo
         raise OSError(97, "no such family")
 
     monkeypatch.setattr(socket, "socket", none)
-    assert optional_facts.optional_facts(["default_ipv6"]) == {"default_ipv6": ""}
+    assert optional_facts.read_requested_facts(["default_ipv6"]) == {"default_ipv6": ""}
 
 
 def test_cores_are_counted() -> None:
-    assert optional_facts.optional_facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
+    assert optional_facts.read_requested_facts(["processor_vcpus"]) == {
+        "processor_vcpus": os.cpu_count()
+    }
 
 
 def test_every_fact_has_a_label() -> None:

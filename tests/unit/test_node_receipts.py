@@ -110,7 +110,7 @@ def test_load_rejects_a_receipt_of_another_format(
 
 def test_role_with_a_deleted_receipt_runs_again(state: Path, file: Path) -> None:
     write_web_receipt(state, file)
-    receipts.delete_receipts(state, ["web", "never-there"])
+    receipts.delete_receipts_of_roles(state, ["web", "never-there"])
     assert reason_codes(state) == ["receipt_missing"]
 
 
@@ -185,7 +185,7 @@ def test_roles_run_with_the_roles_that_they_need(state: Path) -> None:
     for given in roles:
         assert write_receipt(state, given, record()) == ""
     assert receipts.roles_to_run(state, roles) == {}
-    receipts.delete_receipts(state, ["web"])
+    receipts.delete_receipts_of_roles(state, ["web"])
     found = receipts.roles_to_run(state, roles)
     assert {role: codes(reasons) for role, reasons in found.items()} == {
         "web": ["receipt_missing"], "tls": ["needs"], "cloud": ["needs"],
@@ -229,4 +229,4 @@ def test_unreadable_path_runs_only_its_own_role(state: Path, tmp_path: Path) -> 
         f"{lost}: cannot be read (Too many levels of symbolic links); `stat {lost}` on the node "
         "shows more"
     )
-    assert reason_text(why) in drift.describe_drift(drift.find_drift(state))
+    assert reason_text(why) in drift.drift_text(drift.find_drift(state))

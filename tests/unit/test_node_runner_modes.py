@@ -51,7 +51,7 @@ def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(runner, "_run_logged", run)
     # Ignore interrupted packages of the machine that runs the tests.
-    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", list)
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_dpkg_work", list)
     return found
 
 
@@ -83,7 +83,7 @@ def test_failed_converge_is_reported_and_installs_the_drift_timer(
     node_state: Path, memory: Path, started_commands: list[list[str]]
 ) -> None:
     folder = write_run(node_state)
-    assert runner.converge_node(folder, memory, {"run": RUN}) is False
+    assert runner.try_to_converge(folder, memory, {"run": RUN}) is False
     assert started_commands == [["ansible-playbook", "playbooks/run.yml", "no"]]
     assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
     assert (node_state / "lib" / "chautari" / "__init__.py").is_file()
@@ -96,10 +96,10 @@ def test_converge_repairs_packages_before_any_role_runs(
     started_commands: list[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: ["nginx"])
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_dpkg_work", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_lock_holder", lambda: "")
     folder = write_run(node_state)
-    assert runner.converge_node(folder, memory, {"run": RUN}) is False
+    assert runner.try_to_converge(folder, memory, {"run": RUN}) is False
     assert [argv[0] for argv in started_commands] == ["sh", "ansible-playbook"]
     [found] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
     assert (found["packages"], found["ok"]) == (["nginx"], False)
@@ -111,9 +111,9 @@ def test_converge_repairs_nothing_when_no_role_runs(
     started_commands: list[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: ["nginx"])
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_dpkg_work", lambda: ["nginx"])
     write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
-    assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
+    assert runner.try_to_converge(write_run(node_state), memory, {"run": RUN}) is True
     assert started_commands == []
 
 
@@ -121,13 +121,13 @@ def test_run_mode_runs_the_steps_of_the_mode(
     node_state: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for name in ("converge_node", "run_checks", "report_plan"):
+    for name in ("try_to_converge", "run_checks", "report_plan"):
         monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
     for about, steps in (
         ({"mode": "plan"}, ["report_plan"]),
         ({"mode": "verify"}, ["run_checks"]),
-        ({"mode": "deploy"}, ["converge_node", "run_checks"]),
-        ({"mode": "deploy", "checks": False}, ["converge_node"]),
+        ({"mode": "deploy"}, ["try_to_converge", "run_checks"]),
+        ({"mode": "deploy", "checks": False}, ["try_to_converge"]),
     ):
         done.clear()
         assert runner._do_requested_work(node_state, memory, about, 0.0) is True
@@ -158,7 +158,7 @@ def test_events_with_the_log_mask_secrets(
     monkeypatch.setattr(runner, "_mitogen_settings", lambda: {"ANSIBLE_STRATEGY": "x"})
     about = {"run": RUN}
     {
-        "converge": lambda: runner.converge_node(folder, memory, about),
+        "converge": lambda: runner.try_to_converge(folder, memory, about),
         "plan": lambda: runner.report_plan(folder, memory, about),
         "check": lambda: runner.run_checks(folder, memory, 0.0),
     }[action]()

@@ -59,7 +59,7 @@ def test_worker_records_start_and_end_and_deletes_the_secrets(
 ) -> None:
     write_run(node_state)
     (runner.MEMORY / RUN).mkdir(parents=True)
-    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
+    monkeypatch.setattr(runner, "try_to_converge", lambda *_: True)
     monkeypatch.setattr(runner, "run_checks", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 0
@@ -76,7 +76,7 @@ def test_command_of_the_worker_has_no_semicolon() -> None:
     assert ";" not in runner.WORKER
 
 
-@pytest.mark.parametrize("stage", ["converge_node", "run_checks"])
+@pytest.mark.parametrize("stage", ["try_to_converge", "run_checks"])
 def test_terminated_worker_records_its_end(
     stage: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +85,7 @@ def test_terminated_worker_records_its_end(
     def broken(*_: Any) -> bool:
         raise SystemExit(143)
 
-    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
+    monkeypatch.setattr(runner, "try_to_converge", lambda *_: True)
     monkeypatch.setattr(runner, stage, broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit):
@@ -102,7 +102,7 @@ def test_crashed_worker_records_the_error(
     def broken(*_: Any) -> bool:
         raise OSError(errno.EIO, "Input/output error", "/etc/x")
 
-    monkeypatch.setattr(runner, "converge_node", broken)
+    monkeypatch.setattr(runner, "try_to_converge", broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(OSError, match="/etc/x"):
         runner.run_worker(RUN)
@@ -122,7 +122,7 @@ def test_malformed_line_ends_neither_the_run_nor_its_follower(
             stream.write('{"event": "check", "outco{"event": "check"}\n')
         return True
 
-    monkeypatch.setattr(runner, "converge_node", spoiled)
+    monkeypatch.setattr(runner, "try_to_converge", spoiled)
     monkeypatch.setattr(runner, "run_checks", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 0
@@ -141,7 +141,7 @@ def test_worker_deletes_the_secrets_of_a_killed_run(
     for run in (OLD, RUN, LATER):
         (runner.MEMORY / run).mkdir(parents=True)
     os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
-    monkeypatch.setattr(runner, "converge_node", lambda *_: False)
+    monkeypatch.setattr(runner, "try_to_converge", lambda *_: False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 1
     # A bundle that was unpacked just now belongs to another operator, who will be refused.
@@ -155,7 +155,7 @@ def test_worker_deletes_a_leftover_that_grew_old_during_the_run(
     for run in (OLD, RUN):
         (runner.MEMORY / run).mkdir(parents=True)
     monkeypatch.setattr(
-        runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0)))
+        runner, "try_to_converge", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0)))
     )
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 1

@@ -146,10 +146,10 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert (
-        child_process.environment_digest()
-        == hashlib.sha256(child_process.python_requirements_text().encode()).hexdigest()
+        child_process.node_requirements_digest()
+        == hashlib.sha256(child_process.node_requirements_text().encode()).hexdigest()
     )
-    assert "--hash=sha256:" in child_process.python_requirements_text()
+    assert "--hash=sha256:" in child_process.node_requirements_text()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series:
     environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     listed = [
         Requirement(line.removesuffix("\\"))
-        for line in child_process.python_requirements_text().splitlines()
+        for line in child_process.node_requirements_text().splitlines()
         if line.startswith("ansible-core==")
     ]
     versions = [

@@ -60,10 +60,10 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=child_process.python_requirements_text(),
+        ["sh", "-c", script], input=child_process.node_requirements_text(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split()[0] == child_process.environment_digest()
+    assert done.stdout.split()[0] == child_process.node_requirements_digest()
 
 
 def test_truncated_list_installs_nothing(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chautari import process
-from chautari.errors import BadInput, ChautariError, FileProblem, InvalidRegion, RunFailed
+from chautari.errors import BadInput, ChautariError, InvalidRegion, ProblemInFile, RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, RunningCommand, mask_secrets, run
 
@@ -210,6 +210,6 @@ def test_error_has_the_next_step_on_its_own_line() -> None:
 
 
 def test_problems_are_sorted_and_reported_once() -> None:
-    later = FileProblem(Path("r.yml"), 9, 1, "", "later")
-    first = FileProblem(Path("r.yml"), 2, 3, "a.b", "first")
+    later = ProblemInFile(Path("r.yml"), 9, 1, "", "later")
+    first = ProblemInFile(Path("r.yml"), 2, 3, "a.b", "first")
     assert str(InvalidRegion([later, first, first])) == "r.yml:2:3: a.b: first\nr.yml:9:1: later"

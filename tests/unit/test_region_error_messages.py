@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from region_samples import KEY
 
-from chautari.errors import FileProblem, InvalidRegion
+from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.region.error_messages import as_flow_yaml, nearest_word
 from chautari.region.load import load_region
 from chautari.region.yaml_reader import read_yaml
@@ -50,7 +50,7 @@ mail:
 HINT = re.compile(r"(?:write,?|in quotes:) (.+?)(?: without quotes|, or delete this key)?$")
 
 
-def problems(folder: Path, text: str) -> list[FileProblem]:
+def problems(folder: Path, text: str) -> list[ProblemInFile]:
     """Return what is wrong with the region `andes` that has this text."""
     file = folder / "andes" / "region.yml"
     file.parent.mkdir(exist_ok=True)

@@ -11,11 +11,11 @@ import pytest
 from chautari.region import field_types
 from chautari.region.field_types import (
     check_country,
-    check_email,
-    check_name,
-    check_public_key,
     check_single_line,
-    check_url_port,
+    validate_email,
+    validate_name,
+    validate_public_key,
+    validate_url_port,
 )
 
 
@@ -28,7 +28,7 @@ def ed25519_line(y: int) -> str:
 # y = 4/5 is the curve's base point (RFC 8032, 5.1), and y = 1 its neutral element.
 @pytest.mark.parametrize("y", [4 * pow(5, -1, 2**255 - 19) % (2**255 - 19), 1])
 def test_public_key_that_is_a_point_is_accepted(y: int) -> None:
-    assert check_public_key(ed25519_line(y)) == ed25519_line(y)
+    assert validate_public_key(ed25519_line(y)) == ed25519_line(y)
 
 
 # No point has y = 2, and no coordinate is as large as the prime of the field.
@@ -36,14 +36,14 @@ def test_public_key_that_is_a_point_is_accepted(y: int) -> None:
 def test_public_key_that_is_no_point_is_refused(y: int) -> None:
     """Nothing could be encrypted to it."""
     with pytest.raises(ValueError, match="damaged or incomplete"):
-        check_public_key(ed25519_line(y))
+        validate_public_key(ed25519_line(y))
 
 
 @pytest.mark.parametrize(
     "value", ["ops@example.org", "a.b+c@example.org", "cloud-ops@example.org", "_x@a.b.example.org"]
 )
 def test_mail_address_is_accepted(value: str) -> None:
-    assert check_email(value) == value
+    assert validate_email(value) == value
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_mail_address_is_accepted(value: str) -> None:
 )  # fmt: skip
 def test_mail_address_that_a_role_cannot_write_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="is not a mail address that Chautari accepts"):
-        check_email(value)
+        validate_email(value)
 
 
 @pytest.mark.parametrize("value", ["bog1-", "-bog1", "1bog", "a" * 32, "Bog", "b\u00e9"])
 def test_name_that_is_no_dns_label_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="is not a valid name"):
-        check_name(value)
+        validate_name(value)
 
 
 @pytest.mark.parametrize("value", ["ZZ", "UK", "co", "", "C", "COL"])
@@ -78,8 +78,8 @@ def test_countries_are_those_of_iso_3166() -> None:
 def test_port_of_a_url_exists(port: str) -> None:
     for value in (f"https://ca.example.org:{port}/x", f"registry.example.org:{port}/a/b"):
         with pytest.raises(ValueError, match=f"{port} is not a port"):
-            check_url_port(value)
-    assert check_url_port("https://ca.example.org:8443/a:99999")
+            validate_url_port(value)
+    assert validate_url_port("https://ca.example.org:8443/a:99999")
 
 
 @pytest.mark.parametrize("value", ["\u3164", "\u2800", " ", "\ufe0f", "\u200b", ""])
@@ -107,12 +107,12 @@ def test_rsa_key_is_accepted_exactly_if_secrets_can_be_encrypted_to_it(
         pyrage.ssh.Recipient.from_str(line)
     except pyrage.RecipientError:
         with pytest.raises(ValueError, match=r"damaged or incomplete|more than 4096 bits"):
-            check_public_key(line)
+            validate_public_key(line)
     else:
-        assert check_public_key(line) == line
+        assert validate_public_key(line) == line
 
 
 @pytest.mark.parametrize("exponent", [0, -3])
 def test_rsa_key_that_the_library_cannot_read_is_refused(exponent: int) -> None:
     with pytest.raises(ValueError, match="damaged or incomplete"):
-        check_public_key(rsa_line(exponent, 2**2047 + 1))
+        validate_public_key(rsa_line(exponent, 2**2047 + 1))

@@ -11,7 +11,7 @@ from region_samples import FIXTURES, KEY, load_sample_region, region_file
 
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import field_types, yaml_reader
-from chautari.region.field_types import check_timezone
+from chautari.region.field_types import validate_timezone
 from chautari.region.load import load_region
 from chautari.region.locate import find_all_regions, find_region_file, region_names
 from chautari.region.rules.warnings import EXAMPLE_KEY, find_warnings
@@ -237,7 +237,7 @@ def test_known_hosts_and_secrets_are_in_the_folder_of_the_region(tmp_path: Path)
 )  # fmt: skip
 def test_time_zone_in_another_spelling_is_proposed(text: str, zone: str) -> None:
     with pytest.raises(ValueError, match=f"is not a time zone; write {zone}"):
-        check_timezone(text)
+        validate_timezone(text)
 
 
 def test_no_break_space_in_a_value_is_named(tmp_path: Path) -> None:
@@ -276,11 +276,11 @@ def test_time_zone_has_its_present_name() -> None:
     assert len(renamed) > 100 and not set(renamed) & set(renamed.values())
     for zone in zoneinfo.available_timezones() - {"Factory"}:
         if zone not in renamed:
-            assert check_timezone(zone) == zone
+            assert validate_timezone(zone) == zone
             continue
         with pytest.raises(ValueError, match=f"write {re.escape(renamed[zone])}$"):
-            check_timezone(zone)
-        assert check_timezone(renamed[zone])
+            validate_timezone(zone)
+        assert validate_timezone(renamed[zone])
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_time_zone_has_its_present_name() -> None:
 def test_load_refuses_an_invalid_time_zone(text: str) -> None:
     assert text not in zoneinfo.available_timezones() - {"Factory"}
     with pytest.raises(ValueError, match="is not a time zone"):
-        check_timezone(text)
+        validate_timezone(text)
 
 
 @pytest.mark.parametrize("value", ["5", "35.0", "2024", "true", "0", "12"])

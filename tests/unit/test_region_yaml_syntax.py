@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chautari.errors import FileProblem, InvalidRegion
+from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.region.yaml_reader import read_yaml
 
 SAMPLE = """\
@@ -27,7 +27,7 @@ services:
 """
 
 
-def problem_of(tmp_path: Path, text: str | bytes) -> FileProblem:
+def problem_of(tmp_path: Path, text: str | bytes) -> ProblemInFile:
     file = tmp_path / "region.yml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InvalidRegion) as refused:

@@ -169,7 +169,7 @@ def report_of_peers(count: int) -> RegionReport:
 )  # fmt: skip
 def test_texts_of_the_peers_do_not_overlap(report: RegionReport, kind: str) -> None:
     columns = {"wide": peers_layout.WIDE, "narrow": peers_layout.NARROW}[kind]
-    drawn = peers_layout.layout_peers(report, columns)
+    drawn = peers_layout.layout_peers_picture(report, columns)
     [_, scene] = scenes(report, kind)
     lines = lines_of(scene)
     assert len(lines) == 2 + sum(3 + 2 * len(box.rows) for box in drawn.boxes)

@@ -98,7 +98,7 @@ def test_node_with_failed_tasks_is_never_up_to_date() -> None:
 
 
 def test_checks_by_service_puts_what_people_open_first() -> None:
-    groups = summary.checks_by_service(bad_report())
+    groups = summary.list_service_checks(bad_report())
     assert [group.service for group in groups] == ["nextcloud", "base", "nginx"]
     assert [group.tone for group in groups] == ["bad", "good", "wait"]
     assert [group.counts_text for group in groups] == ["1 failed", "1 passed", "1 skipped"]

@@ -19,7 +19,7 @@ from federation_server import PeerServer, peer_server, serve
 from portal_samples import FILES
 
 from chautari.federation import signing_key, transfer
-from chautari.federation.transfer import Surroundings
+from chautari.federation.transfer import PeerNetworkSettings
 from chautari.services.portal.peer_states import PEER_STATE_CODES
 
 sys.path.insert(0, str(FILES))
@@ -66,7 +66,7 @@ def ask(
     """Return what the node makes of the server's answer, over TLS on loopback."""
     found = watched(port=server.port, **changes)
     trusted = str(authority or server.authority.certificate)
-    surroundings = Surroundings(lambda _: ["127.0.0.1"], ("127.0.0.1/32",), trusted)
+    surroundings = PeerNetworkSettings(lambda _: ["127.0.0.1"], ("127.0.0.1/32",), trusted)
     return heartbeat.fetch_heartbeat(
         found, last or heartbeat.newest_known_heartbeat(found, NEW), surroundings, NOW
     )
@@ -122,7 +122,7 @@ def test_key_that_is_not_pinned_is_refused(server: PeerServer) -> None:
 def test_private_address_is_never_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     connected: list[object] = []
     monkeypatch.setattr(transfer.socket, "create_connection", lambda *how: connected.append(how))
-    surroundings = Surroundings(lambda _: ["9.9.9.9", "169.254.169.254"])
+    surroundings = PeerNetworkSettings(lambda _: ["9.9.9.9", "169.254.169.254"])
     found = heartbeat.fetch_heartbeat(watched(), Heartbeat(0, 0), surroundings, NOW)
     assert found == PeerAnswer(None, "address_not_public") and connected == []
 

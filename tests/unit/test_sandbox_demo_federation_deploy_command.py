@@ -24,13 +24,15 @@ def printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_result_is_the_object(printed: Path) -> None:
     printed.write_text('{"ok": true}')
-    assert deploy_command.run_deploy("region", "andes") == {"ok": True}
+    assert deploy_command.run_deploy_and_parse_json("region", "andes") == {"ok": True}
 
 
 def test_code_that_is_expected_is_no_failure(printed: Path) -> None:
     printed.write_text('{"peers": {}}')
     printed.with_name("code").write_text("1")
-    found = deploy_command.run_deploy("federation", "status", "andes", good_codes=(0, 1))
+    found = deploy_command.run_deploy_and_parse_json(
+        "federation", "status", "andes", good_codes=(0, 1)
+    )
     assert found == {"peers": {}}
 
 
@@ -63,7 +65,7 @@ def test_failure_names_the_command_and_its_reasons(printed: Path, text: str, rea
     printed.write_text(text)
     printed.with_name("code").write_text("1")
     with pytest.raises(RunFailed) as failed:
-        deploy_command.run_deploy("region", "andes")
+        deploy_command.run_deploy_and_parse_json("region", "andes")
     assert "`deploy region andes` exited with code 1" in failed.value.message
     assert reason in failed.value.message
     assert failed.value.fix == "deploy region andes; then run the demo again"

@@ -26,7 +26,7 @@ def test_templates_are_valid_regions_with_the_names_that_the_demo_uses(
     three: tuple[DemoRegion, ...],
 ) -> None:
     for region in three:
-        regions.ensure_folder(region)
+        regions.write_missing_region_files(region)
         found = load_region(region.file).region
         (node,) = found.nodes
         assert (found.region, found.domain) == (region.name, region.domain)
@@ -38,7 +38,7 @@ def test_networks_overlap_with_no_other_sandbox_of_this_tree(
     three: tuple[DemoRegion, ...],
 ) -> None:
     for region in three:
-        regions.ensure_folder(region)
+        regions.write_missing_region_files(region)
     files = [*(region.file for region in three), ROOT / "inventories" / "demo" / "region.yml"]
     files += sorted((ROOT / "molecule").glob("*/region.yml"))[:1]
     sandboxes = [load_region(file).region.sandbox for file in files]
@@ -50,7 +50,7 @@ def test_networks_overlap_with_no_other_sandbox_of_this_tree(
 def test_regions_are_linked_in_each_direction(three: tuple[DemoRegion, ...]) -> None:
     links = set()
     for region in three:
-        regions.ensure_folder(region)
+        regions.write_missing_region_files(region)
         sandbox = load_region(region.file).region.sandbox
         assert sandbox
         links |= {frozenset({region.name, other}) for other in sandbox.neighbours}
@@ -58,14 +58,14 @@ def test_regions_are_linked_in_each_direction(three: tuple[DemoRegion, ...]) -> 
 
 
 def test_git_ignores_a_folder_of_the_demo(three: tuple[DemoRegion, ...], tmp_path: Path) -> None:
-    regions.ensure_folder(three[0])
+    regions.write_missing_region_files(three[0])
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     status = ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.run(status, check=True, capture_output=True).stdout == b""
 
 
 def test_folder_of_another_person_is_refused(three: tuple[DemoRegion, ...]) -> None:
-    regions.ensure_folder(three[0])
+    regions.write_missing_region_files(three[0])
     regions.refuse_other_folders(three)
     other = three[1].folder
     other.mkdir()
@@ -78,12 +78,12 @@ def test_folder_of_another_person_is_refused(three: tuple[DemoRegion, ...]) -> N
 
 def test_second_call_keeps_what_is_there(three: tuple[DemoRegion, ...]) -> None:
     region = three[0]
-    regions.ensure_folder(region)
-    password = regions.ensure_password(region)
+    regions.write_missing_region_files(region)
+    password = regions.ensure_password_of_person(region)
     region.file.write_text(region.file.read_text().replace("1 GB", "2 GB"))
-    regions.ensure_folder(region)
+    regions.write_missing_region_files(region)
     assert "2 GB" in region.file.read_text()
-    assert regions.ensure_password(region) == password
+    assert regions.ensure_password_of_person(region) == password
     assert (region.folder / "luz.password").stat().st_mode & 0o777 == 0o600
 
 
@@ -95,10 +95,10 @@ def test_peers_are_one_line(
     three: tuple[DemoRegion, ...], before: list[str], after: list[str]
 ) -> None:
     region = three[0]
-    regions.ensure_folder(region)
-    assert bool(regions.write_peers_line(region, before)) is bool(before)
+    regions.write_missing_region_files(region)
+    assert bool(regions.ensure_peers_line(region, before)) is bool(before)
     old = region.file.read_text().splitlines()
-    line = regions.write_peers_line(region, after)
+    line = regions.ensure_peers_line(region, after)
     assert line == f"federation: {{peers: [{', '.join(after)}]}}"
     changes = [
         change
@@ -108,4 +108,4 @@ def test_peers_are_one_line(
     assert [change for change in changes if change[0] == "+"] == [f"+ {line}"]
     assert len(changes) == 1 + bool(before)
     assert regions.peers_of(region) == after
-    assert regions.write_peers_line(region, after) == ""
+    assert regions.ensure_peers_line(region, after) == ""

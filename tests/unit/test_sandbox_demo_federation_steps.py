@@ -10,7 +10,11 @@ import pytest
 from chautari.errors import BadInput, RunFailed
 from chautari_sandbox import podman_commands
 from chautari_sandbox.demo_federation import steps
-from chautari_sandbox.demo_federation.regions import DemoRegion, demo_regions, ensure_folder
+from chautari_sandbox.demo_federation.regions import (
+    DemoRegion,
+    demo_regions,
+    write_missing_region_files,
+)
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 
 PENDING = {"pair": "pending", "cause": "the handshake goes on", "next_step": "wait"}
@@ -38,7 +42,7 @@ def calls(answers: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Calls:
         found.append(arguments)
         return answers[arguments[1]]
 
-    monkeypatch.setattr(steps, "run_deploy", answer)
+    monkeypatch.setattr(steps, "run_deploy_and_parse_json", answer)
     return found
 
 
@@ -51,7 +55,7 @@ def pair(tmp_path: Path) -> tuple[DemoRegion, DemoRegion]:
 def test_peer_is_pinned_with_the_fingerprint_of_its_invitation(
     pair: tuple[DemoRegion, DemoRegion], calls: Calls
 ) -> None:
-    assert steps.pin_peer(*pair)
+    assert steps.pin_peer_if_new(*pair)
     assert calls[-1] == (
         "federation", "join", "andes", URL, "--fingerprint", "SHA256:a",
     )  # fmt: skip
@@ -61,7 +65,7 @@ def test_peer_is_pinned_only_once(
     pair: tuple[DemoRegion, DemoRegion], calls: Calls, answers: dict[str, Any]
 ) -> None:
     answers["list"]["peers"]["himalaya"] = {"fingerprint": "SHA256:a"}
-    assert not steps.pin_peer(*pair)
+    assert not steps.pin_peer_if_new(*pair)
     assert [arguments[1] for arguments in calls] == ["invite", "list"]
 
 
@@ -70,7 +74,7 @@ def test_descriptor_that_others_cannot_use_is_the_reason(
 ) -> None:
     answers["invite"]["problem"] = {"message": "it expired"}
     with pytest.raises(RunFailed, match="the descriptor of himalaya cannot be used: it expired"):
-        steps.pin_peer(*pair)
+        steps.pin_peer_if_new(*pair)
     assert len(calls) == 1
 
 
@@ -96,7 +100,7 @@ def test_sandbox_of_another_folder_is_refused(
         "containers_by_member",
         lambda client: {"bog1": container} if client.sandbox == "andes" else {},
     )
-    ensure_folder(pair[0])
+    write_missing_region_files(pair[0])
     if is_own:
         steps.refuse_other_sandboxes(pair)
         return

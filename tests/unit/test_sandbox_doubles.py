@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari.services.nextcloud.languages import translations_of_version
-from chautari.services.polls.apps import APPS
+from chautari.services.polls.poll_apps import APPS
 from chautari_sandbox.doubles.build import build_nextcloud
 from chautari_sandbox.doubles.polls import SOURCES, build_framadate
 

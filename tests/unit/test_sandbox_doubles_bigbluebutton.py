@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chautari_sandbox.debian import DebianPackage
+from chautari_sandbox.debian_packages import DebianPackage
 from chautari_sandbox.doubles.bigbluebutton.program import (
     facts,
     findings,

@@ -82,15 +82,15 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
 def test_internet_archive_is_reproducible(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
-    first = internet_container.boot_archive_of_internet(SPEC, authority, relay, tmp_path)
-    assert internet_container.boot_archive_of_internet(SPEC, authority, relay, tmp_path) == first
+    first = internet_container.build_internet_boot_archive(SPEC, authority, relay, tmp_path)
+    assert internet_container.build_internet_boot_archive(SPEC, authority, relay, tmp_path) == first
     files = members(first)
     assert files["etc/chautari-internet/mail.json"].mode == 0o600
     assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
 
 
 def test_node_keeps_its_host_key_and_accepts_the_operator(tmp_path: Path) -> None:
-    operator = ssh_keys.operator_key(tmp_path, "demo")
+    operator = ssh_keys.ensure_operator_key_file(tmp_path, "demo")
     first = nodes.boot_archive_of_node(NODES[0], "example.org", tmp_path, operator)
     assert nodes.boot_archive_of_node(NODES[0], "example.org", tmp_path, operator) == first
     files = members(first)

@@ -22,7 +22,7 @@ def save(name: str, *listed: str) -> None:
     """Save the state of a sandbox that lists others as its neighbours."""
     zone, address = f"{name}.example.org", "203.0.113.2"
     saved = replace(STATE, name=name, zone=zone, internet_address=address, neighbours=listed)
-    state.save_state(saved)
+    state.save_completed_state(saved)
 
 
 @pytest.mark.parametrize(

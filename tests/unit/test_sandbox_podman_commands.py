@@ -42,7 +42,9 @@ def test_network_has_no_name_server_of_podmans() -> None:
 def test_unpack_reads_an_archive_from_stdin() -> None:
     sudo = ("sudo", "--non-interactive", "--")
     for before in ((), sudo):
-        command = podman_commands.unpack_command((*before, *BASE), "chautari_demo_bog1", "/state/t")
+        command = podman_commands.unpack_into_container_command(
+            (*before, *BASE), "chautari_demo_bog1", "/state/t"
+        )
         assert command == (
             *before, "env", "TMPDIR=/state/t", *BASE, "cp", "-", "chautari_demo_bog1:/",
         )  # fmt: skip

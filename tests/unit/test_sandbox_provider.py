@@ -52,7 +52,7 @@ def described(spec: SandboxSpec) -> SandboxState:
 
 
 def brought_up(spec: SandboxSpec) -> SandboxState:
-    return state.save_state(described(spec))
+    return state.save_completed_state(described(spec))
 
 
 def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -100,10 +100,10 @@ def test_start_sets_up_again_when_a_node_or_release_is_missing(
     ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
-    known = state.load_state("andes")
+    known = state.load_last_saved_state("andes")
     assert known is not None
     for lacking in (replace(known, nodes=()), replace(known, missing=())):
-        state.save_state(lacking)
+        state.save_completed_state(lacking)
         SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes", "andes"]
 
@@ -138,8 +138,8 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
 ) -> None:
     spec = sandbox_spec(ours)
     for module, name in (
-        (runtime, "working_podman_command"), (apt_sources, "list_host_apt_index_targets"),
-        (images, "ensure_images"),
+        (runtime, "working_podman_command"), (apt_sources, "host_apt_index_targets_text"),
+        (images, "build_missing_images"),
         (authority, "ensure_authority"), (setup, "ensure_network"), (setup, "start_internet"),
         (setup, "start_nodes"), (runtime, "require_podman"), (images, "missing_images"),
         (capacity, "require_room_for_containers"), (capacity, "require_forwarding"),

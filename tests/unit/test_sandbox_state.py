@@ -9,7 +9,7 @@ from sandbox_samples import STATE
 from chautari.errors import BadInput
 from chautari.files import write_atomically
 from chautari_sandbox import paths, state
-from chautari_sandbox.spec import NodeSpec, SandboxSpec, check_spec
+from chautari_sandbox.spec import NodeSpec, SandboxSpec, validate_spec
 
 
 @pytest.fixture(autouse=True)
@@ -19,23 +19,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_state_is_read_back_as_written() -> None:
-    state.save_state(STATE)
-    assert state.load_state("demo") == STATE
+    state.save_completed_state(STATE)
+    assert state.load_last_saved_state("demo") == STATE
 
 
 def test_state_file_is_private(home: Path) -> None:
-    state.save_state(STATE)
+    state.save_completed_state(STATE)
     file = home / "chautari" / "sandbox" / "demo" / "state.json"
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_missing_state_is_none() -> None:
-    assert state.load_state("nothing") is None
+    assert state.load_last_saved_state("nothing") is None
 
 
 def test_state_of_another_shape_is_none(home: Path) -> None:
     write_atomically(paths.state_dir("demo") / "state.json", '{"name": "demo", "old": 1}')
-    assert state.load_state("demo") is None
+    assert state.load_last_saved_state("demo") is None
 
 
 def test_password_is_not_in_the_representation() -> None:
@@ -51,7 +51,7 @@ SPEC = SandboxSpec(
 
 
 def test_good_spec_is_accepted() -> None:
-    assert check_spec(SPEC).internet_address == "198.51.100.2"
+    assert validate_spec(SPEC).internet_address == "198.51.100.2"
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_good_spec_is_accepted() -> None:
 )  # fmt: skip
 def test_impossible_spec_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        check_spec(SPEC._replace(**changes))
+        validate_spec(SPEC._replace(**changes))

@@ -15,7 +15,7 @@ from region_samples import REGION, key_pair, load_sample_region
 from chautari.errors import BadInput
 from chautari.region.load import LoadedRegion
 from chautari.secrets import required_secrets, store
-from chautari.secrets.ensure import ensure_secrets, recipients_of
+from chautari.secrets.ensure import load_and_complete_secrets, recipients_of
 from chautari.secrets.store import SecretStore, default_private_keys, open_secrets_file
 from chautari.services import secret_spec
 
@@ -62,9 +62,9 @@ def test_more_keys_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
     found = region(tmp_path, kind)
-    first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    first = load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     before = found.secrets_file.read_bytes()
-    second = ensure_secrets(found, [tmp_path / "ana"], {})
+    second = load_and_complete_secrets(found, [tmp_path / "ana"], {})
     assert (
         first.names
         == second.names
@@ -84,7 +84,7 @@ def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
 
 def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
     found = region(tmp_path)
-    made = ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    made = load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     assert stat.S_IMODE(found.secrets_file.stat().st_mode) == 0o600
     raw = found.secrets_file.read_bytes()
     assert raw.startswith(b"age-encryption.org/v1")
@@ -94,7 +94,7 @@ def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
 def test_missing_user_supplied_secret_is_reported(tmp_path: Path) -> None:
     found = region(tmp_path)
     with pytest.raises(BadInput) as refused:
-        ensure_secrets(found, [tmp_path / "ana"], {})
+        load_and_complete_secrets(found, [tmp_path / "ana"], {})
     assert str(refused.value) == (
         "the secret mail_relay_password (password for the mail relay) is missing\n"
         "  Fix: deploy secrets set andes mail_relay_password"
@@ -105,7 +105,7 @@ def test_missing_user_supplied_secret_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("position", [0, 30, 200, -1])
 def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     raw = bytearray(found.secrets_file.read_bytes())
     raw[position] ^= 1
     found.secrets_file.write_bytes(raw)
@@ -123,7 +123,7 @@ def test_other_file_is_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve")
     with pytest.raises(BadInput) as refused:
         open_secrets_file(found.secrets_file, [tmp_path / "eve"])
@@ -136,18 +136,18 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
 def test_secrets_of_a_sandbox_whose_keys_are_gone_can_be_made_again(
     in_sandbox: bool, tmp_path: Path
 ) -> None:
-    ensure_secrets(region(tmp_path), [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(region(tmp_path), [tmp_path / "ana"], RELAY)
     text = REGION + ("sandbox: {{network: 203.0.113.0/24}}\n" if in_sandbox else "")
     found = load_sample_region(tmp_path, text, key_pair(tmp_path, "eve"))
     with pytest.raises(BadInput) as refused:
-        ensure_secrets(found, [tmp_path / "eve"], RELAY)
+        load_and_complete_secrets(found, [tmp_path / "eve"], RELAY)
     assert (f"delete {found.secrets_file} too" in refused.value.fix) == in_sandbox
     assert "another of your keys with --identity FILE" in refused.value.fix
 
 
 def test_damaged_content_is_restored_from_git(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     found.secrets_file.write_bytes(found.secrets_file.read_bytes()[:-1])
     with pytest.raises(BadInput, match="it is damaged") as refused:
         open_secrets_file(found.secrets_file, [tmp_path / "ana"])
@@ -156,7 +156,7 @@ def test_damaged_content_is_restored_from_git(tmp_path: Path) -> None:
 
 def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve", "rsa")
     assert "mail_relay_password" in open_secrets_file(
         found.secrets_file, [tmp_path / "eve", tmp_path / "ana"]
@@ -166,18 +166,18 @@ def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:
 @pytest.mark.parametrize("identities", [[], ["nowhere"], ["region.yml"]])
 def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     with pytest.raises(BadInput, match="--identity FILE"):
         open_secrets_file(found.secrets_file, [found.folder / name for name in identities])
 
 
 def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
     found = region(tmp_path)
-    first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    first = load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     luz = key_pair(tmp_path, "luz", "rsa")
     text = (found.folder / "region.yml").read_text().replace("{ana: ", f"{{luz: {luz}, ana: ")
     grown = load_sample_region(tmp_path, text.replace("{", "{{").replace("}", "}}"))
-    ensure_secrets(grown, [tmp_path / "ana"], {})
+    load_and_complete_secrets(grown, [tmp_path / "ana"], {})
     opened = open_secrets_file(grown.secrets_file, [tmp_path / "luz"])
     assert opened["nextcloud_admin_password"] == first["nextcloud_admin_password"]
     assert opened.recipients == recipients_of(grown)
@@ -186,17 +186,17 @@ def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
 def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
     found = region(tmp_path)
     extra = key_pair(tmp_path, "sandbox")
-    ensure_secrets(found, [tmp_path / "ana"], RELAY, [extra])
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY, [extra])
     assert open_secrets_file(found.secrets_file, [tmp_path / "sandbox"]).names
-    ensure_secrets(found, [tmp_path / "ana"], {})
+    load_and_complete_secrets(found, [tmp_path / "ana"], {})
     with pytest.raises(BadInput, match="cannot be decrypted"):
         open_secrets_file(found.secrets_file, [tmp_path / "sandbox"])
 
 
 def test_user_supplied_secret_replaces_the_stored_one(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    ensure_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
+    load_and_complete_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
     assert (
         open_secrets_file(found.secrets_file, [tmp_path / "ana"])["mail_relay_password"]
         == "canary-new"
@@ -342,7 +342,7 @@ def test_interrupted_writing_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = region(tmp_path)
-    opened = ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    opened = load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     before = found.secrets_file.read_bytes()
 
     def full(_: int) -> None:
@@ -368,7 +368,7 @@ def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> No
     found = region(tmp_path)
     key_pair(tmp_path, "luz")
     with pytest.raises(BadInput, match="none of your SSH keys is listed under operators"):
-        ensure_secrets(found, [tmp_path / "luz"], RELAY)
+        load_and_complete_secrets(found, [tmp_path / "luz"], RELAY)
     assert not found.secrets_file.exists()
     assert list(found.folder.glob(".secrets*")) == []
 
@@ -377,15 +377,15 @@ def test_lost_secrets_are_not_replaced(tmp_path: Path) -> None:
     found = region(tmp_path)
     found.known_hosts_file.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
     with pytest.raises(BadInput, match="would replace every password") as refused:
-        ensure_secrets(found, [tmp_path / "ana"], RELAY)
+        load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     assert "git" in refused.value.fix and "deploy secrets init andes" in refused.value.fix
     assert not found.secrets_file.exists()
-    assert ensure_secrets(found, [tmp_path / "ana"], RELAY, replace_lost=True).names
+    assert load_and_complete_secrets(found, [tmp_path / "ana"], RELAY, replace_lost=True).names
 
 
 def test_secrets_are_not_saved_for_a_plan(tmp_path: Path) -> None:
     found = region(tmp_path)
-    made = ensure_secrets(found, [tmp_path / "ana"], RELAY, save=False)
+    made = load_and_complete_secrets(found, [tmp_path / "ana"], RELAY, save=False)
     assert made.names and not found.secrets_file.exists()
 
 
@@ -427,7 +427,7 @@ def test_crafted_content_is_refused_without_showing_it(name: str, tmp_path: Path
     found.secrets_file.write_bytes(pyrage.encrypt(CRAFTED[name], [key]))
     before = found.secrets_file.read_bytes()
     with pytest.raises(BadInput) as refused:
-        ensure_secrets(found, [tmp_path / "ana"], RELAY)
+        load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
     assert "git" in refused.value.fix
     assert "aaaa" not in str(refused.value) and str(refused.value).replace("\n", "").isprintable()
     assert found.secrets_file.read_bytes() == before
@@ -437,4 +437,4 @@ def test_secrets_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     found = region(tmp_path)
     found.secrets_file.mkdir()
     with pytest.raises(BadInput, match=r"secrets\.age is a folder, not"):
-        ensure_secrets(found, [tmp_path / "ana"], RELAY)
+        load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chautari.checks import http2, udp
+from chautari.checks import http2_client, udp
 from chautari.services.bigbluebutton.api_client import RequestRefused, Server
 
 
@@ -95,7 +95,7 @@ def exchange(*frames: bytes) -> tuple[int, bytes]:
     thread = threading.Thread(target=answer_with, args=(there, *frames))
     thread.start()
     try:
-        return http2.get(here, "rooms.example.org", "/chautari/door")
+        return http2_client.get(here, "rooms.example.org", "/chautari/door")
     finally:
         thread.join()
         here.close()
@@ -104,27 +104,29 @@ def exchange(*frames: bytes) -> tuple[int, bytes]:
 
 def test_http2_reads_the_status_and_all_of_the_body() -> None:
     status, body = exchange(
-        frame(http2.SETTINGS, 0, 0),
-        frame(http2.PING, 0, 0, b"12345678"),
-        frame(http2.HEADERS, http2.END_HEADERS, 1, b"\x88"),
-        frame(http2.DATA, 0, 1, b"192.0.2.7 "),
-        frame(http2.DATA, http2.END_STREAM | http2.PADDED, 1, b"\x0282\n\0\0"),
+        frame(http2_client.SETTINGS, 0, 0),
+        frame(http2_client.PING, 0, 0, b"12345678"),
+        frame(http2_client.HEADERS, http2_client.END_HEADERS, 1, b"\x88"),
+        frame(http2_client.DATA, 0, 1, b"192.0.2.7 "),
+        frame(http2_client.DATA, http2_client.END_STREAM | http2_client.PADDED, 1, b"\x0282\n\0\0"),
     )
     assert (status, body) == (200, b"192.0.2.7 82\n")
 
 
 def test_http2_reports_that_the_server_closed_the_connection() -> None:
     with pytest.raises(ConnectionError, match="closed the connection"):
-        exchange(frame(http2.GOAWAY, 0, 0, bytes(8) + b"go"))
+        exchange(frame(http2_client.GOAWAY, 0, 0, bytes(8) + b"go"))
 
 
 def test_http2_sends_one_request() -> None:
     here, there = socket.socketpair()
     here.settimeout(5)
-    there.sendall(frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, b"\x8d"))
-    assert http2.get(here, "rooms.example.org", "/x")[0] == 404
+    there.sendall(
+        frame(http2_client.HEADERS, http2_client.END_HEADERS | http2_client.END_STREAM, 1, b"\x8d")
+    )
+    assert http2_client.get(here, "rooms.example.org", "/x")[0] == 404
     sent = there.recv(65536)
-    assert sent.startswith(http2.PREFACE)
+    assert sent.startswith(http2_client.PREFACE)
     assert b"rooms.example.org" in sent
     here.close()
     there.close()

@@ -12,15 +12,15 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import NodeReport, RegionReport
 from chautari.services.greenlight.languages import TRANSLATIONS as GREENLIGHT
 from chautari.services.jitsi.languages import TRANSLATIONS as JITSI
-from chautari.services.languages import Translations, parse_translation_names
+from chautari.services.languages import Translations, split_language_names
 from chautari.services.nextcloud.languages import translations_of_version
-from chautari.services.polls.apps import APPS
+from chautari.services.polls.poll_apps import APPS
 
 APP = Translations(
     "1.0",
     "catalogues",
-    parse_translation_names("es pt_BR zh_TW zh_CN"),
-    parse_translation_names("pt_PT hi_IN"),
+    split_language_names("es pt_BR zh_TW zh_CN"),
+    split_language_names("pt_PT hi_IN"),
 )
 
 
@@ -32,7 +32,7 @@ APP = Translations(
     ],
 )  # fmt: skip
 def test_find_returns_the_most_complete_translation(language: str, name: str | None) -> None:
-    assert APP.find_translation(language) == name
+    assert APP.find_upstream_locale(language) == name
 
 
 def test_candidates_include_what_a_later_release_may_have() -> None:
@@ -44,7 +44,7 @@ def test_candidates_include_what_a_later_release_may_have() -> None:
     ("languages", "default"), [(["hi", "pt"], "pt_BR"), (["es", "pt"], "es"), (["ne"], "en")]
 )
 def test_default_is_the_first_language_that_the_app_has(languages: list[str], default: str) -> None:
-    assert APP.first_translation_or_english(languages) == default
+    assert APP.find_first_locale_or_english(languages) == default
 
 
 @pytest.mark.parametrize("version", ["32.0.1", "33.0.9", "34.0.4", "35.0.1"])
@@ -52,23 +52,32 @@ def test_nextcloud_has_no_hindi_bengali_or_nepali_and_two_kinds_of_portuguese(
     version: str,
 ) -> None:
     found = translations_of_version(version)
-    assert [found.find_translation(language) for language in ("hi", "bn", "ne")] == [
+    assert [found.find_upstream_locale(language) for language in ("hi", "bn", "ne")] == [
         None,
         None,
         None,
     ]
-    assert (found.find_translation("pt"), found.find_translation("es_CO")) == ("pt_BR", "es")
+    assert (found.find_upstream_locale("pt"), found.find_upstream_locale("es_CO")) == (
+        "pt_BR",
+        "es",
+    )
 
 
 def test_apps_differ_in_their_languages() -> None:
     assert (
-        JITSI.find_translation("hi"),
-        JITSI.find_translation("pt_BR"),
-        JITSI.find_translation("bn"),
+        JITSI.find_upstream_locale("hi"),
+        JITSI.find_upstream_locale("pt_BR"),
+        JITSI.find_upstream_locale("bn"),
     ) == ("hi", "pt-BR", None)
-    assert (GREENLIGHT.find_translation("pt_BR"), GREENLIGHT.find_translation("hi")) == ("pt", None)
+    assert (GREENLIGHT.find_upstream_locale("pt_BR"), GREENLIGHT.find_upstream_locale("hi")) == (
+        "pt",
+        None,
+    )
     framadate = APPS["framadate"].translations
-    assert (framadate.find_translation("es_CO"), framadate.find_translation("pt")) == ("es", None)
+    assert (framadate.find_upstream_locale("es_CO"), framadate.find_upstream_locale("pt")) == (
+        "es",
+        None,
+    )
 
 
 def report_of(folder: Path, languages: str, mode: str) -> RegionReport:

@@ -17,7 +17,7 @@ from chautari.report.model import RegionReport
 from chautari.services import registry
 from chautari.services.artifacts import Artifact
 from chautari.services.languages import Translations
-from chautari.services.polls.apps import APPS, PollApp
+from chautari.services.polls.poll_apps import APPS, PollApp
 from chautari.services.polls.variables import release_to_install
 from chautari.services.registry import ROLES
 from chautari.services.release_tags import ReleaseTags

@@ -14,12 +14,12 @@ from region_samples import SANDBOX, load_sample_region
 from chautari.errors import InvalidRegion
 from chautari.preflight.dns_records import refusals_for_records
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.child_process import preflight_requirements
+from chautari.prepare.child_process import requirements_of_node
 from chautari.region.model import Federation, Node, Region
 from chautari.region.rules.services import check_services_can_send_mail
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.secrets.required_secrets import secret_names_of_node
-from chautari.services.portal.languages import default_page_language, names_of_languages
+from chautari.services.portal.languages import default_page_language, language_names_by_code
 from chautari.services.portal.variables import peers_on_page, portal_variables
 
 REGION = """\
@@ -121,7 +121,7 @@ def test_default_language_is_the_first_that_the_page_has(
 
 
 def test_language_without_a_known_name_keeps_its_code() -> None:
-    assert names_of_languages(["es_CO", "xyz"]) == {"es_CO": "Español", "xyz": "xyz"}
+    assert language_names_by_code(["es_CO", "xyz"]) == {"es_CO": "Español", "xyz": "xyz"}
 
 
 def test_texts_are_one_or_one_for_each_language(tmp_path: Path) -> None:
@@ -252,6 +252,6 @@ def test_domain_that_points_to_the_node_or_nowhere_is_not_refused(records: Any) 
 
 
 def test_domain_is_looked_up_only_if_the_page_is_there(tmp_path: Path) -> None:
-    assert preflight_requirements(region(tmp_path), "bog1").domain == NAME
-    assert preflight_requirements(region(tmp_path, "host: start"), "bog1").domain == ""
-    assert preflight_requirements(region(tmp_path), "med1").domain == ""
+    assert requirements_of_node(region(tmp_path), "bog1").domain == NAME
+    assert requirements_of_node(region(tmp_path, "host: start"), "bog1").domain == ""
+    assert requirements_of_node(region(tmp_path), "med1").domain == ""

@@ -20,7 +20,7 @@ from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins
 from chautari.render.variables import variables_of_node
 from chautari.secrets.required_secrets import secret_names_of_node
-from chautari.services.base import PeerStateCode, Role
+from chautari.services.base import PeerStateMeaning, Role
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES as nextcloud_codes
 from chautari.services.portal.peer_states import PEER_STATE_CODES as portal_codes
 from chautari.services.registry import ROLES, SERVICES, roles_in_order
@@ -119,10 +119,10 @@ def test_ports_say_what_they_are_for(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_SETTINGS)
 def test_card_says_how_the_service_is_opened(name: str) -> None:
     service = SERVICES[name]
-    assert service.release_and_login_for_report is not None
-    release_and_login_for_report = service.release_and_login_for_report(context_of(service))
-    assert release_and_login_for_report.version and (
-        release_and_login_for_report.login or release_and_login_for_report.note
+    assert service.access_details_for_report is not None
+    access_details_for_report = service.access_details_for_report(context_of(service))
+    assert access_details_for_report.version and (
+        access_details_for_report.login or access_details_for_report.note
     )
 
 
@@ -169,11 +169,11 @@ def test_federation_hooks_say_how_peers_stand(name: str) -> None:
 
 
 @pytest.mark.parametrize("codes", [nextcloud_codes, portal_codes])
-def test_codes_about_peers_have_texts(codes: Mapping[str, PeerStateCode]) -> None:
+def test_codes_about_peers_have_texts(codes: Mapping[str, PeerStateMeaning]) -> None:
     assert_codes_have_texts(codes)
 
 
-def assert_codes_have_texts(codes: Mapping[str, PeerStateCode]) -> None:
+def assert_codes_have_texts(codes: Mapping[str, PeerStateMeaning]) -> None:
     assert {code.state for code in codes.values()} == {"green", "pending", "broken"}
     for name, code in codes.items():
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)

@@ -18,7 +18,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(name)
     monkeypatch.setattr(snapshots, "ROOT", tmp_path / "checkout")
-    monkeypatch.setattr(snapshots.apt_sources, "list_host_apt_index_targets", lambda: "")
+    monkeypatch.setattr(snapshots.apt_sources, "host_apt_index_targets_text", lambda: "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "checkout"
 

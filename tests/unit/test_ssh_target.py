@@ -121,7 +121,7 @@ def test_key_of_the_sandbox_is_used_in_a_sandbox(tmp_path: Path) -> None:
 
 
 def test_remote_command_has_a_fixed_form() -> None:
-    words = shlex.split(runner_client.remote_command({"run": "r", "action": "status"}))
+    words = shlex.split(runner_client.runner_command_line({"run": "r", "action": "status"}))
     assert words[:4] == ["python3", "-I", "-S", "-c"]
     assert len(words) == 6
     assert json.loads(base64.b64decode(words[5])) == {"action": "status", "run": "r"}
@@ -129,7 +129,7 @@ def test_remote_command_has_a_fixed_form() -> None:
 
 def test_remote_command_is_plain_words_for_any_shell() -> None:
     hostile: dict[str, Any] = {"operator": "$(id) `id` \"'; rm -rf / #", "run": "r"}
-    command = runner_client.remote_command(hostile)
+    command = runner_client.runner_command_line(hostile)
     assert not set("$`\\\n!") & set(command)
     done = subprocess.run(
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$#\""],
@@ -154,7 +154,7 @@ def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> No
         "def main(a, i): print(a['action'], i.read(), other.NAME); return 7\n"
     )
     modules["chautari.node.other"] = "NAME = __name__\n"
-    command = runner_client.remote_command({"action": "echo"})
+    command = runner_client.runner_command_line({"action": "echo"})
     fed = runner_client.runner_stdin(b"payload")
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (7, b"\necho b'payload' chautari.node.other\n")
@@ -162,7 +162,10 @@ def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> No
 
 def test_error_in_the_source_names_its_module(modules: dict[str, str]) -> None:
     modules["chautari.node.main"] = "def main(a, i):\n    raise ValueError('no luck')\n"
-    command, fed = runner_client.remote_command({"action": "echo"}), runner_client.runner_stdin()
+    command, fed = (
+        runner_client.runner_command_line({"action": "echo"}),
+        runner_client.runner_stdin(),
+    )
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
     assert done.returncode == 1
     assert b'File "chautari.node.main", line 2, in main' in done.stderr

@@ -45,7 +45,7 @@ class NotARecipient(BadInput):
     """Secrets are encrypted to other keys than those of this person."""
 
 
-class FileProblem(NamedTuple):
+class ProblemInFile(NamedTuple):
     """One error in a file: its position (lines and columns count from 1) and the reason."""
 
     file: Path
@@ -66,7 +66,7 @@ MAX_SHOWN_PROBLEMS = 100
 class InvalidRegion(BadInput):
     """All errors in a region's files, in the order of their lines."""
 
-    def __init__(self, problems: Sequence[FileProblem]) -> None:
+    def __init__(self, problems: Sequence[ProblemInFile]) -> None:
         """Sort `problems` and format each as one line."""
         self.problems = tuple(sorted(set(problems)))
         lines = [str(problem) for problem in self.problems[:MAX_SHOWN_PROBLEMS]]

@@ -80,7 +80,7 @@ def read_regular_file(file: Path, max_bytes: int) -> bytes:
         raise unusable_file_error(file, error) from None
 
 
-def read_optional_file(file: Path, max_bytes: int) -> bytes:
+def read_bytes_if_present(file: Path, max_bytes: int) -> bytes:
     """Return at most `max_bytes` + 1 bytes of `file`; none if there is no such file.
 
     Raises:

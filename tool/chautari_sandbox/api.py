@@ -22,7 +22,7 @@ from chautari_sandbox import (
 )
 from chautari_sandbox.authority import ensure_authority
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
-from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, check_spec
+from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, validate_spec
 from chautari_sandbox.state import SandboxState
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "SandboxState",
     "SandboxStatus",
     "down",
-    "load_state",
+    "load_last_saved_state",
     "status",
     "up",
 ]
@@ -61,13 +61,13 @@ class SandboxStatus:
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
-    check_spec(spec)
+    validate_spec(spec)
     folder = paths.state_dir(spec.name)
     paths.check_owner_of_sandbox_files(spec.name)
     runtime.require_podman()
     with (
         privileges.hold_root_access(),
-        paths.set_umask_for_containers(),
+        paths.temporary_umask_for_containers(),
         paths.hold_lock(folder / "lock"),
     ):
         client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
@@ -76,7 +76,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         folder.chmod(0o700)
         state.mark_unfinished(spec.name)
         recipes = images.image_recipes(
-            (node.release for node in spec.nodes), apt_sources.list_host_apt_index_targets()
+            (node.release for node in spec.nodes), apt_sources.host_apt_index_targets_text()
         )
         running = sum(found.running for found in present.values())
         capacity.require_room_for_containers(
@@ -84,7 +84,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
             len(images.missing_images(client.base, recipes.values())),
             client.base,
         )
-        images.ensure_images(client.base, recipes.values(), progress)
+        images.build_missing_images(client.base, recipes.values(), progress)
         made = {name: recipe.image_name for name, recipe in recipes.items()}
         authority = ensure_authority(folder / "tls", spec.name)
         steps = setup.SetupContext(spec, client, made, authority, progress)
@@ -94,7 +94,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         capacity.require_forwarding()
         setup.start_nodes(steps, described)
         setup.update_trust_and_proxies(steps, described)
-        saved = state.save_state(described)
+        saved = state.save_completed_state(described)
         setup.announce_to_neighbours(steps)
         return saved
 
@@ -130,9 +130,9 @@ def status(name: str) -> SandboxStatus:
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
 
 
-def load_state(name: str) -> SandboxState | None:
+def load_last_saved_state(name: str) -> SandboxState | None:
     """Return the state that the last `up` saved; None when there is none."""
-    return state.load_state(name)
+    return state.load_last_saved_state(name)
 
 
 def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, ExistingContainer]) -> None:

@@ -15,7 +15,7 @@ QUERY = (
 )  # fmt: skip
 
 
-def list_host_apt_index_targets() -> str:
+def host_apt_index_targets_text() -> str:
     """Return the indexes that apt reads on this machine, each line `URI|codename|component`.
 
     The text is empty where there is no apt.

@@ -70,11 +70,13 @@ class KernelLimit:
             return f"raise {self.setting}, or remove another sandbox: deploy sandbox down NAME"
         value = 1 << (_read_sysctl(self.setting) + self.needed).bit_length()
         file = f"/etc/sysctl.d/60-{self.setting.rpartition('.')[2].replace('_', '-')}.conf"
-        save, load = map(privileges.typed_as_root, (f"tee {file}", f"sysctl --load={file}"))
+        save, load = map(
+            privileges.prefix_command_with_sudo, (f"tee {file}", f"sysctl --load={file}")
+        )
         return f"echo {self.setting}={value} | {save} && {load}"
 
 
-def kernel_limits(containers: int) -> tuple[KernelLimit, ...]:
+def kernel_limits_for_containers(containers: int) -> tuple[KernelLimit, ...]:
     """Return what the kernel has left for so many more containers."""
     return (*_inotify_limits(containers), *_task_limits(containers))
 
@@ -87,13 +89,13 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     """
     if not containers and not images:
         return
-    for limit in kernel_limits(containers) if containers else ():
+    for limit in kernel_limits_for_containers(containers) if containers else ():
         if not limit.ok:
             raise RunFailed(
                 f"this machine cannot run {containers} more containers: {limit}",
                 fix=limit.fix,
             )
-    store = container_store(base)
+    store = container_store_folder(base)
     needed = images * IMAGE_BYTES + containers * CONTAINER_BYTES
     free = free_bytes_in_store(store)
     if free < needed:
@@ -115,7 +117,7 @@ def require_forwarding() -> None:
         raise RunFailed(
             "this machine does not forward packets, so containers cannot reach other machines"
             + (f"; forwarding is turned off in {off}" if off else ""),
-            fix=privileges.typed_as_root("sysctl -w net.ipv4.ip_forward=1"),
+            fix=privileges.prefix_command_with_sudo("sysctl -w net.ipv4.ip_forward=1"),
         )
 
 
@@ -128,7 +130,7 @@ def file_turning_forwarding_off() -> Path | None:
     return last[0] if last and last[1] == "0" else None
 
 
-def container_store(base: podman_commands.Argv) -> Path:
+def container_store_folder(base: podman_commands.Argv) -> Path:
     """Return the folder in which podman keeps images and containers."""
     return Path(run(podman_commands.store_folder_command(base)).text.strip())
 

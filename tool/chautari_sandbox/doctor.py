@@ -121,7 +121,7 @@ def _check_cache_disk() -> tuple[bool, str, str]:
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "cannot be checked without podman", privileges.apt_install_hint("podman")
-    store = capacity.container_store(podman_commands.podman_command_prefix())
+    store = capacity.container_store_folder(podman_commands.podman_command_prefix())
     return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
@@ -143,7 +143,7 @@ def _check_limits() -> tuple[bool, str, str]:
 
 
 def _check_kernel_limits() -> tuple[bool, str, str]:
-    limits = capacity.kernel_limits(NEEDED_CONTAINERS)
+    limits = capacity.kernel_limits_for_containers(NEEDED_CONTAINERS)
     short = [limit for limit in limits if not limit.ok]
     detail = "; ".join(map(str, short)) or f"high enough for {NEEDED_CONTAINERS} more containers"
     return not short, detail, " && ".join(limit.fix for limit in short)
@@ -185,7 +185,7 @@ def _find_sandbox_bridge(network: str) -> str:
         return ""
     for item in PodmanClient(
         podman_commands.podman_command_prefix(), "", Path()
-    ).networks_having_subnets():
+    ).list_networks_with_any_subnet():
         if item.subnet == network and item.name.startswith(podman_commands.network_name("")):
             return item.interface
     return ""

@@ -94,7 +94,7 @@ def _stream_to_file(url: str, target: Path) -> None:
                 raise CannotFetch(f"the download took longer than {TOTAL_SECONDS} seconds")
 
 
-def copy_if_changed(source: Path, target: Path) -> Path:
+def ensure_mirror_copy(source: Path, target: Path) -> Path:
     """Copy a file to the mirror, unless the same bytes are there; return the copy."""
     if target.is_file() and sha256(target) == sha256(source):
         return target

@@ -79,7 +79,7 @@ def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -
     return archive
 
 
-def ensure_images(
+def build_missing_images(
     base: podman_commands.Argv, wanted: Collection[ImageRecipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Build the images that podman does not have yet; return their names."""

@@ -56,7 +56,7 @@ def internet_container_spec(
     )
 
 
-def boot_archive_of_internet(
+def build_internet_boot_archive(
     spec: SandboxSpec, authority: CertificateAndKeyFiles, relay: MailRelay, folder: Path
 ) -> bytes:
     """Return the container's files, with certificates of the sandbox's authority."""
@@ -69,7 +69,7 @@ def boot_archive_of_internet(
     )
 
 
-def ensure_internet(
+def ensure_internet_container(
     client: PodmanClient,
     spec: SandboxSpec,
     wanted: podman_commands.ContainerSpec,

@@ -22,7 +22,7 @@ def find_neighbours(name: str, listed: tuple[str, ...]) -> tuple[SandboxState, .
 def _other_states(name: str) -> Iterator[SandboxState]:
     home = paths.states_home()
     for folder in sorted(home.iterdir()) if home.is_dir() else ():
-        found = state.load_state(folder.name) if folder.name != name else None
+        found = state.load_last_saved_state(folder.name) if folder.name != name else None
         if found is not None:
             yield found
 

@@ -13,7 +13,7 @@ from chautari_sandbox.spec import NodeSpec, SandboxSpec
 def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
     """Return the node's host keys and the operator's key, needed before sshd starts."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {node.name}.{zone} {node.name}\n::1 localhost\n"
-    identity = ssh_keys.host_keys(folder / "hosts", node.name)
+    identity = ssh_keys.ensure_host_key_files(folder / "hosts", node.name)
     return boot_archive.build_tar_archive(
         (
             boot_archive.text_entry("/etc/hosts", hosts),
@@ -63,7 +63,7 @@ def _values_in_recipe_digest(node: NodeSpec, limit: int) -> tuple[str, ...]:
     return (str(limit), node.address, *(("nests",) if node.nests else ()))
 
 
-def sync_nodes(
+def start_and_remove_nodes(
     client: PodmanClient, spec: SandboxSpec, images: dict[str, str], limit: int, operator: Path
 ) -> dict[str, str]:
     """Start every node and remove those that the region no longer has; return what was done.

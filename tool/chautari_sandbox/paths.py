@@ -64,7 +64,7 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 
 @contextmanager
-def set_umask_for_containers() -> Iterator[None]:
+def temporary_umask_for_containers() -> Iterator[None]:
     """Set a umask, within a `with` block, that lets accounts of containers read what is written.
 
     The folder of the sandbox itself stays closed to the accounts of this machine.

@@ -70,7 +70,7 @@ class PodmanClient:
         found = self.containers_by_member().get(member)
         return found is not None and found.running
 
-    def networks_having_subnets(self) -> tuple[ExistingNetwork, ...]:
+    def list_networks_with_any_subnet(self) -> tuple[ExistingNetwork, ...]:
         """Return every network that has a subnet."""
         listed = json.loads(run(podman_commands.list_networks_command(self.base)).text or "[]")
         return tuple(
@@ -82,7 +82,9 @@ class PodmanClient:
     def find_sandbox_network(self) -> ExistingNetwork | None:
         """Return the sandbox's network; None when there is none."""
         wanted = podman_commands.network_name(self.sandbox)
-        return next((item for item in self.networks_having_subnets() if item.name == wanted), None)
+        return next(
+            (item for item in self.list_networks_with_any_subnet() if item.name == wanted), None
+        )
 
     def ensure_network(self, subnet: str) -> bool:
         """Create the network and return whether it was absent; one with another subnet is replaced.
@@ -147,7 +149,7 @@ class PodmanClient:
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
         """Unpack an archive at the root of a container; podman's copy holds keys and is deleted."""
         with tempfile.TemporaryDirectory(prefix=".unpack-", dir=self.folder) as folder:
-            command = podman_commands.unpack_command(self.base, name, folder)
+            command = podman_commands.unpack_into_container_command(self.base, name, folder)
             self._run_with_retries(command, stdin=archive)
 
     def _run_with_retries(self, argv: podman_commands.Argv, stdin: bytes = b"") -> None:
@@ -164,7 +166,7 @@ class PodmanClient:
 
     def run_in_container(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
-        return run(podman_commands.execute_command(self.base, name, *command)).text
+        return run(podman_commands.run_in_container_command(self.base, name, *command)).text
 
     def update_trust_and_proxies(self, found: ExistingContainer, settings: bytes) -> bool:
         """Update trust and proxy settings in a running container; return whether they changed."""

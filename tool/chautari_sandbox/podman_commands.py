@@ -82,7 +82,7 @@ def remove_command(base: Argv, names: Iterable[str]) -> Argv:
     return (*base, "rm", "--force", "--ignore", "--volumes", "--time", "5", *names)
 
 
-def unpack_command(base: Argv, name: str, temporary: str) -> Argv:
+def unpack_into_container_command(base: Argv, name: str, temporary: str) -> Argv:
     """Return the command that unpacks a tar archive from stdin at the container's root.
 
     podman copies the archive into the folder `temporary`, and leaves it there.
@@ -91,7 +91,7 @@ def unpack_command(base: Argv, name: str, temporary: str) -> Argv:
     return (*base[:podman], "env", f"TMPDIR={temporary}", *base[podman:], "cp", "-", f"{name}:/")
 
 
-def execute_command(base: Argv, name: str, *command: str) -> Argv:
+def run_in_container_command(base: Argv, name: str, *command: str) -> Argv:
     """Return the command that runs another one inside a container."""
     return (*base, "exec", name, *command)
 

@@ -44,14 +44,14 @@ def as_root_with_proxies(argv: Sequence[str]) -> Argv:
     return as_root(("env", *proxies, *argv) if proxies and not is_root() else argv)
 
 
-def typed_as_root(command: str) -> str:
+def prefix_command_with_sudo(command: str) -> str:
     """Return how a person types a command that root runs."""
     return command if is_root() else f"sudo {command}"
 
 
 def apt_install_hint(*packages: str) -> str:
     """Return the command for a person that installs Debian packages on this machine."""
-    return typed_as_root(f"apt-get install -y {' '.join(packages)}")
+    return prefix_command_with_sudo(f"apt-get install -y {' '.join(packages)}")
 
 
 def require_root_access() -> None:

@@ -35,7 +35,7 @@ class SandboxProvider:
 
     def known_endpoints(self, loaded_region: LoadedRegion) -> Endpoints:
         """Return what the last start left; before the first one, the public internet."""
-        known = state.load_state(loaded_region.region.region)
+        known = state.load_last_saved_state(loaded_region.region.region)
         return PUBLIC_INTERNET if known is None else internet_endpoints(known)
 
     def start_endpoints(
@@ -43,7 +43,7 @@ class SandboxProvider:
     ) -> Endpoints:
         """Return the endpoints of the region's sandbox; one that is not running is started."""
         spec = spec_with_mirror_folder(sandbox_spec(loaded_region), self.mirror)
-        known = state.load_state(spec.name)
+        known = state.load_last_saved_state(spec.name)
         if known is None or self.mirror is not None or not liveness.is_sandbox_running(spec, known):
             from chautari_sandbox import api
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from chautari.files import write_atomically
 from chautari_sandbox import (
     apt_sources,
-    artifacts,
     boot_archive,
     dns,
     image_registry,
     images,
     internet_container,
+    mirror_publishing,
     neighbours,
     nodes,
     paths,
-    repositories,
+    repository_doubles,
     runtime,
     ssh_keys,
     trust_and_proxies,
@@ -49,7 +49,7 @@ class SetupContext:
 
 def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
     """Return a new state made from `spec`; its artifacts are published later."""
-    operator = ssh_keys.operator_key(folder / "keys", spec.name)
+    operator = ssh_keys.ensure_operator_key_file(folder / "keys", spec.name)
     return SandboxState(
         name=spec.name,
         zone=spec.zone,
@@ -79,9 +79,9 @@ def _load_or_create_relay_password(folder: Path) -> str:
 
 def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
     """Publish upstream's artifacts on the mirror; report doubles and missing ones."""
-    found, missing = artifacts.sync_published_files(
+    found, missing = mirror_publishing.sync_published_files(
         setup.spec.wanted,
-        artifacts.ArtifactSources(
+        mirror_publishing.ArtifactSources(
             mirror=setup.spec.mirror,
             cache=paths.cache_dir() / "downloads",
             doubles=setup.folder / "doubles",
@@ -96,7 +96,7 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
         setup.folder / "mirror",
         state.mirror_url,
     )
-    served = repositories.publish_repository_doubles(
+    served = repository_doubles.publish_repository_doubles(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
     for repository in served:
@@ -126,7 +126,7 @@ def _base_archive_of_image_doubles(setup: SetupContext) -> Path | None:
     """Return the base system for doubles of container images; None where there are none."""
     if not setup.spec.images:
         return None
-    sources = apt_sources.sources_list_lines(apt_sources.list_host_apt_index_targets(), "12")
+    sources = apt_sources.sources_list_lines(apt_sources.host_apt_index_targets_text(), "12")
     recipe = images.ImageRecipe("application", "12", image_registry.PACKAGES, sources)
     return images.ensure_image_archive(recipe, setup.progress)
 
@@ -140,14 +140,14 @@ def ensure_network(setup: SetupContext) -> None:
 def start_internet(setup: SetupContext, state: SandboxState) -> None:
     """Start the internet container, and save the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
-    files = internet_container.boot_archive_of_internet(
+    files = internet_container.build_internet_boot_archive(
         spec, setup.authority, state.mail_relay, folder
     )
     wanted = internet_container.internet_container_spec(
         spec, setup.images["internet"], folder, runtime.container_ulimit(), files
     )
     others = neighbours.find_neighbours(spec.name, spec.neighbours)
-    done = internet_container.ensure_internet(setup.client, spec, wanted, files, others)
+    done = internet_container.ensure_internet_container(setup.client, spec, wanted, files, others)
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     root = internet_container.fetch_acme_root(spec, setup.authority.certificate)
@@ -156,7 +156,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> None:
 
 def start_nodes(setup: SetupContext, state: SandboxState) -> None:
     """Start all nodes."""
-    done = nodes.sync_nodes(
+    done = nodes.start_and_remove_nodes(
         setup.client, setup.spec, setup.images, runtime.container_ulimit(), state.ssh_key
     )
     for name, what in done.items():

@@ -79,7 +79,7 @@ def gateway(network: str) -> str:
     return str(ipaddress.ip_network(network)[1])
 
 
-def check_spec(spec: SandboxSpec) -> SandboxSpec:
+def validate_spec(spec: SandboxSpec) -> SandboxSpec:
     """Return `spec` if podman and DNS can hold it.
 
     Raises:

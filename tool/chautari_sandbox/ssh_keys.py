@@ -12,12 +12,12 @@ from chautari.files import write_atomically
 _Key = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-def operator_key(folder: Path, sandbox: str) -> Path:
+def ensure_operator_key_file(folder: Path, sandbox: str) -> Path:
     """Return the operator's private key; the public half is in the file beside it."""
     return _ensure_key(folder / "operator", f"operator@{sandbox}", "ed25519")
 
 
-def host_keys(folder: Path, node: str) -> tuple[Path, ...]:
+def ensure_host_key_files(folder: Path, node: str) -> tuple[Path, ...]:
     """Return the node's host keys, the same for every container of this node."""
     return tuple(
         _ensure_key(folder / node / f"ssh_host_{kind}_key", f"root@{node}", kind)

@@ -114,7 +114,7 @@ def _unfinished_marker(name: str) -> Path:
 
 
 def mark_unfinished(name: str) -> None:
-    """Record that a sandbox starts: until `save_state`, its containers may be incomplete."""
+    """Record that a sandbox starts; until `save_completed_state`, containers may be missing."""
     write_atomically(_unfinished_marker(name), "")
 
 
@@ -128,14 +128,14 @@ def is_sandbox_known(name: str) -> bool:
     return _state_file(name).exists() or _unfinished_marker(name).exists()
 
 
-def save_state(state: SandboxState) -> SandboxState:
+def save_completed_state(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
     write_atomically(_state_file(state.name), to_json(state), 0o600)
     _unfinished_marker(state.name).unlink(missing_ok=True)
     return state
 
 
-def load_state(name: str) -> SandboxState | None:
+def load_last_saved_state(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
         return from_json(_state_file(name).read_text())

@@ -80,7 +80,7 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     resolvers = [line.split()[1] for line in dns.reachable_resolvers_text().splitlines()]
     uris = [
         line.split()[1]
-        for line in apt_sources.sources_list_lines(apt_sources.list_host_apt_index_targets(), "12")
+        for line in apt_sources.sources_list_lines(apt_sources.host_apt_index_targets_text(), "12")
     ]
     index = trust_and_proxies.host_pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}

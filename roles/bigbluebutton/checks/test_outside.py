@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chautari.checks import http2, turn, udp
+from chautari.checks import http2_client, turn, udp
 from chautari.services.bigbluebutton.api_client import RequestRefused, Server
 
 pytestmark = pytest.mark.role("bigbluebutton")
@@ -254,8 +254,8 @@ def test_proxy_leads_http_to_its_two_doors(
     assert port == "81", f"HTTP/1.1 arrived at port {port}"
     seen.add(address)
     for place in resolver_of_reachable_addresses(domain):
-        channel = http2.connect(place, domain, ca_file)
-        status, body = http2.get(channel, domain, "/chautari/door")
+        channel = http2_client.connect(place, domain, ca_file)
+        status, body = http2_client.get(channel, domain, "/chautari/door")
         channel.close()
         assert status == 200, f"HTTP/2 at {place}: {status}"
         address, port = body.decode().split()

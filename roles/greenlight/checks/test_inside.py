@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chautari.checks.containers import check_temporary_files_on_disk
+from chautari.checks.containers import assert_temporary_files_on_disk
 
 pytestmark = pytest.mark.role("greenlight")
 
@@ -54,7 +54,7 @@ def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
 @pytest.mark.advice("Deploy again to mount the directory for temporary files.", units=[UNIT])
 def test_temporary_files_are_on_the_disk(host: Any) -> None:
     """Temporary files of uploads are on the disk, not in memory, and old ones are deleted"""
-    check_temporary_files_on_disk(host, "greenlight", UNIT)
+    assert_temporary_files_on_disk(host, "greenlight", UNIT)
 
 
 @pytest.mark.advice("Deploy again to set the mode of the file.", units=[])

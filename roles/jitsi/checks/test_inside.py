@@ -144,9 +144,9 @@ def test_xmpp_keeps_the_intermediate_profile(host: Host, settings: dict[str, Any
     """
     address = ("127.0.0.1", 5222)
     for name in (settings["jitsi_domain"], f"auth.{settings['jitsi_domain']}"):
-        assert tls_profile.negotiate_version_and_suite(address, name, tls_profile.USUAL, "xmpp"), (
-            f"{name}: no TLS"
-        )
+        assert tls_profile.negotiated_version_and_suite_text(
+            address, name, tls_profile.USUAL, "xmpp"
+        ), f"{name}: no TLS"
         wrong = tls_profile.violations(address, name, "xmpp")
         assert not wrong, f"{name}: {', '.join(wrong)}"
 

@@ -144,8 +144,8 @@ def test_guest_cannot_open_a_room_where_members_do(
     if settings["jitsi_access"] == "open":
         pytest.skip("anyone may open rooms in this region")
     guest = door(guests)
-    assert guest.request_room(f"focus.{domain}", room) == "not-authorized"
-    assert guest.join_room(room, "guest") == "not-allowed"
+    assert guest.try_to_open_room(f"focus.{domain}", room) == "not-authorized"
+    assert guest.try_to_join_room(room, "guest") == "not-allowed"
 
 
 @pytest.mark.advice("Deploy again to apply the access setting of the region.", units=UNITS)
@@ -168,15 +168,15 @@ def test_room_is_opened_and_people_chat(
     domain: str, door: Door, guests: str, room: str, host_of_rooms: Participant
 ) -> None:
     """A member opens a room, a guest joins, and they chat"""
-    assert host_of_rooms.request_room(f"focus.{domain}", room) == "ready"
-    assert host_of_rooms.join_room(room, "host") == "inside"
+    assert host_of_rooms.try_to_open_room(f"focus.{domain}", room) == "ready"
+    assert host_of_rooms.try_to_join_room(room, "host") == "inside"
     guest = door(guests)
-    assert guest.request_room(f"focus.{domain}", room) == "ready"
-    assert guest.join_room(room, "guest") == "inside"
+    assert guest.try_to_open_room(f"focus.{domain}", room) == "ready"
+    assert guest.try_to_join_room(room, "guest") == "inside"
     guest.send_message(room, "hello from the guest")
-    assert host_of_rooms.wait_for_message("hello from the guest") == f"{room}/guest"
+    assert host_of_rooms.wait_for_sender_of_text("hello from the guest") == f"{room}/guest"
     host_of_rooms.send_message(room, "hello from the host")
-    assert guest.wait_for_message("hello from the host") == f"{room}/host"
+    assert guest.wait_for_sender_of_text("hello from the host") == f"{room}/host"
 
 
 @pytest.mark.advice("Deploy again to write the settings of Prosody.", units=["prosody"])

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from chautari.federation.transfer import (
     NAMESPACE,
     DescriptorAddress,
+    PeerNetworkSettings,
     SignedDescriptor,
-    Surroundings,
-    fetch_signed,
+    fetch_descriptor_and_signature,
 )
 from chautari.federation.untrusted_json import UNREACHABLE, AnswerRefused, read_untrusted_json
-from chautari.federation.validity import check_times, seconds_of
+from chautari.federation.validity import check_times, parse_seconds_since_1970
 
 Data = Mapping[str, Any]
 HOUR, DAY = 3600, 24 * 3600
@@ -106,12 +106,12 @@ class WatchResult(NamedTuple):
 
 
 def fetch_heartbeat(
-    peer: Data, last: Heartbeat, surroundings: Surroundings, now: int
+    peer: Data, last: Heartbeat, surroundings: PeerNetworkSettings, now: int
 ) -> PeerAnswer:
     """Return what the server of `peer` answers."""
     address = DescriptorAddress(peer["host"], peer["port"])
     try:
-        signed = fetch_signed(address, surroundings)
+        signed = fetch_descriptor_and_signature(address, surroundings)
         _check_signature(signed, peer["key"])
         return PeerAnswer(_read_heartbeat(signed.content, peer, last, now))
     except AnswerRefused as refused:
@@ -150,7 +150,7 @@ def _read_heartbeat(content: bytes, peer: Data, last: Heartbeat, now: int) -> He
         check_times(serial, issued, expires, now)
     except ValueError:
         raise AnswerRefused("field_invalid") from None
-    received = Heartbeat(serial, seconds_of(issued))
+    received = Heartbeat(serial, parse_seconds_since_1970(issued))
     if received.serial < last.serial:
         raise AnswerRefused("older_serial")
     if received.serial == last.serial and last.issued not in (0, received.issued):

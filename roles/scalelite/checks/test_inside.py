@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chautari.checks.containers import check_temporary_files_on_disk
+from chautari.checks.containers import assert_temporary_files_on_disk
 
 pytestmark = pytest.mark.role("scalelite")
 
@@ -49,7 +49,7 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
 def test_temporary_files_are_on_the_disk(host: Any) -> None:
     """Temporary files are on the disk, not in memory, and old ones are deleted"""
     for name in UNITS:
-        check_temporary_files_on_disk(host, "scalelite", name)
+        assert_temporary_files_on_disk(host, "scalelite", name)
 
 
 @pytest.mark.advice("Deploy again to set the mode of the file.", units=[])

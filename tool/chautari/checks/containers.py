@@ -8,7 +8,7 @@ from typing import Any
 IN_MEMORY = ("tmpfs", "ramfs")
 
 
-def check_temporary_files_on_disk(host: Any, name: str, container: str) -> None:
+def assert_temporary_files_on_disk(host: Any, name: str, container: str) -> None:
     """Fail unless /tmp of `container` is the cleaned directory of `name` on the node's disk."""
     path = f"/var/cache/chautari/{name}"
     mounts = json.loads(

@@ -36,7 +36,7 @@ EXCLUDED = (
 USUAL = Offer("the usual protocols and cipher suites")
 
 
-def negotiate_version_and_suite(
+def negotiated_version_and_suite_text(
     address: Address, name: str, offer: Offer, starttls: str = ""
 ) -> str:
     """Return what the server took of an offer (version and suite), or "" if it refused.
@@ -82,7 +82,7 @@ def public_listeners(listing: str) -> list[Address]:
 
 def names_served_over_tls(address: Address, names: Iterable[str]) -> list[str]:
     """Return the names for which the server completes a usual handshake."""
-    return [name for name in names if negotiate_version_and_suite(address, name, USUAL)]
+    return [name for name in names if negotiated_version_and_suite_text(address, name, USUAL)]
 
 
 def violations(address: Address, name: str, starttls: str = "") -> list[str]:
@@ -90,5 +90,5 @@ def violations(address: Address, name: str, starttls: str = "") -> list[str]:
     return [
         f"{offer.label} ({found})"
         for offer in EXCLUDED
-        if (found := negotiate_version_and_suite(address, name, offer, starttls))
+        if (found := negotiated_version_and_suite_text(address, name, offer, starttls))
     ]

@@ -16,7 +16,7 @@ from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.federation import key_words, peer_management, peers, signing_key
 from chautari.federation.peer_management import Candidate
-from chautari.federation.peer_status import descriptor_data
+from chautari.federation.peer_status import data_for_descriptor_texts
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
@@ -25,7 +25,7 @@ from chautari.region.yaml_reader import find_hidden_character
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.jsonreport import peer_object
-from chautari.report.messages import peer_state_texts
+from chautari.report.messages import peer_state_and_next_step_texts
 from chautari.report.model import PeerStatus
 from chautari.secrets import store
 
@@ -47,9 +47,9 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     loaded_region = _load(name)
     endpoints = known_endpoints(loaded_region)
     opened = _open_secrets(loaded_region, endpoints, identities)
-    own = peer_management.own_address(loaded_region, opened)
+    own = peer_management.require_own_identity(loaded_region, opened)
     languages = key_words.languages_with_word_list(loaded_region.region.languages)
-    words = {language: key_words.words_of_key(own.key, language) for language in languages}
+    words = {language: key_words.key_words_text(own.key, language) for language in languages}
     fingerprint = key_words.fingerprint_of_key(own.key)
     refusal = peer_management.why_not_published(own, endpoints, time.time())
     if as_json:
@@ -135,13 +135,15 @@ def _pin_peer(
     _check_agreement_text(agreement)
     loaded_region = _load(name)
     now = time.time()
-    found = peer_management.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
+    found = peer_management.fetch_peer_candidate(
+        loaded_region, url, peer, known_endpoints(loaded_region), now
+    )
     _show_candidate(found, key_words.languages_with_word_list(loaded_region.region.languages))
     _confirm_key(found, fingerprint)
-    peer_management.pin(loaded_region, found, agreement, now)
+    peer_management.write_pin(loaded_region, found, agreement, now)
     file = peers.peer_file(loaded_region.folder, found.name)
     names = [*loaded_region.region.federation.peers, found.name]
-    place, line = peer_management.region_yml_line_for_peers(
+    place, line = peer_management.place_and_line_for_peers(
         loaded_region, list(dict.fromkeys(names))
     )
     if as_json:
@@ -186,7 +188,7 @@ def _show_candidate(found: Candidate, languages: list[str]) -> None:
     echo("  key", err=True)
     echo(f"    {key_words.fingerprint_of_key(shown.key)}", err=True)
     for language in languages:
-        echo(f"    {language}: {key_words.words_of_key(shown.key, language)}", err=True)
+        echo(f"    {language}: {key_words.key_words_text(shown.key, language)}", err=True)
 
 
 def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
@@ -232,7 +234,7 @@ def list_(name: str, as_json: bool) -> None:
         return
     for peer, state in states.items():
         note = "" if peer in named else " (not named in region.yml)"
-        text, _ = peer_state_texts(state.code, descriptor_data(state))
+        text, _ = peer_state_and_next_step_texts(state.code, data_for_descriptor_texts(state))
         echo(f"{peer:<16} {state.code}: {text}{note}")
     for peer in missing:
         echo(f"{peer:<16} named in region.yml but not pinned")
@@ -323,9 +325,9 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     """Remove the pin of a peer, and print what remains to do on both sides."""
     loaded_region = _load(name)
     region = loaded_region.region.region
-    peer_management.remove(loaded_region, peer)
+    peer_management.delete_pin(loaded_region, peer)
     rest = [item for item in loaded_region.region.federation.peers if item != peer]
-    place, line = peer_management.region_yml_line_for_peers(loaded_region, rest)
+    place, line = peer_management.place_and_line_for_peers(loaded_region, rest)
     if as_json:
         print_json({"ok": True, "peer": peer, "write": line, "to": place})
         return

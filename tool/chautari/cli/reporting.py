@@ -35,7 +35,11 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
     folder = _reports_folder(request, verb)
-    if verb == "region" and report.had_nothing_to_do and jsonreport.is_good_report(folder):
+    if (
+        verb == "region"
+        and report.had_nothing_to_do
+        and jsonreport.is_last_written_report_good(folder)
+    ):
         _print_nothing_to_do(report, folder, as_json)
     else:
         _write_and_print(report, folder, as_json)

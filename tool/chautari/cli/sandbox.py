@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chautari.render.provider import require_provider
+from chautari.render.provider import require_endpoints_provider
 
-command = require_provider("this command runs a region in containers").subcommand()
+command = require_endpoints_provider("this command runs a region in containers").subcommand()

@@ -21,7 +21,7 @@ from chautari.render.provider import known_endpoints
 from chautari.report.text_format import count_with_noun
 from chautari.secrets import required_secrets, store
 from chautari.secrets.ensure import (
-    ensure_secrets,
+    load_and_complete_secrets,
     recipients_of,
     refuse_lost_secrets,
     save_encrypted,
@@ -120,7 +120,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    made = ensure_secrets(
+    made = load_and_complete_secrets(
         loaded_region, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip

@@ -10,7 +10,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
-from chautari.errors import ChautariError, FileProblem, InvalidRegion
+from chautari.errors import ChautariError, InvalidRegion, ProblemInFile
 from chautari.files import to_displayable_error
 from chautari.paths import regions_root
 from chautari.region import load, locate
@@ -45,7 +45,7 @@ def _validate_region(name: str) -> dict[str, object]:
         if expected is None:
             raise
         echo(str(expected), err=True)
-        problem = FileProblem(Path(), 0, 0, "", expected.message)
+        problem = ProblemInFile(Path(), 0, 0, "", expected.message)
         return _validation_result(name, False, [problem], fix=expected.fix)
     for warning in found.warnings:
         echo(f"{warning} (warning)", err=True)
@@ -56,8 +56,8 @@ def _validate_region(name: str) -> dict[str, object]:
 def _validation_result(
     name: str,
     ok: bool,
-    problems: Sequence[FileProblem],
-    warnings: Sequence[FileProblem] = (),
+    problems: Sequence[ProblemInFile],
+    warnings: Sequence[ProblemInFile] = (),
     fix: str = "",
 ) -> dict[str, object]:
     """Return the result of one region; a problem of a file has its fix in its message."""
@@ -69,7 +69,7 @@ def _validation_result(
     }
 
 
-def _problem_objects(problems: Sequence[FileProblem], fix: str = "") -> list[dict[str, object]]:
+def _problem_objects(problems: Sequence[ProblemInFile], fix: str = "") -> list[dict[str, object]]:
     return [
         {
             "file": str(item.file) if item.line else "",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chautari.deploy import region_report, remote_run
-from chautari.deploy.node_errors import capture_node_errors
+from chautari.deploy.node_errors import run_node_work_safely
 from chautari.deploy.request import Listener, Request
 from chautari.node.events import StatusAnswer
 from chautari.parallel import map_parallel
@@ -29,7 +29,7 @@ def follow_newest_runs(
 
     def one(job: tuple[SSHTarget, NodeReport]) -> list[CheckResult]:
         target, node = job
-        return capture_node_errors(lambda: node, lambda: _follow(target, request.run, node, tell))
+        return run_node_work_safely(lambda: node, lambda: _follow(target, request.run, node, tell))
 
     inside = map_parallel(one, list(zip(reached, nodes, strict=True)))
     report.checks = [result for results in inside for result in results]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chautari.deploy.remote_run import NO_PYTHON, busy_refusal, no_answer_refusal
 from chautari.deploy.request import Request
-from chautari.node.drift import describe_drift
+from chautari.node.drift import drift_text
 from chautari.node.events import DriftAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
@@ -54,7 +54,7 @@ class NodeDrift:
         """Return what changed as text."""
         if self.answer is None:
             return f"{self.node}: {self.message}"
-        text = describe_drift(self.answer).replace("\n", "\n  ")
+        text = drift_text(self.answer).replace("\n", "\n  ")
         if self.answer["busy"]:
             refusal = busy_refusal(self.answer["busy"])
             text += f"\n  ({refusal.reason} The result may change.)"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from chautari.deploy.request import Request, exchange_letters, open_and_complete_secrets
+from chautari.deploy.request import Request, load_region_letters, open_and_complete_secrets
 from chautari.errors import BadInput
 from chautari.files import create_private_folder, write_atomically
 from chautari.paths import regions_root
@@ -74,7 +74,9 @@ def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -
         create_private_folder(folder)
     secrets = open_and_complete_secrets(request, endpoints) if with_secrets else None
     names = request.node_names()
-    loaded_region = exchange_letters(request.loaded_region, secrets, endpoints, save=with_secrets)
+    loaded_region = load_region_letters(
+        request.loaded_region, secrets, endpoints, save=with_secrets
+    )
     nodes = [
         variables.variables_of_node(NodeContext(loaded_region, endpoints, n), secrets)
         for n in names

@@ -13,7 +13,7 @@ from chautari.report.model import CheckResult, NodeReport, Refusal, TaskFailure
 Work = Callable[[], list[CheckResult]]
 
 
-def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list[CheckResult]:
+def run_node_work_safely(report_of: Callable[[], NodeReport], work: Work) -> list[CheckResult]:
     """Do the work on one node; put its duration and its error into the node's report.
 
     `report_of` returns the report, which the work may replace. A broken pipe is not an error of the

@@ -94,7 +94,7 @@ class NodeReportBuilder:
         """Report that the node sent more data than a run can have."""
         self._stop_with_refusal(Refusal("too_much_output"))
 
-    def consume_login_request(self) -> bool:
+    def take_login_requested_flag(self) -> bool:
         """Return whether the last event asks for a new login; once for each such event."""
         requested, self._login_requested = self._login_requested, False
         self._logins += requested
@@ -181,7 +181,7 @@ class NodeReportBuilder:
     def _on_dpkg_interrupted(self, event: events.DpkgInterrupted) -> None:
         self._add_notice("dpkg_interrupted", packages=event["packages"])
 
-    def _on_dpkg_repaired(self, event: events.DpkgRepaired) -> None:
+    def _on_dpkg_repaired(self, event: events.DpkgRepairFinished) -> None:
         code = "dpkg_repaired" if event["ok"] else "dpkg_not_repaired"
         self._add_notice(code, packages=event["packages"])
 
@@ -225,7 +225,7 @@ class NodeReportBuilder:
     def _on_role_message(self, event: events.RoleMessage) -> None:
         self._add_notice("role_message", role=event["role"], text=event["text"])
 
-    def _on_login_requested(self, _: events.SSHLoginRequested) -> None:
+    def _on_login_requested(self, _: events.SSHLoginTestRequested) -> None:
         self._login_requested = True
 
     def _on_failure(self, event: events.TaskFailed) -> None:

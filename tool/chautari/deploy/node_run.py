@@ -7,7 +7,8 @@
                                      ├─ ResultUnknownState    the run continues; result unknown
                                      └─ RunActiveState       another run was first
 
-`converge_node` is the loop over these states. What a node reports goes into its `NodeReport`.
+`take_node_to_end_of_run` is the loop over these states. What a node reports goes into its
+`NodeReport`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from chautari.deploy import outside_checks, remote_run
-from chautari.deploy.node_errors import capture_node_errors
+from chautari.deploy.node_errors import run_node_work_safely
 from chautari.deploy.request import DeployContext, Listener, run_initiator
 from chautari.deploy.survey import (
     NodeSurvey,
@@ -31,7 +32,7 @@ from chautari.node.events import LockHolder
 from chautari.parallel import map_parallel
 from chautari.prepare.child_process import (
     WHEELS_MB,
-    preflight_requirements,
+    requirements_of_node,
     run_preflight_and_prepare,
 )
 from chautari.prepare.protocol import Preparation
@@ -137,14 +138,16 @@ class NodeRun:
 
     def survey_again(self) -> None:
         """Survey the node; a run of another operator is reported at once."""
-        found = survey_node(self.target, lambda _: self.context.role_inputs_of(self.node))
-        required = preflight_requirements(self.context.loaded_region.region, self.name)
+        found = survey_node(
+            self.target, lambda _: self.context.inputs_of_all_roles_on_node(self.node)
+        )
+        required = requirements_of_node(self.context.loaded_region.region, self.name)
         self.report = node_report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
             self.end_refused_or_unreachable()
         elif found.busy is not None:
-            self.follow_wait_or_refuse(found.busy)
+            self.set_state_for_active_run(found.busy)
         else:
             self.state = SurveyedState(found)
 
@@ -154,7 +157,7 @@ class NodeRun:
         event = {"event": self.report.state}
         self.tell(self.name, event if holder is None else {**event, "holder": holder})
 
-    def follow_wait_or_refuse(self, holder: LockHolder) -> None:
+    def set_state_for_active_run(self, holder: LockHolder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
         self.state = RunActiveState(holder)
         if remote_run.same_operator(holder, run_initiator("", self.region, self.name)):
@@ -167,7 +170,7 @@ class NodeRun:
         self.end_refused_or_unreachable(holder)
 
 
-def survey_and_prepare_nodes(
+def make_prepared_node_runs(
     context: DeployContext, names: Sequence[str], mode: Mode, run: str, tell: Listener
 ) -> list[NodeRun]:
     """Survey the nodes at once, and prepare those that are not ready for what has to run."""
@@ -189,11 +192,11 @@ def survey_and_prepare_nodes(
         return one
 
     runs = map_parallel(surveyed, reached, request.parallel)
-    prepare_surveyed_nodes(runs)
+    advance_surveyed_nodes(runs)
     return runs
 
 
-def prepare_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
+def advance_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
     """Take every surveyed node to its next state, with one preparation for all that need it."""
     due = [one for one in runs if isinstance(one.state, SurveyedState) and _needs_preparation(one)]
     if due:
@@ -236,7 +239,7 @@ def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
 
 def _survey_after_preparation(one: NodeRun) -> None:
     """Survey a node that its preparation has already judged by the preflight."""
-    found = survey_node(one.target, lambda _: one.context.role_inputs_of(one.node))
+    found = survey_node(one.target, lambda _: one.context.inputs_of_all_roles_on_node(one.node))
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
         remote_run.report_no_answer(one.target, one.report, found.code, found.error)
@@ -247,7 +250,7 @@ def _survey_after_preparation(one: NodeRun) -> None:
     if found.busy is None:
         one.state = SurveyedState(found)
     else:
-        one.follow_wait_or_refuse(found.busy)
+        one.set_state_for_active_run(found.busy)
 
 
 def _plan_first_deploy(one: NodeRun) -> None:
@@ -282,7 +285,7 @@ def _decide_next_state(one: NodeRun, found: NodeSurvey) -> State:
     return PreparedState(tuple(found.obsolete_roles))
 
 
-def converge_node(one: NodeRun) -> list[CheckResult]:
+def take_node_to_end_of_run(one: NodeRun) -> list[CheckResult]:
     """Take one node from state to state until its run has ended; return its checks.
 
     A run of the same operator from the same machine is followed. After one that did less, or one
@@ -291,7 +294,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
     while True:
         match one.state:
             case SurveyedState():
-                prepare_surveyed_nodes([one])
+                advance_surveyed_nodes([one])
             case PreparedState(obsolete_roles):
                 _start_and_follow_run(one, obsolete_roles)
             case RunActiveState(holder):
@@ -304,20 +307,20 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
 
 def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     packed, arguments = _pack_bundle(one, obsolete_roles)
-    checks, holder = remote_run.start_and_follow(
+    checks, holder = remote_run.start_run_and_collect_checks(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
         one.state = _next_state_after_run(one, checks)
     else:
-        one.follow_wait_or_refuse(holder)
+        one.set_state_for_active_run(holder)
 
 
 def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not remote_run.same_operator(holder, arguments):
-        free = remote_run.wait_until_node_is_free(one.target, holder, one.report, one.tell)
+        free = remote_run.try_to_wait_for_free_node(one.target, holder, one.report, one.tell)
         one.survey_again() if free else one.end_refused_or_unreachable()
         return
     checks = remote_run.follow_existing_run(
@@ -338,7 +341,7 @@ def _next_state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
 def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
     request = one.context.request
-    inputs = one.context.role_inputs_of(one.node)
+    inputs = one.context.inputs_of_all_roles_on_node(one.node)
     packed = bundle.pack_bundle(one.node, inputs, list(obsolete_roles))
     return packed, run_initiator(one.run, one.region, one.name) | {
         "mode": one.mode,
@@ -362,23 +365,23 @@ def converge_and_check_nodes(runs: Sequence[NodeRun]) -> list[CheckResult]:
         all(one.up_to_date for one in runs) and not runs[0].context.request.full
     )
     if not unchanged:
-        inside = converge_in_parallel(runs)
+        inside = converge_nodes_and_collect_checks(runs)
         return inside + run_enabled_outside_checks(runs, _nodes_to_check(runs))
     reachable = _nodes_to_check(runs)
     both: tuple[Callable[[], list[CheckResult]], ...] = (
-        lambda: converge_in_parallel(runs),
+        lambda: converge_nodes_and_collect_checks(runs),
         lambda: run_enabled_outside_checks(runs, reachable),
     )
     return [result for results in map_parallel(lambda work: work(), both) for result in results]
 
 
-def converge_in_parallel(runs: Sequence[NodeRun]) -> list[CheckResult]:
+def converge_nodes_and_collect_checks(runs: Sequence[NodeRun]) -> list[CheckResult]:
     """Converge the nodes at the same time; an error of one node stays in its report."""
 
     def one_node(one: NodeRun) -> list[CheckResult]:
         if isinstance(one.state, RefusedOrUnreachableState | UpToDateState):
             return []
-        return capture_node_errors(lambda: one.report, lambda: converge_node(one))
+        return run_node_work_safely(lambda: one.report, lambda: take_node_to_end_of_run(one))
 
     found = map_parallel(one_node, runs, runs[0].context.request.parallel)
     return [result for results in found for result in results]

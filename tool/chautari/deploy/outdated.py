@@ -117,8 +117,6 @@ def _versions_by_name(service: Service, context: NodeContext) -> dict[str, str]:
         if service.artifacts
         else {}
     )
-    if service.release_and_login_for_report is not None:
-        found[service.role_and_artifact_name] = service.release_and_login_for_report(
-            context
-        ).version
+    if service.access_details_for_report is not None:
+        found[service.role_and_artifact_name] = service.access_details_for_report(context).version
     return found

@@ -23,7 +23,7 @@ from chautari.render.endpoints import Endpoints
 from chautari.report.model import NodeReport, PeerStatus, Refusal
 from chautari.secrets.store import SecretStore
 from chautari.services.base import Service
-from chautari.ssh.known_hosts import read_known_hosts
+from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -51,7 +51,7 @@ def refresh_peer_statuses(
     names = peers.peer_names(loaded_region.folder)
     targets = ssh_targets(loaded_region, endpoints, tuple(region.nodes), identities)
     parts: tuple[Callable[[], Any], ...] = (
-        lambda: peer_management.refresh(loaded_region, names, endpoints, now),
+        lambda: peer_management.refresh_pinned_peers(loaded_region, names, endpoints, now),
         lambda: ask_nodes_for_state_files(region, targets),
     )
     states, files = map_parallel(lambda part: part(), parts)
@@ -74,7 +74,7 @@ def _refresh_received(
         if letter_exchange.shares_with(region, name)
     }
     received = letter_exchange.received_letters(
-        loaded_region.folder, region, shared, letter_exchange.own_key(secrets), endpoints
+        loaded_region.folder, region, shared, letter_exchange.load_own_key_pair(secrets), endpoints
     )
     for name, refusal in refusals.items():
         if refusal is None:
@@ -110,7 +110,7 @@ def peer_statuses_after_run(
             pinned, region.domain, context.endpoints, now, DEPLOY_SECONDS
         )
         return {
-            name: trust.pinned_state(pinned[name], region.domain, now)
+            name: trust.peer_state_from_pin(pinned[name], region.domain, now)
             if state.code == "unreachable"
             else state
             for name, state in found.items()
@@ -146,7 +146,7 @@ def ask_nodes_for_state_files(
 
 
 def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileAnswer]:
-    if target.address not in read_known_hosts(target.known_hosts):
+    if target.address not in read_known_hosts_text(target.known_hosts):
         return [
             StateFileAnswer(target.name, item, problem=("not_deployed", {})) for item in services
         ]

@@ -15,8 +15,8 @@ from chautari.deploy import region_report
 from chautari.deploy.node_run import (
     Mode,
     converge_and_check_nodes,
+    make_prepared_node_runs,
     reports_after_failed_canary,
-    survey_and_prepare_nodes,
 )
 from chautari.deploy.request import (
     DeployContext,
@@ -71,7 +71,7 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         if not report.ok:
             report.nodes += reports_after_failed_canary(context, names)
             continue
-        runs = survey_and_prepare_nodes(context, names, mode, new_run_id(), tell)
+        runs = make_prepared_node_runs(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)
         report.nodes += [run.report for run in runs]
     return region_report.finalize_report(report, context, mode, began)

@@ -84,18 +84,18 @@ def service_accesses(context: DeployContext) -> list[ServiceAccess]:
     for name in context.request.node_names():
         node = NodeContext(context.loaded_region, context.endpoints, name)
         for service in region.services_of(name):
-            if service.release_and_login_for_report is None:
+            if service.access_details_for_report is None:
                 continue
-            release_and_login_for_report = service.release_and_login_for_report(node)
+            access_details_for_report = service.access_details_for_report(node)
             double = context.endpoints.is_double(service.role_and_artifact_name)
             found.append(
                 ServiceAccess(
                     service=service.role_and_artifact_name,
                     url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
-                    version=release_and_login_for_report.version + (" (double)" if double else ""),
-                    login=release_and_login_for_report.login,
-                    note=release_and_login_for_report.note,
+                    version=access_details_for_report.version + (" (double)" if double else ""),
+                    login=access_details_for_report.login,
+                    note=access_details_for_report.note,
                     languages=_translations_by_language(service, node),
                 )
             )
@@ -108,7 +108,7 @@ def _translations_by_language(service: Service, node: NodeContext) -> dict[str, 
         return {}
     translations = service.translations(node)
     return {
-        language: translations.find_translation(language) or ""
+        language: translations.find_upstream_locale(language) or ""
         for language in node.region.languages
     }
 
@@ -125,14 +125,14 @@ def _add_language_notices(report: RegionReport, context: DeployContext) -> None:
             if (
                 not missing
                 or service.translations is None
-                or service.release_and_login_for_report is None
+                or service.access_details_for_report is None
             ):
                 continue
             data: Data = {
                 "service": service.title,
-                "version": service.release_and_login_for_report(node).version,
+                "version": service.access_details_for_report(node).version,
                 "missing": missing,
-                "default": service.translations(node).first_translation_or_english(
+                "default": service.translations(node).find_first_locale_or_english(
                     region.languages
                 ),
             }

@@ -10,8 +10,8 @@ from chautari.preflight.facts import suggested_login_account
 from chautari.prepare.child_process import unreachable_refusal
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.ssh.new_login import confirm_new_login
-from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
+from chautari.ssh.new_login import try_new_login
+from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, start_runner_action
 from chautari.ssh.target import SSHTarget
 
 PAUSES = (2, 5, 10, 20, 30)  # seconds before each new connection; the last one repeats
@@ -44,7 +44,7 @@ class _RetryBudget:
         return next(self._pauses, PAUSES[-1])
 
 
-def start_and_follow(
+def start_run_and_collect_checks(
     target: SSHTarget,
     bundle: bytes,
     metadata: Arguments,
@@ -85,7 +85,7 @@ def follow_existing_run(
     return builder.checks
 
 
-def wait_until_node_is_free(
+def try_to_wait_for_free_node(
     target: SSHTarget, holder: LockHolder, report: NodeReport, tell: Listener
 ) -> bool:
     """Wait until no run holds the node's lock; pass on each later run and role.
@@ -154,13 +154,13 @@ def _read_connection(
     target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> None:
     """Feed the events of one connection to `builder`, and record how the connection ended."""
-    stream = open_stream(target, arguments, payload)
+    stream = start_runner_action(target, arguments, payload)
     try:
         for line in stream:
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
-                if builder.consume_login_request():
-                    builder.report_new_login_error(confirm_new_login(target))
+                if builder.take_login_requested_flag():
+                    builder.report_new_login_error(try_new_login(target))
     except BaseException:
         stream.stop()
         raise

@@ -15,16 +15,16 @@ from chautari.errors import BadInput
 from chautari.files import temp_files_root, write_atomically
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
-from chautari.prepare.child_process import environment_digest
+from chautari.prepare.child_process import node_requirements_digest
 from chautari.region.load import LoadedRegion
 from chautari.render import role_inputs, variables
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import ensure_endpoints
 from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
-from chautari.secrets.ensure import ensure_secrets
+from chautari.secrets.ensure import load_and_complete_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
-from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts
+from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts_text
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -99,10 +99,10 @@ class DeployContext:
     nodes: tuple[NodeVariables, ...] = field(repr=False)
     known_hosts: Path | None = None
 
-    def role_inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
+    def inputs_of_all_roles_on_node(self, node: NodeVariables) -> list[RoleInputs]:
         """Return the inputs of the node's roles, to compare with its receipts."""
         return role_inputs.role_inputs_of_node(
-            node, self.secrets[RECEIPT_KEY], environment_digest()
+            node, self.secrets[RECEIPT_KEY], node_requirements_digest()
         )
 
     @property
@@ -126,7 +126,9 @@ def ensure_context(
     check_known_hosts_match_region(request.loaded_region)
     endpoints = ensure_endpoints(request.loaded_region, say)
     secrets = open_and_complete_secrets(request, endpoints, save=save_secrets)
-    loaded_region = exchange_letters(request.loaded_region, secrets, endpoints, save=save_secrets)
+    loaded_region = load_region_letters(
+        request.loaded_region, secrets, endpoints, save=save_secrets
+    )
     request = replace(request, loaded_region=loaded_region)
     nodes = tuple(
         variables.variables_of_node(NodeContext(loaded_region, endpoints, name), secrets)
@@ -135,7 +137,7 @@ def ensure_context(
     return DeployContext(request, endpoints, secrets, nodes)
 
 
-def exchange_letters(
+def load_region_letters(
     loaded_region: LoadedRegion, secrets: SecretStore | None, endpoints: Endpoints, *, save: bool
 ) -> LoadedRegion:
     """Return the region with the letters to its peers and from them; see `letter_exchange`."""
@@ -143,7 +145,7 @@ def exchange_letters(
         return loaded_region
     from chautari.federation import letter_exchange  # a region without peers does not pay for it
 
-    return letter_exchange.exchange_letters(loaded_region, secrets, endpoints, save=save)
+    return letter_exchange.load_and_update_letters(loaded_region, secrets, endpoints, save=save)
 
 
 @contextmanager
@@ -152,7 +154,7 @@ def pin_new_host_keys_temporarily(context: DeployContext) -> Iterator[DeployCont
     pinned = context.loaded_region.known_hosts_file
     with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         known_hosts = Path(folder) / pinned.name
-        write_atomically(known_hosts, read_known_hosts(pinned), durable=False)
+        write_atomically(known_hosts, read_known_hosts_text(pinned), durable=False)
         yield replace(context, known_hosts=known_hosts)
 
 
@@ -164,7 +166,7 @@ def open_and_complete_secrets(
     if endpoints.ssh_key is not None:
         identities.append(endpoints.ssh_key)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    return ensure_secrets(
+    return load_and_complete_secrets(
         request.loaded_region,
         identities or default_private_keys(),
         endpoints.secrets,

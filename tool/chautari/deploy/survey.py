@@ -17,9 +17,9 @@ from chautari.node.events import LockHolder, Reason, SurveyAnswer, UpToDateRole
 from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.child_process import environment_digest, unreachable_refusal
+from chautari.prepare.child_process import node_requirements_digest, unreachable_refusal
 from chautari.report.model import NodeReport, Notice, RoleReport
-from chautari.ssh.known_hosts import read_known_hosts
+from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget
 
@@ -58,7 +58,7 @@ class NodeSurvey:
     @property
     def has_environment(self) -> bool:
         """Whether the node has the environment of this version for Ansible and the checks."""
-        return self.answered and self.facts.venv == environment_digest()
+        return self.answered and self.facts.venv == node_requirements_digest()
 
     @property
     def nothing_to_do(self) -> bool:
@@ -74,7 +74,7 @@ class NodeSurvey:
 def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> NodeSurvey:
     """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
     # A machine that was never reached has no pinned key: the preparation makes first contact.
-    if target.address not in read_known_hosts(target.known_hosts):
+    if target.address not in read_known_hosts_text(target.known_hosts):
         return NodeSurvey(answered=False)
 
     def payload() -> bytes:

@@ -13,11 +13,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from chautari.federation.lookalikes import check_scripts
+from chautari.federation.lookalikes import validate_domain_scripts
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.validity import seconds_of
-from chautari.region.field_types import check_domain, check_email, check_language, check_name
-from chautari.region.field_types import check_public_key as check_key_line
+from chautari.federation.validity import parse_seconds_since_1970
+from chautari.region.field_types import (
+    check_language,
+    validate_domain,
+    validate_email,
+    validate_name,
+)
+from chautari.region.field_types import validate_public_key as check_key_line
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -32,16 +37,16 @@ _TIME = r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 
 def _check_peer_domain(value: str) -> str:
-    return check_scripts(check_domain(value))
+    return validate_domain_scripts(validate_domain(value))
 
 
 def _check_peer_email(value: str) -> str:
-    check_scripts(check_email(value).rpartition("@")[2].lower())
+    validate_domain_scripts(validate_email(value).rpartition("@")[2].lower())
     return value
 
 
 def _check_time(value: str) -> str:
-    seconds_of(value)
+    parse_seconds_since_1970(value)
     return value
 
 
@@ -71,7 +76,7 @@ class StrictDescriptorModel(BaseModel):
 class DescribedService(StrictDescriptorModel):
     """One service of a region, as other regions see it."""
 
-    service: Annotated[str, AfterValidator(check_name)] = Field(
+    service: Annotated[str, AfterValidator(validate_name)] = Field(
         description="Name of the service in `region.yml`.", examples=["wiki"]
     )
     title: str = Field(
@@ -96,7 +101,7 @@ class Descriptor(StrictDescriptorModel):
     """What a region publishes about itself."""
 
     format: Literal[1] = Field(description="Version of this format.", examples=[1])
-    region: Annotated[str, AfterValidator(check_name)] = Field(
+    region: Annotated[str, AfterValidator(validate_name)] = Field(
         description="Name of the region.", examples=["andes"]
     )
     domain: PeerDomain = Field(description="Domain of the region.", examples=["andes.example.org"])
@@ -215,7 +220,7 @@ def descriptor_body(context: NodeContext) -> dict[str, Any]:
 
 def _described_service(context: NodeContext, name: str) -> dict[str, str]:
     service = context.region.service_for_region(name)
-    release = service.release_and_login_for_report
+    release = service.access_details_for_report
     return {
         "service": name,
         "title": service.title,

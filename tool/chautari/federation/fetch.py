@@ -8,19 +8,19 @@ import certifi
 
 from chautari.errors import BadInput
 from chautari.federation import transfer
-from chautari.federation.lookalikes import check_scripts
+from chautari.federation.lookalikes import validate_domain_scripts
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import (
     PATH,
     DescriptorAddress,
+    PeerNetworkSettings,
     SignedDescriptor,
-    Surroundings,
+    fetch_descriptor_and_signature,
     fetch_files,
-    fetch_signed,
 )
 from chautari.federation.untrusted_json import AnswerRefused
 from chautari.preflight.dns_records import lookup_dns_records
-from chautari.region.field_types import check_domain
+from chautari.region.field_types import validate_domain
 from chautari.render.endpoints import Endpoints
 
 
@@ -33,7 +33,7 @@ def parse_address(url: str) -> DescriptorAddress:
     try:
         parts = urlsplit(url)
         port = parts.port
-        host = check_scripts(check_domain(parts.hostname or ""))
+        host = validate_domain_scripts(validate_domain(parts.hostname or ""))
     except ValueError as error:
         raise _bad_address(str(error)) from None
     if parts.scheme != "https":
@@ -52,7 +52,7 @@ def _bad_address(reason: str) -> BadInput:
     )
 
 
-def fetch_descriptor(
+def fetch_unverified_descriptor(
     address: DescriptorAddress, endpoints: Endpoints, seconds: float | None = None
 ) -> SignedDescriptor:
     """Return what the server at `address` sends within `seconds`, by default SECONDS.
@@ -61,7 +61,7 @@ def fetch_descriptor(
         PeerRefused: when there is no complete answer within the limits.
     """
     try:
-        return fetch_signed(address, _surroundings(endpoints), seconds)
+        return fetch_descriptor_and_signature(address, _surroundings(endpoints), seconds)
     except AnswerRefused as refused:
         raise PeerRefused(refused.code, **refused.data) from None
 
@@ -81,8 +81,8 @@ def fetch_file(
     return content
 
 
-def _surroundings(endpoints: Endpoints) -> Surroundings:
-    return Surroundings(
+def _surroundings(endpoints: Endpoints) -> PeerNetworkSettings:
+    return PeerNetworkSettings(
         lambda host: addresses_of(host, endpoints),
         endpoints.peer_networks,
         str(endpoints.ca_file or certifi.where()),

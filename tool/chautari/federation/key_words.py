@@ -25,7 +25,7 @@ def fingerprint_of_key(line: str) -> str:
     return compute_key_fingerprint(line.split()[1])
 
 
-def words_of_key(line: str, language: str = DEFAULT_LANGUAGE) -> str:
+def key_words_text(line: str, language: str = DEFAULT_LANGUAGE) -> str:
     """Return the twelve words of a public key in a language of `LISTS`."""
     # Imported here: it reads a list of words, and most commands need none.
     from mnemonic import Mnemonic
@@ -46,7 +46,7 @@ def matches_key(text: str, line: str) -> bool:
     """Return whether `text` is the fingerprint of a public key, or its words in any language."""
     if text.strip().startswith("SHA256:"):
         return text.strip() == fingerprint_of_key(line)
-    return any(_plain(text) == _plain(words_of_key(line, language)) for language in LISTS)
+    return any(_plain(text) == _plain(key_words_text(line, language)) for language in LISTS)
 
 
 def _plain(words: str) -> list[str]:

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from chautari.federation import letters, signing_key
 from chautari.federation.descriptor import FORMAT, descriptor_host
 from chautari.federation.fetch import fetch_file, parse_address
-from chautari.federation.letters import Letter, LetterKeys, ReceivedLetter
+from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.peers import FOLDER, PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.trust import PeerState
-from chautari.files import read_optional_file, unusable_file_error, write_atomically
+from chautari.files import read_bytes_if_present, unusable_file_error, write_atomically
 from chautari.parallel import map_parallel
-from chautari.region.field_types import check_name
+from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
@@ -42,12 +42,12 @@ class OwnKey(NamedTuple):
 
 def sent_file(folder: Path, name: str) -> Path:
     """Return the file of the letter to the peer called `name`."""
-    return folder / FOLDER / f"{check_name(name)}{_SENT}"
+    return folder / FOLDER / f"{validate_name(name)}{_SENT}"
 
 
 def received_file(folder: Path, name: str) -> Path:
     """Return the file of the letter from the peer called `name`."""
-    return folder / FOLDER / f"{check_name(name)}{_RECEIVED}"
+    return folder / FOLDER / f"{validate_name(name)}{_RECEIVED}"
 
 
 def shares_with(region: Region, name: str) -> bool:
@@ -56,7 +56,7 @@ def shares_with(region: Region, name: str) -> bool:
     return name in found.peers and bool(found.lend.get(name) or found.borrow.get(name))
 
 
-def exchange_letters(
+def load_and_update_letters(
     loaded_region: LoadedRegion,
     secrets: SecretStore | None,
     endpoints: Endpoints,
@@ -80,7 +80,7 @@ def exchange_letters(
     if secrets is None:
         stored = {name: _read(sent_file(folder, name)) for name in shared}
         return loaded_region._replace(letters={name: x for name, x in stored.items() if x})
-    own = own_key(secrets)
+    own = load_own_key_pair(secrets)
     sent = {
         name: _write_letter(loaded_region, name, peer, secrets, save)
         for name, peer in shared.items()
@@ -89,7 +89,7 @@ def exchange_letters(
     return loaded_region._replace(letters=sent, received=received)
 
 
-def own_key(secrets: SecretStore) -> OwnKey:
+def load_own_key_pair(secrets: SecretStore) -> OwnKey:
     """Return the region's key.
 
     Raises:
@@ -103,7 +103,7 @@ def _write_letter(
     loaded_region: LoadedRegion, name: str, peer: PinnedPeer, secrets: SecretStore, save: bool
 ) -> bytes:
     """Return the encrypted letter to a peer: the stored one for as long as it says the same."""
-    own, file = own_key(secrets), sent_file(loaded_region.folder, name)
+    own, file = load_own_key_pair(secrets), sent_file(loaded_region.folder, name)
     letter = letter_to(loaded_region.region, name, peer, secrets)
     stored = _read(file)
     if stored is not None:
@@ -112,7 +112,7 @@ def _write_letter(
                 return stored
         except PeerRefused:
             pass  # a damaged file, or one for another key
-    sealed = letters.seal_letter(letter, LetterKeys(own.public, peer.key))
+    sealed = letters.seal_letter(letter, LetterPublicKeys(own.public, peer.key))
     if save:
         _store(file, sealed)
     return sealed
@@ -175,9 +175,9 @@ def _received_letter(
 def _open_received(
     sealed: bytes, region: Region, peer: PinnedPeer, own: OwnKey, endpoints: Endpoints
 ) -> ReceivedLetter:
-    return letters.received_letter(
+    return letters.validate_received_letter(
         letters.open_letter(sealed, own.private),
-        LetterKeys(peer.key, own.public),
+        LetterPublicKeys(peer.key, own.public),
         (peer.domain, region.domain),
         tuple(endpoints.peer_networks),
     )
@@ -204,7 +204,7 @@ def refresh_letters(
     Returns for each peer that has a new letter, or had one, why it was refused; None if it is
     stored. What a peer took back is deleted.
     """
-    region, own = loaded_region.region, own_key(secrets)
+    region, own = loaded_region.region, load_own_key_pair(secrets)
     shared = [
         name
         for name, state in states.items()
@@ -264,7 +264,7 @@ def _letter_files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _read(file: Path) -> bytes | None:
     """Return the content of a letter's file; None if it is missing, or no letter has this size."""
-    content = read_optional_file(file, letters.MAX_BYTES)
+    content = read_bytes_if_present(file, letters.MAX_BYTES)
     return content if 0 < len(content) <= letters.MAX_BYTES else None
 
 

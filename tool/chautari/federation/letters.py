@@ -63,7 +63,7 @@ class ReceivedLetter(NamedTuple):
     problem: tuple[str, Mapping[str, Any]] | None = None
 
 
-class LetterKeys(NamedTuple):
+class LetterPublicKeys(NamedTuple):
     """Who can open a letter: the sender and the recipient, by their public region keys."""
 
     sender: str
@@ -80,7 +80,7 @@ def digest_of_letter(sealed: bytes) -> str:
     return hashlib.sha256(sealed).hexdigest()
 
 
-def seal_letter(letter: Letter, keys: LetterKeys) -> bytes:
+def seal_letter(letter: Letter, keys: LetterPublicKeys) -> bytes:
     """Return `letter`, encrypted for both sides. Each call returns other bytes."""
     recipients = [call_pyrage(pyrage.ssh.Recipient.from_str, key) for key in dict.fromkeys(keys)]
     content = json.dumps(letter.model_dump(), sort_keys=True).encode()
@@ -120,8 +120,8 @@ def _decrypt(sealed: bytes, private_key: str) -> bytes:
     return content
 
 
-def received_letter(
-    letter: Letter, keys: LetterKeys, domains: tuple[str, str], peer_networks: tuple[str, ...]
+def validate_received_letter(
+    letter: Letter, keys: LetterPublicKeys, domains: tuple[str, str], peer_networks: tuple[str, ...]
 ) -> ReceivedLetter:
     """Return what a peer's letter offers and asks for, with every field checked.
 

@@ -1,8 +1,8 @@
 """Refuse domain names that look like another one.
 
-`check_domain` accepts ASCII only, so other scripts come as punycode (`xn--…`), which browsers show
-as letters. Rules: one script in a label (UTS 39, "single script"), and no label that consists only
-of letters that look Latin. Names in ASCII are compared by what they look like.
+`validate_domain` accepts ASCII only, so other scripts come as punycode (`xn--…`), which browsers
+show as letters. Rules: one script in a label (UTS 39, "single script"), and no label that consists
+only of letters that look Latin. Names in ASCII are compared by what they look like.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LATIN_LOOKING = frozenset("асеорхуіјѕԁһӏԛԝвкмнтгпзьαο
 _ALIKE = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("0", "o"), ("1", "l"), ("i", "l"), ("-", ""))
 
 
-def check_scripts(domain: str) -> str:
+def validate_domain_scripts(domain: str) -> str:
     """Return `domain` when none of its labels imitates another one.
 
     Raises:

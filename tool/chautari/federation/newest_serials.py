@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chautari.errors import ChautariError
 from chautari.federation.descriptor import MAX_SERIAL
-from chautari.files import read_optional_file, write_atomically
+from chautari.files import read_bytes_if_present, write_atomically
 from chautari.paths import state_dir
 
 _MAX_BYTES = 20
@@ -22,7 +22,7 @@ _MAX_BYTES = 20
 def load_newest_serial(key: str) -> int:
     """Return the newest serial that was seen of a key; 0 if none is known."""
     with suppress(ChautariError, ValueError):
-        found = int(read_optional_file(_file(key), _MAX_BYTES) or 0)
+        found = int(read_bytes_if_present(_file(key), _MAX_BYTES) or 0)
         return found if found <= MAX_SERIAL else 0  # a damaged file
     return 0
 

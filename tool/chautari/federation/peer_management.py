@@ -17,7 +17,7 @@ from chautari.federation import (
     trust,
 )
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import fetch_descriptor, parse_address
+from chautari.federation.fetch import fetch_unverified_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import DescriptorAddress
@@ -26,7 +26,7 @@ from chautari.federation.validity import utc_text
 from chautari.files import unusable_file_error
 from chautari.parallel import map_parallel
 from chautari.region import yaml_reader
-from chautari.region.field_types import check_name
+from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion
 from chautari.region.locate import REGION_FILE
 from chautari.render.endpoints import Endpoints
@@ -49,7 +49,7 @@ class OwnIdentity(NamedTuple):
     key: str
 
 
-def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnIdentity:
+def require_own_identity(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnIdentity:
     """Return where the region publishes its descriptor, and the public key that signs it.
 
     Raises:
@@ -75,13 +75,15 @@ def why_not_published(own: OwnIdentity, endpoints: Endpoints, now: float) -> Pee
     """Return why other groups cannot use the region's own address now; None when they can."""
     address = parse_address(own.url)
     try:
-        trust.verify_signed_descriptor(fetch_descriptor(address, endpoints), address, now, own.key)
+        trust.verify_signed_descriptor(
+            fetch_unverified_descriptor(address, endpoints), address, now, own.key
+        )
     except PeerRefused as refusal:
         return refusal
     return None
 
 
-def look_at(
+def fetch_peer_candidate(
     loaded_region: LoadedRegion, url: str, name: str | None, endpoints: Endpoints, now: float
 ) -> Candidate:
     """Fetch the descriptor at `url`, and return it for a person to decide.
@@ -98,7 +100,9 @@ def look_at(
         _check_given_name(name)
     known = peers.read_peers(folder, peers.peer_names(folder))
     address = parse_address(url)
-    found = trust.verify_signed_descriptor(fetch_descriptor(address, endpoints), address, now)
+    found = trust.verify_signed_descriptor(
+        fetch_unverified_descriptor(address, endpoints), address, now
+    )
     trust.check_newcomer(found, region.domain, known)
     chosen = name or found.region
     if chosen in known or chosen == region.region:
@@ -112,12 +116,14 @@ def look_at(
 
 def _check_given_name(name: str) -> None:
     try:
-        check_name(name)
+        validate_name(name)
     except ValueError as error:
         raise BadInput(f"--as: {error}", fix="choose another name: --as NAME") from None
 
 
-def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: float) -> None:
+def write_pin(
+    loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: float
+) -> None:
     """Write the pin of a candidate whose key was confirmed."""
     peer = PinnedPeer(
         domain=candidate.descriptor.domain,
@@ -127,10 +133,10 @@ def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: 
         agreement=agreement,
         descriptor=candidate.descriptor,
     )
-    peers.write_peer(loaded_region.folder, candidate.name, peer)
+    peers.write_pin_file(loaded_region.folder, candidate.name, peer)
 
 
-def refresh(
+def refresh_pinned_peers(
     loaded_region: LoadedRegion, names: list[str], endpoints: Endpoints, now: float
 ) -> dict[str, PeerState]:
     """Fetch the newest descriptor of each peer, and store those that say something new.
@@ -142,7 +148,7 @@ def refresh(
     found = fetch_states(pinned, loaded_region.region.domain, endpoints, now)
     for name, state in found.items():
         if state.replaces_pin:
-            peers.write_peer(folder, name, state.peer)
+            peers.write_pin_file(folder, name, state.peer)
     return found
 
 
@@ -170,10 +176,10 @@ def pinned_states(loaded_region: LoadedRegion, now: float) -> dict[str, PeerStat
     """Return the state of every pinned peer; nothing is fetched."""
     folder, domain = loaded_region.folder, loaded_region.region.domain
     known = peers.read_peers(folder, peers.peer_names(folder))
-    return {name: trust.pinned_state(peer, domain, now) for name, peer in known.items()}
+    return {name: trust.peer_state_from_pin(peer, domain, now) for name, peer in known.items()}
 
 
-def remove(loaded_region: LoadedRegion, name: str) -> None:
+def delete_pin(loaded_region: LoadedRegion, name: str) -> None:
     """Delete the pin of a peer; a damaged file is deleted too.
 
     Raises:
@@ -193,7 +199,7 @@ def remove(loaded_region: LoadedRegion, name: str) -> None:
     letter_exchange.delete_letters(loaded_region.folder, name)
 
 
-def region_yml_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
+def place_and_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
     """Return where `region.yml` names its peers, and the line that names `names`.
 
     The place is FILE:LINE, or FILE where the key is not there yet.

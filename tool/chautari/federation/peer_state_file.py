@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.federation.descriptor import MAX_PEERS, problem_text
-from chautari.region.field_types import check_name
+from chautari.region.field_types import validate_name
 from chautari.report.model import PairState
 
 MAX_BYTES = 64 << 10
@@ -108,7 +108,7 @@ def _first_problem(error: ValidationError) -> str:
 
 def _is_name(text: str) -> bool:
     try:
-        check_name(text)
+        validate_name(text)
     except ValueError:
         return False
     return True

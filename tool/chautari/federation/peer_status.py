@@ -22,7 +22,7 @@ from chautari.region.model import Region
 from chautari.report import messages
 from chautari.report.message_templates import fill_template
 from chautari.report.model import PairState, PeerLink, PeerStatus
-from chautari.services.base import FederationHooks, Service
+from chautari.services.base import PeerStateFileSpec, Service
 
 MAX_AGE = 3 * 3600  # seconds; timers look at the peers at least every hour
 MAX_LEFT = 10  # peers that are shown although region.yml does not name them
@@ -57,7 +57,7 @@ class _Reading(NamedTuple):
 
     node: str
     service: Service
-    hooks: FederationHooks
+    hooks: PeerStateFileSpec
     state_file: PeerStateFile | None
     code: str = ""
     data: Data = MappingProxyType({})
@@ -119,7 +119,7 @@ def _parsed(file: StateFileAnswer, now: float) -> _Reading | None:
     return reading._replace(state_file=found)
 
 
-def descriptor_data(state: PeerState) -> Data:
+def data_for_descriptor_texts(state: PeerState) -> Data:
     """Return the data that the texts about a peer's descriptor show."""
     last, refusal = state.peer.descriptor, state.refusal
     return {
@@ -135,10 +135,10 @@ def _descriptor_link(state: PeerState | None, is_named: bool, context: Data) -> 
     if state is None:
         code, data = "not_pinned", dict(context)
     else:
-        code, data = state.code, {**descriptor_data(state), **context}
+        code, data = state.code, {**data_for_descriptor_texts(state), **context}
         if not is_named and _DESCRIPTOR_STATES[code] != "broken":
             code = "not_named"
-    cause, next_step = messages.peer_state_texts(code, data)
+    cause, next_step = messages.peer_state_and_next_step_texts(code, data)
     return PeerLink(_DESCRIPTOR_STATES[code], code, cause, next_step)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from chautari.errors import FileProblem, InvalidRegion
+from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.federation.descriptor import (
     FORMAT,
     Descriptor,
@@ -23,7 +23,7 @@ from chautari.federation.descriptor import (
 )
 from chautari.files import unusable_file_error, write_atomically
 from chautari.region import yaml_reader
-from chautari.region.field_types import check_name
+from chautari.region.field_types import validate_name
 
 FOLDER = "peers"
 MAX_AGREEMENT = 4000  # characters
@@ -71,7 +71,7 @@ class PinnedPeer(StrictDescriptorModel):
 
 def peer_file(folder: Path, name: str) -> Path:
     """Return the file of the peer called `name` of the region in `folder`."""
-    return folder / FOLDER / f"{check_name(name)}.json"
+    return folder / FOLDER / f"{validate_name(name)}.json"
 
 
 def peer_names(folder: Path) -> list[str]:
@@ -119,14 +119,14 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
 
 def _peer_problem(
     document: yaml_reader.Document, path: tuple[str | int, ...], message: str
-) -> FileProblem:
+) -> ProblemInFile:
     return document.problem_at(path, f"{message}; restore the file from git")
 
 
 def read_peers(folder: Path, names: list[str]) -> dict[str, PinnedPeer]:
     """Return the pinned peers called `names`; errors of all files are raised together."""
     found: dict[str, PinnedPeer] = {}
-    problems: list[FileProblem] = []
+    problems: list[ProblemInFile] = []
     for name in names:
         try:
             found[name] = read_peer(folder, name)
@@ -137,7 +137,7 @@ def read_peers(folder: Path, names: list[str]) -> dict[str, PinnedPeer]:
     return found
 
 
-def write_peer(folder: Path, name: str, peer: PinnedPeer) -> Path:
+def write_pin_file(folder: Path, name: str, peer: PinnedPeer) -> Path:
     """Write the pin of a peer, and return its file."""
     file = peer_file(folder, name)
     content = json.dumps(peer.model_dump(), indent=2, ensure_ascii=False)

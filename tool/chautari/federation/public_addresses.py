@@ -15,7 +15,7 @@ _GLOBAL_UNICAST = ip_network("2000::/3")  # all that IANA gives to providers (RF
 _NAT64 = ip_network("64:ff9b::/96")  # how networks without IPv4 reach it (RFC 6052)
 
 
-def is_allowed(item: str, peer_networks: Iterable[str]) -> bool:
+def is_allowed_peer_address(item: str, peer_networks: Iterable[str]) -> bool:
     """Return whether a peer may have this address: a public one, or one of `peer_networks`."""
     address = ip_address(item)
     if any(address in ip_network(network) for network in peer_networks):

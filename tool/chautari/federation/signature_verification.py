@@ -43,7 +43,7 @@ class Signature(NamedTuple):
         return _MAGIC + b"".join(map(_field, fields))
 
 
-def verify_signature(content: bytes, armored: bytes, pinned: str | None = None) -> str:
+def verify_and_return_signing_key(content: bytes, armored: bytes, pinned: str | None = None) -> str:
     """Return the public key that signed `content`, as a line `ssh-ed25519 AAAA…`.
 
     Raises:

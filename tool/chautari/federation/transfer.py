@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from chautari.federation import untrusted_json
-from chautari.federation.public_addresses import is_allowed
+from chautari.federation.public_addresses import is_allowed_peer_address
 from chautari.federation.untrusted_json import AnswerRefused
 from chautari.parallel import call_within
 
@@ -55,7 +55,7 @@ class SignedDescriptor(NamedTuple):
     signature: bytes
 
 
-class Surroundings(NamedTuple):
+class PeerNetworkSettings(NamedTuple):
     """Where peers are looked for.
 
     Attributes:
@@ -69,8 +69,8 @@ class Surroundings(NamedTuple):
     ca_file: str | None = None
 
 
-def fetch_signed(
-    address: DescriptorAddress, surroundings: Surroundings, seconds: float | None = None
+def fetch_descriptor_and_signature(
+    address: DescriptorAddress, surroundings: PeerNetworkSettings, seconds: float | None = None
 ) -> SignedDescriptor:
     """Return what the server at `address` sends within `seconds`, by default SECONDS.
 
@@ -84,7 +84,7 @@ def fetch_signed(
 def fetch_files(
     address: DescriptorAddress,
     limits: Mapping[str, int],
-    surroundings: Surroundings,
+    surroundings: PeerNetworkSettings,
     seconds: float | None = None,
 ) -> list[bytes]:
     """Return the files that the server at `address` sends within `seconds`, by default SECONDS.
@@ -104,7 +104,7 @@ def fetch_files(
         exchange.abort()
 
 
-def check_addresses(host: str, found: Sequence[str], peer_networks: Iterable[str]) -> None:
+def require_public_addresses(host: str, found: Sequence[str], peer_networks: Iterable[str]) -> None:
     """Refuse a name without an address, or with one that is not public.
 
     Raises:
@@ -113,7 +113,7 @@ def check_addresses(host: str, found: Sequence[str], peer_networks: Iterable[str
     if not found:
         raise AnswerRefused("name_unresolved", host=host)
     for item in found:
-        if not is_allowed(item, peer_networks):
+        if not is_allowed_peer_address(item, peer_networks):
             raise AnswerRefused("address_not_public", host=host, address=item)
 
 
@@ -128,7 +128,10 @@ class _Exchange:
     """The requests for some files; another thread ends them when they take too long."""
 
     def __init__(
-        self, address: DescriptorAddress, limits: Mapping[str, int], surroundings: Surroundings
+        self,
+        address: DescriptorAddress,
+        limits: Mapping[str, int],
+        surroundings: PeerNetworkSettings,
     ) -> None:
         self._address, self._limits, self._surroundings = address, limits, surroundings
         self._socket: socket.socket | None = None
@@ -138,7 +141,7 @@ class _Exchange:
         """Fetch the files, one after the other."""
         host = self._address.host
         addresses = list(self._surroundings.resolve(host))
-        check_addresses(host, addresses, self._surroundings.peer_networks)
+        require_public_addresses(host, addresses, self._surroundings.peer_networks)
         return [self._get(addresses, path, limit) for path, limit in self._limits.items()]
 
     def abort(self) -> None:

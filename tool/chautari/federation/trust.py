@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from chautari.federation import descriptor as descriptors
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import fetch_descriptor, parse_address
+from chautari.federation.fetch import fetch_unverified_descriptor, parse_address
 from chautari.federation.lookalikes import find_lookalike
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.signature_verification import verify_signature
+from chautari.federation.signature_verification import verify_and_return_signing_key
 from chautari.federation.transfer import DescriptorAddress, SignedDescriptor
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
-from chautari.federation.validity import check_times, seconds_of
+from chautari.federation.validity import check_times, parse_seconds_since_1970
 from chautari.render.endpoints import Endpoints
 
 RENEWAL = 15 * 24 * 3600  # seconds; a pin that expires within this time is renewed
@@ -44,7 +44,7 @@ def verify_signed_descriptor(
     Raises:
         PeerRefused: with the first thing that is wrong.
     """
-    signer = verify_signature(signed.content, signed.signature, pinned)
+    signer = verify_and_return_signing_key(signed.content, signed.signature, pinned)
     try:
         found = descriptors.to_descriptor(read_untrusted_json(signed.content))
         if found.key != signer:
@@ -74,7 +74,9 @@ def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, Pinne
         raise PeerRefused("lookalike_domain", domain=found.domain, known=alike)
 
 
-def check_newer(found: Descriptor, peer: PinnedPeer, newest_serial: int = 0) -> None:
+def refuse_other_or_older_descriptor(
+    found: Descriptor, peer: PinnedPeer, newest_serial: int = 0
+) -> None:
     """Make sure that `found` is the pinned descriptor or replaces it.
 
     Args:
@@ -102,12 +104,12 @@ def should_replace_pin(found: Descriptor, last: Descriptor, now: float) -> bool:
     renewed = {"serial": found.serial, "issued": found.issued, "expires": found.expires}
     if last.model_copy(update=renewed) != found:
         return True
-    return found != last and seconds_of(last.expires) - now < RENEWAL
+    return found != last and parse_seconds_since_1970(last.expires) - now < RENEWAL
 
 
-def pinned_state(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
+def peer_state_from_pin(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
     """Return the state of a peer as it is pinned; nothing is fetched."""
-    if seconds_of(peer.descriptor.expires) <= now:
+    if parse_seconds_since_1970(peer.descriptor.expires) <= now:
         return PeerState("expired", peer)
     return PeerState("current" if own_domain in peer.descriptor.peers else "pending", peer)
 
@@ -129,16 +131,16 @@ def refreshed_state(
     """
     address = parse_address(peer.url)
     try:
-        signed = fetch_descriptor(address, endpoints, seconds)
+        signed = fetch_unverified_descriptor(address, endpoints, seconds)
         found = verify_signed_descriptor(signed, address, now, peer.key)
-        check_newer(found, peer, newest_serial)
+        refuse_other_or_older_descriptor(found, peer, newest_serial)
     except PeerRefused as refusal:
-        state = pinned_state(peer, own_domain, now)
+        state = peer_state_from_pin(peer, own_domain, now)
         if state.code == "expired" and (refusal.is_unreachable or refusal.code == "expired"):
             return state._replace(refusal=refusal)
         code = "unreachable" if refusal.is_unreachable else "refused"
         return PeerState(code, peer, refusal)
     newest = peer.model_copy(update={"descriptor": found})
-    return pinned_state(newest, own_domain, now)._replace(
+    return peer_state_from_pin(newest, own_domain, now)._replace(
         replaces_pin=should_replace_pin(found, peer.descriptor, now)
     )

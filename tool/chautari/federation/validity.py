@@ -15,7 +15,7 @@ MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
 TIME = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
-def seconds_of(time: str) -> int:
+def parse_seconds_since_1970(time: str) -> int:
     """Return a time as descriptors write it as seconds since 1970.
 
     Raises:
@@ -38,7 +38,7 @@ def check_times(serial: int, issued: str, expires: str, now: float) -> None:
     Raises:
         AnswerRefused: with what is wrong.
     """
-    begin, end = map(seconds_of, (issued, expires))
+    begin, end = map(parse_seconds_since_1970, (issued, expires))
     if max(begin, serial) > now + MAX_CLOCK_SKEW:
         raise AnswerRefused("issued_in_future", issued=issued, now=utc_text(now))
     if not begin < end <= begin + MAX_LIFETIME:

@@ -74,9 +74,9 @@ def converge(context: RunContext, full: bool) -> int:
         if not selected:
             break
         before = {name: receipts.load_receipt(context.state, name) for name in names}
-        receipts.delete_receipts(context.state, names)
+        receipts.delete_receipts_of_roles(context.state, names)
         receipts.record_begun_roles(context.state, names)
-        code = run_selected_roles(context, selected)
+        code = run_roles_and_return_exit_code(context, selected)
         ran.update(names)
         if code:
             return code
@@ -92,22 +92,22 @@ def converge(context: RunContext, full: bool) -> int:
 
 def is_up_to_date(context: RunContext, full: bool) -> bool:
     """Return whether no role would run and none would be removed."""
-    if removable_roles(context):
+    if removal_reasons_by_role(context):
         return False
     return not receipts.roles_to_run(context.state, context.roles, full=full)
 
 
-def check_services_idle(context: RunContext) -> int:
+def run_in_use_tasks(context: RunContext) -> int:
     """Run `tasks/in_use.yml` of each role that has it; return Ansible's exit code.
 
     It fails while people use the service, and runs only where a deploy would change something.
     """
     names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
     title = "Check whether people are using the service"
-    return run_extra_task_file(context, names, IN_USE_TASKS, title, facts=False)
+    return run_task_file_of_roles(context, names, IN_USE_TASKS, title, facts=False)
 
 
-def run_extra_task_file(
+def run_task_file_of_roles(
     context: RunContext, names: list[str], tasks: str, title: str, facts: bool = True
 ) -> int:
     """Run the task file of each role that has it, and not the role; return Ansible's exit code."""
@@ -126,7 +126,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
     Services depend on roles that were set up before them, so removal goes in the opposite order.
     Data is kept unless `purge` is set. A role without removal tasks stays, and is reported.
     """
-    removable = removable_roles(context)
+    removable = removal_reasons_by_role(context)
     for role in set(_read_obsolete_roles(context)) - set(removable):
         context.emit({"event": "role_not_removable", "role": role})
     if not removable:
@@ -143,7 +143,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
     return code
 
 
-def removable_roles(context: RunContext) -> dict[str, list[Reason]]:
+def removal_reasons_by_role(context: RunContext) -> dict[str, list[Reason]]:
     """Return the obsolete roles that have removal tasks, in the order of their set-up."""
     obsolete = _read_obsolete_roles(context)
     why = make_reason("obsolete_role")
@@ -178,7 +178,7 @@ def _run_plays(context: RunContext, name: str, plays: list[dict[str, object]]) -
     return context.ansible(f"playbooks/{name}")
 
 
-def run_selected_roles(
+def run_roles_and_return_exit_code(
     context: RunContext, selected: list[RoleInputs], recording: bool = True
 ) -> int:
     """Run the selected roles; with `recording`, write the receipts of those that completed."""

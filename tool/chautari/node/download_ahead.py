@@ -12,8 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.node import receipts
-from chautari.node.converge import RunContext, run_extra_task_file, run_selected_roles
-from chautari.node.download_estimate import apt_archives_to_fetch, recorded_packages_and_urls
+from chautari.node.converge import (
+    RunContext,
+    run_roles_and_return_exit_code,
+    run_task_file_of_roles,
+)
+from chautari.node.download_estimate import apt_archives_to_fetch, read_check_mode_packages_and_urls
 
 DOWNLOAD_TASKS = "download.yml"
 ARCHIVES = Path("/var/cache/chautari/downloads")  # of roles/release_archive
@@ -29,7 +33,7 @@ SPARE_BYTES = 100_000_000  # that stay free for the services
 RunCommand = Callable[[list[str]], int]
 
 
-def download_all(
+def try_to_download_for_roles_to_run(
     context: RunContext,
     dry_context: RunContext,
     run: RunCommand,
@@ -49,14 +53,14 @@ def download_all(
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
     names = [inputs["role"] for inputs in selected]
     before, remaining, partial = bytes_in(ARCHIVES, PACKAGES), list[str](), False
-    if code := run_extra_task_file(context, names, DOWNLOAD_TASKS, "Download archives"):
+    if code := run_task_file_of_roles(context, names, DOWNLOAD_TASKS, "Download archives"):
         context.emit({"event": "playbook_failed", "code": code, "log": last_lines()})
         return False
     if selected:
         run([*APT, "update"])
         # It may stop early, because a task needs the result of an earlier one.
-        partial = bool(run_selected_roles(dry_context, selected, recording=False))
-        packages, others = recorded_packages_and_urls(context.memory / "managed.jsonl")
+        partial = bool(run_roles_and_return_exit_code(dry_context, selected, recording=False))
+        packages, others = read_check_mode_packages_and_urls(context.memory / "managed.jsonl")
         archives, unknown = apt_archives_to_fetch(packages)
         known = [name for name in packages if name not in unknown]
         if archives and (error := _download_packages(known, archives, run, last_lines)):

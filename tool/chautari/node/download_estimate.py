@@ -24,7 +24,7 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
 
     `partial` says that more may come than what was recorded.
     """
-    packages, urls = recorded_packages_and_urls(records)
+    packages, urls = read_check_mode_packages_and_urls(records)
     sizes = {url: _content_length(url) for url in urls}
     archives, unknown = apt_archives_to_fetch(packages)
     apt = sum(archives.values())
@@ -35,7 +35,7 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
     }  # fmt: skip
 
 
-def recorded_packages_and_urls(records: Path) -> tuple[list[str], list[str]]:
+def read_check_mode_packages_and_urls(records: Path) -> tuple[list[str], list[str]]:
     """Return the packages and the addresses that Ansible's check mode recorded."""
     packages, urls = set[str](), set[str]()
     for line in records.read_text().splitlines() if records.is_file() else ():

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Callable
 
 from chautari.node import lock
-from chautari.node.events import DpkgRepaired
+from chautari.node.events import DpkgRepairFinished
 
 # Prints a line for each package that is not fully installed, and for pending notes of dpkg.
 FIND_INTERRUPTED = (
@@ -40,7 +40,7 @@ REPAIR = "; ".join(
 )
 
 
-def list_unfinished_packages() -> list[str]:
+def list_unfinished_dpkg_work() -> list[str]:
     """Return the packages that are not fully installed, and the folder of dpkg's pending notes."""
     argv = ["sh", "-c", FIND_INTERRUPTED]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -53,10 +53,12 @@ def packages_to_repair() -> list[str]:
 
     While another program holds apt's lock, unfinished packages are its own work.
     """
-    return [] if lock.apt_lock_holder() else list_unfinished_packages()
+    return [] if lock.apt_lock_holder() else list_unfinished_dpkg_work()
 
 
-def repair_dpkg(run: Callable[[list[str]], int], emit: Callable[[DpkgRepaired], None]) -> None:
+def repair_dpkg(
+    run: Callable[[list[str]], int], emit: Callable[[DpkgRepairFinished], None]
+) -> None:
     """Complete an interrupted installation; where that fails, the roles' own tasks report it.
 
     `run` starts a command and returns its exit code, `emit` writes an event.

@@ -79,7 +79,7 @@ def _file_diff(state: Path, name: str, before: State) -> list[str]:
     return lines[:MAX_DIFF_LINES] + ([f"… {more} more lines"] if more > 0 else [])
 
 
-def describe_drift(answer: DriftAnswer) -> str:
+def drift_text(answer: DriftAnswer) -> str:
     """Return a drift answer as text for a terminal."""
     if not answer["known"]:
         return "Nothing has been deployed here yet, so there is nothing to compare with."
@@ -105,7 +105,7 @@ def main(arguments: list[str], state: Path = STATE) -> int:
         _mail_new_drift(state)
         return 0
     answer = find_drift(state, lock.lock_holder())
-    print(describe_drift(answer))
+    print(drift_text(answer))
     return 1 if answer["roles"] else 0
 
 
@@ -129,8 +129,7 @@ def _send_mail(answer: DriftAnswer) -> None:
     message["To"] = "root"
     message["Subject"] = f"{node}: something changed since the last deploy"
     message.set_content(
-        describe_drift(answer)
-        + "\n\nIf you did not make these changes, find out who did. To restore "
+        drift_text(answer) + "\n\nIf you did not make these changes, find out who did. To restore "
         "the deployed state, deploy the region again. The roles listed above will run again.\n"
     )
     subprocess.run([SENDMAIL, "-t", "-oi"], input=message.as_bytes(), check=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from chautari.node import download_estimate, dpkg_repair, receipts
 from chautari.node.converge import (
     RunContext,
-    removable_roles,
+    removal_reasons_by_role,
     report_up_to_date,
-    run_selected_roles,
+    run_roles_and_return_exit_code,
 )
 from chautari.node.events import Reason, make_reason
 from chautari.node.resources import Resource
@@ -33,22 +33,22 @@ def report_dry_run(context: RunContext, full: bool, last_lines: Callable[[], lis
     """
     reasons = receipts.roles_to_run(context.state, context.roles, full=full)
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
-    roles = removable_roles(context) | reasons
+    roles = removal_reasons_by_role(context) | reasons
     context.emit({"event": "roles_selected", "roles": roles, "pass_number": 0})
     interrupted = dpkg_repair.packages_to_repair() if roles else []
     if interrupted:
         context.emit({"event": "dpkg_interrupted", "packages": interrupted})
-    partial = bool(selected and run_selected_roles(context, selected, recording=False))
+    partial = bool(selected and run_roles_and_return_exit_code(context, selected, recording=False))
     if partial:
         context.emit({"event": "dry_run_incomplete", "log": last_lines()})
     report_up_to_date(context, context.roles, set(reasons))
     records = context.memory / "managed.jsonl"
-    if selected and (later := roles_of_second_pass(context, set(reasons), records)):
+    if selected and (later := second_pass_reasons_by_role(context, set(reasons), records)):
         context.emit({"event": "followup_roles", "roles": later})
     context.emit(download_estimate.estimate_download(records, partial or bool(interrupted)))
 
 
-def roles_of_second_pass(
+def second_pass_reasons_by_role(
     context: RunContext, ran: set[str], records: Path
 ) -> dict[str, list[Reason]]:
     """Return the roles whose receipts the `ran` ones would break, and those that need them.

@@ -140,7 +140,7 @@ class RoleMessage(Event):
     text: str
 
 
-class SSHLoginRequested(Event):
+class SSHLoginTestRequested(Event):
     """New settings of SSH wait for a new login, and are removed without one."""
 
     event: Literal["login_requested"]
@@ -191,7 +191,7 @@ class DpkgInterrupted(Event):
     packages: list[str]
 
 
-class DpkgRepaired(Event):
+class DpkgRepairFinished(Event):
     """An interrupted installation was completed, unless `ok` is false."""
 
     event: Literal["dpkg_repaired"]
@@ -366,8 +366,8 @@ class MalformedLine(Event):
 # `X | Y` of TypedDicts cannot be evaluated by Python 3.10.
 RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
-    PlannedFileDiff, RoleMessage, SSHLoginRequested, RoleNotRemovable, ManualChangeKept,
-    RoleReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
+    PlannedFileDiff, RoleMessage, SSHLoginTestRequested, RoleNotRemovable, ManualChangeKept,
+    RoleReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepairFinished,
     DownloadEstimate, DownloadProgress, DownloadAheadFinished, FollowupRoles, DryRunIncomplete,
     TaskFailed, PlaybookFailed,
     ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,

@@ -20,7 +20,7 @@ TEMPORARY = 0x01  # flag of a random address that the kernel uses for privacy an
 FAR4, FAR6 = "8.8.8.8", "2404:6800:400a:800::1012"
 
 
-def optional_facts(names: Iterable[str]) -> dict[str, object]:
+def read_requested_facts(names: Iterable[str]) -> dict[str, object]:
     """Return facts by name; an address that the node does not have is empty."""
     return {name: FACTS[name]() for name in sorted(set(names))}
 

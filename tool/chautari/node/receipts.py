@@ -111,7 +111,7 @@ def load_receipt(state: Path, role: str) -> Receipt | None:
         return None
 
 
-def delete_receipts(state: Path, roles: Iterable[str]) -> None:
+def delete_receipts_of_roles(state: Path, roles: Iterable[str]) -> None:
     """Delete the receipts of `roles`, which are about to run and may be interrupted."""
     for role in roles:
         (receipts_folder(state) / f"{role}.json").unlink(missing_ok=True)
@@ -257,7 +257,7 @@ def installed_roles_without_receipt(state: Path) -> list[str]:
 
 def delete_records_of_role(state: Path, role: str) -> None:
     """Delete all records of a role that was removed from the node."""
-    delete_receipts(state, [role])
+    delete_receipts_of_roles(state, [role])
     pending_handlers_file(state, role).unlink(missing_ok=True)
     for folder in _folders_recording_installed_roles(state):
         (folder / role).unlink(missing_ok=True)

@@ -69,7 +69,7 @@ def machine_facts(facts: Iterable[str] = ()) -> State:
         return known
     from chautari.node import optional_facts  # most nodes have no role that uses these
 
-    return known | optional_facts.optional_facts(further)
+    return known | optional_facts.read_requested_facts(further)
 
 
 class _PendingQueries:

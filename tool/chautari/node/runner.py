@@ -207,22 +207,22 @@ def _do_requested_work(place: Path, memory: Path, request: Request, began: float
     if mode == PLAN:
         return report_plan(place, memory, request)
     if mode == DOWNLOAD:
-        return download_only(place, memory, request)
-    if mode == DEPLOY and not converge_node(place, memory, request):
+        return try_to_download(place, memory, request)
+    if mode == DEPLOY and not try_to_converge(place, memory, request):
         return False
     if request.get("checks", True):
         run_checks(place, memory, began)
     return True
 
 
-def converge_node(place: Path, memory: Path, request: Request) -> bool:
+def try_to_converge(place: Path, memory: Path, request: Request) -> bool:
     """Run the roles that have to run; the callback plugin writes their events."""
     context = _run_context(place, memory, request, [])
     if holder := lock.apt_lock_holder():
         context.emit({"event": "apt_locked", "holder": holder})
     full = bool(request.get("full"))
     idle = converge.is_up_to_date(context, full)
-    code = 0 if idle or request.get("interrupt_meetings") else converge.check_services_idle(context)
+    code = 0 if idle or request.get("interrupt_meetings") else converge.run_in_use_tasks(context)
     if not code and not idle:
         dpkg_repair.repair_dpkg(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
     code = code or converge.remove_roles(context, purge=bool(request.get("purge")))
@@ -244,14 +244,14 @@ def report_plan(place: Path, memory: Path, request: Request) -> bool:
     return True
 
 
-def download_only(place: Path, memory: Path, request: Request) -> bool:
+def try_to_download(place: Path, memory: Path, request: Request) -> bool:
     """Download what the next deploy needs; no role runs."""
     from chautari.node import download_ahead
 
     # The events and the log of the dry run, which finds the packages, are of no use to people.
     aside = memory / "dry_run" / place.name
     aside.mkdir(parents=True, exist_ok=True)
-    return download_ahead.download_all(
+    return download_ahead.try_to_download_for_roles_to_run(
         _run_context(place, memory, request, []),
         _run_context(aside, memory, request, ["--check"]),
         lambda argv: _run_logged(argv, place, memory, {}),

@@ -67,7 +67,7 @@ def refuse_missing_systemd(facts: Facts, _: NodeRequirements) -> Iterator[Refusa
         yield Refusal("no_systemd", {"init": facts.init})
 
 
-def refuse_account_without_root(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def account_without_root_refusals(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse an account that cannot become root."""
     if facts.uid != 0:
         yield Refusal("no_root")
@@ -80,7 +80,7 @@ def refuse_wrong_clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
         yield Refusal(code, {"seconds": round(abs(facts.skew))})
 
 
-def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def too_little_disk_space_refusals(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
     for service in services_to_run(required):
@@ -96,7 +96,7 @@ def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> It
         yield Refusal("inodes_low", {"paths": few})
 
 
-def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def too_little_memory_refusals(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse memory below which the kernel stops the database under load."""
     limits = [service.requires.memory_mb for service in services_to_run(required)]
     if 0 in limits:
@@ -110,8 +110,8 @@ def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterat
 RULES: tuple[Rule, ...] = (
     refuse_untested_system,
     refuse_missing_systemd,
-    refuse_account_without_root,
+    account_without_root_refusals,
     refuse_wrong_clock,
-    refuse_too_little_disk_space,
-    refuse_too_little_memory,
+    too_little_disk_space_refusals,
+    too_little_memory_refusals,
 )

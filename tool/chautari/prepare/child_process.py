@@ -43,15 +43,15 @@ _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.loc
 
 
 @functools.cache
-def python_requirements_text() -> str:
+def node_requirements_text() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return _REQUIREMENTS.read_text()
 
 
 @functools.cache
-def environment_digest() -> str:
+def node_requirements_digest() -> str:
     """Return the digest of the locked requirements, which a prepared node has as its marker."""
-    return hashlib.sha256(python_requirements_text().encode()).hexdigest()
+    return hashlib.sha256(node_requirements_text().encode()).hexdigest()
 
 
 def run_preflight_and_prepare(
@@ -72,8 +72,8 @@ def run_preflight_and_prepare(
     """
     orders: Orders = {
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
-        "requirements": python_requirements_text(),
-        "marker": environment_digest(),
+        "requirements": node_requirements_text(),
+        "marker": node_requirements_digest(),
         "operator": f"{account_name()} from {platform.node()}",
         "preparation": preparation,
         "parallel": parallel,
@@ -103,7 +103,7 @@ def _to_json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-def preflight_requirements(region: Region, name: str) -> NodeRequirements:
+def requirements_of_node(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
     node, substitute = region.nodes[name], region.os_substitute(name)
     public = region.public_services_on(name)
@@ -137,7 +137,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "required": preflight_requirements(region, target.name)._asdict(),
+        "required": requirements_of_node(region, target.name)._asdict(),
         "takes_over": {
             role: _takeovers_of_role_on_node(region, target.name, role, release) for role in roles
         },

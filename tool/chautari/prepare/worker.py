@@ -39,7 +39,7 @@ from chautari.prepare.post_quantum_kex import HybridTransport
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_code_and_data
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
-from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts
+from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -116,7 +116,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
     try:
         known_hosts = Path(node["known_hosts"])
         known_hosts.touch()
-        before = read_known_hosts(known_hosts)
+        before = read_known_hosts_text(known_hosts)
         try:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
@@ -268,7 +268,7 @@ def _report_or_unpin_new_host_key(name: str, node: NodeOrder, before: str) -> bo
     `before` is the text of the file that pins host keys, as it was before the connection.
     """
     file, place = Path(node["known_hosts"]), (node["address"], node["port"])
-    after, known = read_known_hosts(file), find_known_hosts_lines(before, *place)
+    after, known = read_known_hosts_text(file), find_known_hosts_lines(before, *place)
     new = [pin for pin in find_known_hosts_lines(after, *place) if pin not in known]
     found, expected = [pin.fingerprint for pin in new], node["host_key"]
     if new and expected and expected not in found:

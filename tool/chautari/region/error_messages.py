@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from chautari.errors import FileProblem
+from chautari.errors import ProblemInFile
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
 from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_, parse_scalar
@@ -36,8 +36,8 @@ _LOOK_ALIKES = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDT
 _NEEDS_QUOTES = re.compile(r"^$|^[-?:!&*|>'\"%@`#\s]|[\[\]{},\n\t]|: | #|[:\s]$")
 
 
-def to_file_problems(document: Document, error: ValidationError) -> list[FileProblem]:
-    """Return one `FileProblem` for every error of `error`, placed in `document`."""
+def to_file_problems(document: Document, error: ValidationError) -> list[ProblemInFile]:
+    """Return one `ProblemInFile` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
     missing = [str(item["loc"][-1]) for item in found if _is_missing_at_top(item)]
     return [

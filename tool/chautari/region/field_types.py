@@ -49,7 +49,7 @@ _OTHER_COUNTRY_CODES = {"UK": "GB", "EL": "GR"}  # of the European Union
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
-def check_name(value: str) -> str:
+def validate_name(value: str) -> str:
     """Return `value` when it can name a node, an operator or a region."""
     if not _NAME.fullmatch(value):
         raise ValueError(
@@ -89,7 +89,7 @@ def _is_visible(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNPS" and character not in _INVISIBLE
 
 
-def check_domain(value: str) -> str:
+def validate_domain(value: str) -> str:
     """Return `value` when it is a DNS name in ASCII (punycode for other scripts)."""
     if not value.isascii():
         raise ValueError(
@@ -111,7 +111,7 @@ def check_domain(value: str) -> str:
     return value
 
 
-def check_email(value: str) -> str:
+def validate_email(value: str) -> str:
     """Return `value` when it is a plain mail address."""
     match = _EMAIL.fullmatch(value)
     if not match:
@@ -125,11 +125,11 @@ def check_email(value: str) -> str:
             f"{value!r} is not a mail address that Chautari accepts; use the form "
             f"ops@example.org{detail}"
         )
-    check_domain(match["domain"].lower())
+    validate_domain(match["domain"].lower())
     return value
 
 
-def check_address(value: str) -> str:
+def to_canonical_address(value: str) -> str:
     """Return the canonical form of an IPv4 or IPv6 address that a node can be reached at.
 
     A private address is valid: a node may stand behind a router or in a VPN.
@@ -158,7 +158,7 @@ def check_address(value: str) -> str:
     return str(address)
 
 
-def check_timezone(value: str) -> str:
+def validate_timezone(value: str) -> str:
     """Return `value` when it is a present name in the time zone database.
 
     Old names work on this machine perhaps, but not on a node: Debian 13 leaves them out.
@@ -222,7 +222,7 @@ def check_country(value: str) -> str:
     return value
 
 
-def check_url_port(value: str) -> str:
+def validate_url_port(value: str) -> str:
     """Return the URL or image name `value` when its port, if any, exists."""
     port = re.search(r"^(?:https://)?[^/]*:([0-9]+)(?:/|$)", value)
     if port and not 1 <= int(port[1]) <= 65535:
@@ -247,7 +247,7 @@ def check_storage_size(value: str) -> str:
     return f"{value[:-2].strip()} {value[-2:]}"
 
 
-def check_version(value: str) -> str:
+def validate_version(value: str) -> str:
     """Return `value` when it is a version of three numbers."""
     if not _VERSION.fullmatch(value):
         raise ValueError(f"{value!r} is not a version; write three numbers, such as 35.0.1")
@@ -290,7 +290,7 @@ _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
 )
 
 
-def check_public_key(value: str) -> str:
+def validate_public_key(value: str) -> str:
     """Return an OpenSSH public key line that can log in and that secrets can be encrypted to.
 
     age (and so `secrets.age`) knows ed25519 and RSA keys; ECDSA and hardware (`sk-`) keys it
@@ -402,7 +402,7 @@ def to_host_key_fingerprint(value: str) -> str:
     return compute_key_fingerprint(blob)
 
 
-def check_sandbox_network(value: str) -> str:
+def validate_sandbox_network(value: str) -> str:
     """Return `value` when it is a part, /24 to /28, of a network that no real machine has."""
     try:
         network = IPv4Network(value)
@@ -417,22 +417,22 @@ def check_sandbox_network(value: str) -> str:
     return str(network)
 
 
-Name = Annotated[str, AfterValidator(check_name)]
+Name = Annotated[str, AfterValidator(validate_name)]
 Text = Annotated[str, AfterValidator(check_single_line)]
 Label = Annotated[str, AfterValidator(check_dns_label)]
-Domain = Annotated[str, AfterValidator(check_domain)]
-Email = Annotated[str, AfterValidator(check_email)]
-Address = Annotated[str, AfterValidator(check_address)]
-Timezone = Annotated[str, AfterValidator(check_timezone)]
+Domain = Annotated[str, AfterValidator(validate_domain)]
+Email = Annotated[str, AfterValidator(validate_email)]
+Address = Annotated[str, AfterValidator(to_canonical_address)]
+Timezone = Annotated[str, AfterValidator(validate_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
 Size = Annotated[str, AfterValidator(check_storage_size)]
-SandboxNetwork = Annotated[str, AfterValidator(check_sandbox_network)]
-Version = Annotated[str, AfterValidator(check_version)]
+SandboxNetwork = Annotated[str, AfterValidator(validate_sandbox_network)]
+Version = Annotated[str, AfterValidator(validate_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
-PublicKey = Annotated[str, AfterValidator(check_public_key)]
+PublicKey = Annotated[str, AfterValidator(validate_public_key)]
 HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Country = Annotated[
     str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
 ]
-URL = Annotated[str, AfterValidator(check_url_port)]
+URL = Annotated[str, AfterValidator(validate_url_port)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from chautari.errors import FileProblem, InvalidRegion
+from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import is_present
 from chautari.region import error_messages, rules, yaml_reader
 from chautari.region.field_types import URL, ImageVersion
@@ -54,7 +54,7 @@ class LoadedRegion(NamedTuple):
     folder: Path
     region: Region
     releases: dict[str, dict[str, Artifact]]
-    warnings: tuple[FileProblem, ...] = ()
+    warnings: tuple[ProblemInFile, ...] = ()
     peers: Mapping[str, PinnedPeer] = MappingProxyType({})
     letters: Mapping[str, bytes] = MappingProxyType({})
     received: Mapping[str, ReceivedLetter] = MappingProxyType({})
@@ -100,7 +100,7 @@ _Name = Annotated[str, AfterValidator(_check_pin_name)]
 _Pins = dict[_Name, dict[ImageVersion, _Pin]]
 
 
-def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) -> FileProblem:
+def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) -> ProblemInFile:
     path = error_messages.error_path(item)
     if item["type"] == "value_error":
         message = str(item["ctx"]["error"])
@@ -113,7 +113,7 @@ def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) 
 
 def _swapped_pin_problems(
     document: yaml_reader.Document, pinned: dict[str, dict[str, _Pin]]
-) -> Iterator[FileProblem]:
+) -> Iterator[ProblemInFile]:
     """Yield a problem for each archive that is pinned as an image, and the reverse."""
     for name, versions in pinned.items():
         kind = "image" if name in _pinnable_image_names() else "url"
@@ -156,12 +156,12 @@ def load_region(file: Path, *, with_peers: bool = True) -> LoadedRegion:
 
 def _read_named_peers(
     document: yaml_reader.Document, folder: Path, region: Region
-) -> tuple[dict[str, PinnedPeer], list[FileProblem]]:
+) -> tuple[dict[str, PinnedPeer], list[ProblemInFile]]:
     """Return the pinned peers that the region names, and what is wrong with them."""
     from chautari.federation import peers  # only a region with peers needs it
 
     found: dict[str, PinnedPeer] = {}
-    problems: list[FileProblem] = []
+    problems: list[ProblemInFile] = []
     for index, name in enumerate(region.federation.peers):
         if name in found or name == region.region:
             continue  # a rule reports it
@@ -188,7 +188,7 @@ def load_regions(files: Sequence[Path]) -> list[LoadedRegion]:
         InvalidRegion: with every problem of every file.
     """
     good: list[LoadedRegion] = []
-    found: list[FileProblem] = []
+    found: list[ProblemInFile] = []
     for file in files:
         try:
             good.append(load_region(file))
@@ -220,7 +220,9 @@ def _validated_region(document: yaml_reader.Document) -> Region:
         ) from None
 
 
-def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> FileProblem:
+def _folder_name_problem(
+    document: yaml_reader.Document, file: Path, region: Region
+) -> ProblemInFile:
     folder = file.resolve().parent.name
     rename = f"rename the folder to {region.region}"
     if reason := name_problem(folder):
@@ -240,7 +242,7 @@ def _shipped_releases() -> dict[str, dict[str, Artifact]]:
     return found
 
 
-def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[FileProblem]]:
+def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[ProblemInFile]]:
     file = folder / LOCK_FILE
     if not is_present(file):
         return {}, []

@@ -81,10 +81,10 @@ def region_names(root: Path) -> list[str]:
 
 def name_problem(name: str) -> str | None:
     """Return why no region can have this name, with the rule; None for a valid name."""
-    from chautari.region.field_types import check_name  # loads pydantic; `--help` needs no names
+    from chautari.region.field_types import validate_name  # loads pydantic; `--help` needs no names
 
     try:
-        check_name(name)
+        validate_name(name)
     except ValueError as error:
         return str(error)
     return None

@@ -387,7 +387,7 @@ class Region(StrictModel):
 
     def settings_of(self, model: type[Settings]) -> Settings:
         """Return the settings of the service whose model is `model`, or its defaults."""
-        return self.services.settings_of_type(model)
+        return self.services.settings_of_type_or_defaults(model)
 
     def dns_label_of_service(self, service: str) -> str:
         """Return the label in front of the domain under which `service` answers.

@@ -29,7 +29,7 @@ class SettingsByService(StrictModel):
         model = SERVICES[service].settings
         return found or (model() if model else None)
 
-    def settings_of_type(self, model: type[Settings]) -> Settings:
+    def settings_of_type_or_defaults(self, model: type[Settings]) -> Settings:
         """Return the settings of type `model`, its defaults where the region has none."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return next((item for item in values if isinstance(item, model)), None) or model()

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from chautari.errors import FileProblem, InvalidRegion
+from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import UnusableFile, read_regular_file
 from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
 
@@ -90,10 +90,10 @@ class Document:
     data: Any = None
     marks: dict[Path_, Mark] = field(default_factory=dict)
     plain: dict[Path_, str] = field(default_factory=dict)  # scalars without quotes, as written
-    problems: list[FileProblem] = field(default_factory=list)
+    problems: list[ProblemInFile] = field(default_factory=list)
 
-    def problem_at(self, path: Path_, message: str) -> FileProblem:
-        """Return a `FileProblem` at `path`, or at its nearest ancestor in the file."""
+    def problem_at(self, path: Path_, message: str) -> ProblemInFile:
+        """Return a `ProblemInFile` at `path`, or at its nearest ancestor in the file."""
         # One item may stand for a list of one: then the file has no place for its index.
         while path and isinstance(path[-1], int) and path not in self.marks:
             path = path[:-1]
@@ -101,7 +101,7 @@ class Document:
         while known and known not in self.marks:
             known = known[:-1]
         line, column = self.marks.get(known, (1, 1))
-        return FileProblem(self.file, line, column, ".".join(map(str, path)), message)
+        return ProblemInFile(self.file, line, column, ".".join(map(str, path)), message)
 
 
 class _Reader:
@@ -114,7 +114,7 @@ class _Reader:
 
     def fatal_problem(self, event: Any, message: str) -> InvalidRegion:
         mark = event.start_mark
-        problem = FileProblem(self.document.file, mark.line + 1, mark.column + 1, "", message)
+        problem = ProblemInFile(self.document.file, mark.line + 1, mark.column + 1, "", message)
         return InvalidRegion([*self.document.problems, problem])
 
     def read_value(self, event: Any, path: Path_) -> Any:
@@ -189,7 +189,7 @@ class _Reader:
             if key in result:
                 first = self.document.marks[child][0]
                 self.document.problems.append(
-                    FileProblem(
+                    ProblemInFile(
                         self.document.file,
                         *_position(event),
                         ".".join(map(str, child)),
@@ -251,11 +251,11 @@ def read_yaml(file: Path, shown_as: Path | None = None) -> Document:
     except yaml.YAMLError as error:
         mistake = find_syntax_mistake(text, error)
         raise InvalidRegion(
-            [FileProblem(shown, mistake.line, mistake.column, "", mistake.message)]
+            [ProblemInFile(shown, mistake.line, mistake.column, "", mistake.message)]
         ) from None
 
 
-def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
+def _editing_mistakes(shown: Path, text: str) -> Iterator[ProblemInFile]:
     """Yield what editors, chat programs and git leave in a file, each with its own name.
 
     YAML would report most of them as something else, or take them for a part of a word.
@@ -263,24 +263,24 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
     if start := find_hidden_character(text):
         line = text.count("\n", 0, start[0]) + 1
         column = start[0] - text.rfind("\n", 0, start[0])
-        yield FileProblem(shown, line, column, "", _hidden_character_message(start[1]))
+        yield ProblemInFile(shown, line, column, "", _hidden_character_message(start[1]))
     for number, line_text in enumerate(text.split("\n"), start=1):
         if _CONFLICT.match(line_text):
             message = (
                 "git could not merge two versions here; keep one of them and delete the lines "
                 "that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
             )
-            yield FileProblem(shown, number, 1, "", message)
+            yield ProblemInFile(shown, number, 1, "", message)
             return  # each conflict has several such lines
         if space := _NO_BREAK_SPACE.match(line_text):
             message = (
                 f"this is a no-break space (U+{ord(space[2]):04X}), but YAML needs a normal one; "
                 "type the space again"
             )
-            yield FileProblem(shown, number, space.start(2) + 1, "", message)
+            yield ProblemInFile(shown, number, space.start(2) + 1, "", message)
         elif quote := _CURLY_VALUE.match(line_text):
             message = f"{quote[1]} is a curly quote; type a straight quote: ' or \""
-            yield FileProblem(shown, number, quote.start(1) + 1, "", message)
+            yield ProblemInFile(shown, number, quote.start(1) + 1, "", message)
 
 
 def find_hidden_character(text: str) -> tuple[int, str] | None:
@@ -300,19 +300,19 @@ def _read_text(file: Path, shown: Path) -> str:
     except UnusableFile as error:
         about = "it " if error.reason.startswith("is ") else ""
         reason = f"cannot read the file: {about}{error.reason}; {error.fix}"
-        raise InvalidRegion([FileProblem(shown, 1, 1, "", reason)]) from None
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", reason)]) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InvalidRegion([FileProblem(shown, line, 1, "", _NOT_UTF_8)]) from None
+        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _NOT_UTF_8)]) from None
     # Text in UTF-16 or UTF-32 without a byte-order mark is valid UTF-8, but full of NUL.
     if raw.count(0) * 4 > len(raw):
-        raise InvalidRegion([FileProblem(shown, 1, 1, "", _NOT_UTF_8)])
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _NOT_UTF_8)])
     if len(raw) > MAX_BYTES:
         message = (
             f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit; remove what does "
             "not belong in it"
         )
-        raise InvalidRegion([FileProblem(shown, 1, 1, "", message)])
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message)])
     return text.removeprefix("\ufeff")
 
 

@@ -114,7 +114,7 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
     )
 
 
-def quoted(value: str) -> str:
+def quote_for_yaml(value: str) -> str:
     """Return `value` as YAML in single quotes; a value in (broken) quotes loses these."""
     inner = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
     return "'" + inner.replace("'", "''") + "'"
@@ -170,7 +170,7 @@ def _match(lines: list[str], number: int, clues: tuple[_Clue, ...]) -> SyntaxMis
     for clue in clues:
         if match := clue.pattern.search(line):
             value = re.split(r"\s+#", match["part"])[0].rstrip()
-            fix = quoted(value) if clue.fix == "{}" else match.expand(clue.fix).rstrip()
+            fix = quote_for_yaml(value) if clue.fix == "{}" else match.expand(clue.fix).rstrip()
             if len(fix) > _LONGEST_VALUE:
                 fix = "it" if clue.fix != "{}" else "the value in quotes"
             message = f"{clue.reason}; write {fix}"
@@ -190,7 +190,7 @@ def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     plain = re.split(r"[,\]}]" if in_flow else r"\s+#", value)[0].rstrip()
     if in_flow and not plain:
         return None
-    shown = quoted(plain) if len(plain) <= _LONGEST_VALUE else "the value in quotes"
+    shown = quote_for_yaml(plain) if len(plain) <= _LONGEST_VALUE else "the value in quotes"
     message = f"a value that begins with {value[0]} needs quotes; write {shown}"
     if plain.startswith("- "):
         message += f", or [{plain[2:]}] for a list"

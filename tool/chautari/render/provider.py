@@ -63,9 +63,9 @@ def known_endpoints(loaded_region: LoadedRegion) -> Endpoints:
     """
     if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
-    return require_provider(f"{loaded_region.region.region} has `sandbox:`").known_endpoints(
-        loaded_region
-    )
+    return require_endpoints_provider(
+        f"{loaded_region.region.region} has `sandbox:`"
+    ).known_endpoints(loaded_region)
 
 
 def ensure_endpoints(loaded_region: LoadedRegion, report_progress: ReportProgress) -> Endpoints:
@@ -77,11 +77,11 @@ def ensure_endpoints(loaded_region: LoadedRegion, report_progress: ReportProgres
     """
     if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
-    provider = require_provider(f"{loaded_region.region.region} has `sandbox:`")
+    provider = require_endpoints_provider(f"{loaded_region.region.region} has `sandbox:`")
     return provider.start_endpoints(loaded_region, report_progress)
 
 
-def require_provider(reason: str) -> EndpointsProvider:
+def require_endpoints_provider(reason: str) -> EndpointsProvider:
     """Return the installed provider.
 
     Raises:

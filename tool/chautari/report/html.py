@@ -40,8 +40,8 @@ def render_html(report: RegionReport) -> str:
         },
         box_width=picture_layout.BOX_WIDTH,
         peer_pictures={
-            "wide": peers_layout.layout_peers(report, peers_layout.WIDE),
-            "narrow": peers_layout.layout_peers(report, peers_layout.NARROW),
+            "wide": peers_layout.layout_peers_picture(report, peers_layout.WIDE),
+            "narrow": peers_layout.layout_peers_picture(report, peers_layout.NARROW),
         },
         own_height=peers_layout.OWN_HEIGHT,
     )

@@ -31,7 +31,7 @@ def render_json(report: RegionReport) -> str:
     return json.dumps(report_object(report), indent=2, ensure_ascii=True) + "\n"
 
 
-def is_good_report(directory: Path) -> bool:
+def is_last_written_report_good(directory: Path) -> bool:
     """Return whether the report that was written to `directory` last says that all is well."""
     try:
         return json.loads(read_regular_file(directory / FILE, MAX_BYTES))["ok"] is True

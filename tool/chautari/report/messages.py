@@ -472,7 +472,7 @@ def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
     return fill_template(reason, code, data), fill_template(fix, code, data)
 
 
-def peer_state_texts(code: str, data: Data) -> tuple[str, str]:
+def peer_state_and_next_step_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how the descriptor of a peer is, and what to do."""
     return _texts_of(federation_texts.PEER_STATES.get(code), code, data)
 

@@ -30,7 +30,7 @@ _SIDE = 14  # free at each side of a box
 _LINE = 31  # below the top of a box, at the height of its name
 
 
-class Columns(NamedTuple):
+class PictureWidths(NamedTuple):
     """Widths of the picture for one kind of screen; `below` puts the peers below the own region."""
 
     own_width: int
@@ -39,11 +39,11 @@ class Columns(NamedTuple):
     below: bool
 
 
-WIDE = Columns(own_width=240, peer_x=416, peer_width=360, below=False)
-NARROW = Columns(own_width=300, peer_x=108, peer_width=208, below=True)
+WIDE = PictureWidths(own_width=240, peer_x=416, peer_width=360, below=False)
+NARROW = PictureWidths(own_width=300, peer_x=108, peer_width=208, below=True)
 
 
-class LinkRow(NamedTuple):
+class PeerServiceRow(NamedTuple):
     """One service in a peer's box, with its height above the box's bottom."""
 
     y: int
@@ -63,7 +63,7 @@ class PeerBox(NamedTuple):
     domain: str
     state: str
     tone: Tone
-    rows: tuple[LinkRow, ...]
+    rows: tuple[PeerServiceRow, ...]
     line: str
     label_x: int
     line_y: int
@@ -89,7 +89,7 @@ class PeersLayout(NamedTuple):
     trunk: str
 
 
-def layout_peers(report: RegionReport, columns: Columns) -> PeersLayout:
+def layout_peers_picture(report: RegionReport, columns: PictureWidths) -> PeersLayout:
     """Place the own region and all peers in one column, the first at the top."""
     heights = [_HEAD + _ROW * len(peer.links) + _FOOT for peer in report.peers]
     top = _MARGIN + (OWN_HEIGHT + _GAP if columns.below else 0)
@@ -116,7 +116,9 @@ def layout_peers(report: RegionReport, columns: Columns) -> PeersLayout:
     return PeersLayout(width, height, own, tuple(boxes), trunk)
 
 
-def _layout_box(peer: PeerStatus, y: int, height: int, own: OwnBox, columns: Columns) -> PeerBox:
+def _layout_box(
+    peer: PeerStatus, y: int, height: int, own: OwnBox, columns: PictureWidths
+) -> PeerBox:
     tone, line_y = summary.PEER_TONES[peer.state], y + _LINE
     # The word is in the picture once: on the line, where its colour alone would say nothing.
     start = _trunk_x(own) if columns.below else columns.peer_x - 96
@@ -144,13 +146,13 @@ def _layout_box(peer: PeerStatus, y: int, height: int, own: OwnBox, columns: Col
     )
 
 
-def _layout_rows(links: Sequence[PeerLink], room: float) -> tuple[LinkRow, ...]:
+def _layout_rows(links: Sequence[PeerLink], room: float) -> tuple[PeerServiceRow, ...]:
     rows = []
     for place, link in enumerate(links):
         free = room - 23 - BETWEEN - text_width(link.state, 13, BOLD)
         label = shorten_to_width(link.title or link.label, free, 13, REGULAR)
         rows.append(
-            LinkRow(_HEAD + place * _ROW, label, link.state, summary.PEER_TONES[link.state])
+            PeerServiceRow(_HEAD + place * _ROW, label, link.state, summary.PEER_TONES[link.state])
         )
     return tuple(rows)
 

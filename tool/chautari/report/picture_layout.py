@@ -88,7 +88,7 @@ def _lowest_edge(boxes: list[NodeBox]) -> int:
 def _layout_node_box(
     report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str
 ) -> NodeBox:
-    groups = summary.node_checks_by_service(report, node)
+    groups = summary.list_service_checks_of_node(report, node)
     services = _service_badges([group for group in groups if group.info])
     below = _HEAD + sum(badge.height for badge in services)
     ground = _role_badges([group for group in groups if not group.info], below, node)

@@ -197,7 +197,7 @@ def _peers_phrases(report: RegionReport) -> Iterable[str]:
         yield f"{states.count(worst)} of {count_with_noun(len(states), 'peer')} {worst}"
 
 
-def checks_by_service(report: RegionReport) -> list[ServiceChecks]:
+def list_service_checks(report: RegionReport) -> list[ServiceChecks]:
     """Group checks by service: those that people open first, then the base roles."""
     opened = [info.service for info in report.services]
     roles = [role.name for node in report.nodes for role in node.roles]
@@ -215,7 +215,7 @@ def _checks_of_service(report: RegionReport, service: str) -> ServiceChecks:
     )
 
 
-def node_checks_by_service(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
+def list_service_checks_of_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
     """Return the checks of one node by service, then by role."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]

@@ -107,7 +107,7 @@ def _print_roles(report: RegionReport, console: Console) -> None:
 
 
 def _print_check_counts(report: RegionReport, console: Console) -> None:
-    groups = [group for group in summary.checks_by_service(report) if group.checks]
+    groups = [group for group in summary.list_service_checks(report) if group.checks]
     if not groups:
         return
     _print_heading(console, "Checks")

@@ -14,7 +14,7 @@ from chautari.secrets.store import SecretStore
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
 
 
-def ensure_secrets(
+def load_and_complete_secrets(
     loaded_region: LoadedRegion,
     identities: Sequence[Path],
     supplied: Mapping[str, str],
@@ -114,7 +114,7 @@ def save_encrypted(
         BadInput: when none of `identities` is among the recipients.
     """
     sealed = secrets.encrypt(file, recipients)
-    keys, unusable = store.read_private_keys(identities)
+    keys, unusable = store.read_private_keys_and_problems(identities)
     try:
         store.decrypt_secrets(file, sealed, keys, unusable)
     except BadInput:
@@ -129,7 +129,7 @@ def save_encrypted(
             fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
             "your private key: --identity FILE",
         ) from None
-    store.write_encrypted_secrets(file, sealed)
+    store.replace_secrets_file(file, sealed)
 
 
 def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tuple[str, ...]:

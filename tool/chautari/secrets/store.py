@@ -98,7 +98,7 @@ class SecretStore:
 
     def save(self, file: Path, recipients: Sequence[str]) -> None:
         """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
-        write_encrypted_secrets(file, self.encrypt(file, recipients))
+        replace_secrets_file(file, self.encrypt(file, recipients))
 
     def encrypt(self, file: Path, recipients: Sequence[str]) -> bytes:
         """Return the content of `file`, encrypted to `recipients`."""
@@ -144,7 +144,7 @@ def _parse_recipient(file: Path, line: str) -> Recipient:
         ) from None
 
 
-def write_encrypted_secrets(file: Path, sealed: bytes) -> None:
+def replace_secrets_file(file: Path, sealed: bytes) -> None:
     """Replace `file` in one step. A link stays one: several copies of a region may share it."""
     write_atomically(file.resolve(), sealed, mode=0o600)
 
@@ -155,7 +155,9 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     Raises:
         BadInput: when the file is damaged, or none of the keys opens it.
     """
-    return decrypt_secrets(file, _read_encrypted_secrets(file), *read_private_keys(identities))
+    return decrypt_secrets(
+        file, _read_encrypted_secrets(file), *read_private_keys_and_problems(identities)
+    )
 
 
 def decrypt_secrets(
@@ -236,7 +238,7 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
     return SecretStore(content.secrets, content.recipients)
 
 
-def read_private_keys(paths: Iterable[Path]) -> tuple[dict[Path, Identity], list[str]]:
+def read_private_keys_and_problems(paths: Iterable[Path]) -> tuple[dict[Path, Identity], list[str]]:
     """Return the private keys in `paths` for age, and why each of the other files is not one.
 
     A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase

@@ -57,7 +57,7 @@ class Role(NamedTuple):
     ports: tuple[Port, ...] = ()
 
 
-class ReleaseAndLogin(NamedTuple):
+class AccessDetails(NamedTuple):
     """How people open a deployed service: its release, a login and a note."""
 
     version: str
@@ -119,7 +119,7 @@ class FrontPageEntry(NamedTuple):
     opened_in: tuple[str, ...] = ()
 
 
-class PeerStateCode(NamedTuple):
+class PeerStateMeaning(NamedTuple):
     """What a code in a service's file about its peers means.
 
     Attributes:
@@ -134,7 +134,7 @@ class PeerStateCode(NamedTuple):
     next_step: str = ""
 
 
-class FederationHooks(NamedTuple):
+class PeerStateFileSpec(NamedTuple):
     """Where a service with peers reports the state of each of them.
 
     Attributes:
@@ -144,7 +144,7 @@ class FederationHooks(NamedTuple):
     """
 
     state_file: str
-    codes: Mapping[str, PeerStateCode]
+    codes: Mapping[str, PeerStateMeaning]
 
 
 class LendingHooks(NamedTuple):
@@ -229,7 +229,7 @@ class Service:
         rules: rules across the fields of a region that has the service.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
-        release_and_login_for_report: returns how it is opened.
+        access_details_for_report: returns how it is opened.
         front_page: its entry on the region's front page; None if people do not open it.
         release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
@@ -273,13 +273,13 @@ class Service:
     rules: tuple[Rule, ...] = ()
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
-    release_and_login_for_report: Callable[[NodeContext], ReleaseAndLogin] | None = None
+    access_details_for_report: Callable[[NodeContext], AccessDetails] | None = None
     front_page: FrontPageEntry | None = None
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None
     publishes_descriptor: bool = False
-    federation: FederationHooks | None = None
+    federation: PeerStateFileSpec | None = None
     lending: LendingHooks | None = None
     peer_ports: Callable[[NodeContext], Sequence[Port]] | None = None
     peer_secret_variables: Callable[[NodeContext, Secrets], Variables] | None = None

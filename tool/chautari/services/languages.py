@@ -8,7 +8,7 @@ from dataclasses import dataclass
 ENGLISH = "en"
 
 
-def parse_translation_names(text: str) -> tuple[str, ...]:
+def split_language_names(text: str) -> tuple[str, ...]:
     """Return the names in `text`, which spaces separate."""
     return tuple(text.split())
 
@@ -47,7 +47,7 @@ class Translations:
         own = (language.replace("_", self.separator), base)
         return list(dict.fromkeys((*own, *variants)))
 
-    def find_translation(self, language: str) -> str | None:
+    def find_upstream_locale(self, language: str) -> str | None:
         """Return upstream's name of the translation that people of `language` read, if any."""
         if language.split("_")[0] == ENGLISH:
             return ENGLISH
@@ -55,9 +55,9 @@ class Translations:
             (name for name in self.candidates_for_language(language) if name in self.complete), None
         )
 
-    def first_translation_or_english(self, languages: Iterable[str]) -> str:
+    def find_first_locale_or_english(self, languages: Iterable[str]) -> str:
         """Return upstream's name of the first translation that suits `languages`, else English."""
-        return next(filter(None, map(self.find_translation, languages)), ENGLISH)
+        return next(filter(None, map(self.find_upstream_locale, languages)), ENGLISH)
 
     def candidates_for_languages(self, languages: Iterable[str]) -> list[str]:
         """Return the candidates of all `languages`, in their order."""

@@ -53,7 +53,7 @@ def generate_strong() -> str:
     return f"Aa1-{random.token_urlsafe(24)}"
 
 
-def is_rsa_key(text: str) -> bool:
+def is_strong_rsa_private_key(text: str) -> bool:
     """Return whether `text` is a private RSA key of 2048 bits or more, without a passphrase."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
-from chautari.files import read_optional_file
+from chautari.files import read_bytes_if_present
 from chautari.region.field_types import compute_key_fingerprint
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ class KnownHostsLine(NamedTuple):
     fingerprint: str
 
 
-def read_known_hosts(file: Path) -> str:
+def read_known_hosts_text(file: Path) -> str:
     """Return the text of a `known_hosts` file; empty if there is none.
 
     Raises:
         BadInput: when it cannot be read, or has a line that is no text: then the preparation of a
             node could not read it either.
     """
-    raw = read_optional_file(file, MAX_BYTES)
+    raw = read_bytes_if_present(file, MAX_BYTES)
     if len(raw) > MAX_BYTES:
         raise BadInput(
             f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is damaged",
@@ -62,7 +62,7 @@ def find_known_hosts_lines(known_hosts: str, address: str, port: int) -> list[Kn
 
 def may_contain_host_key(known_hosts: Path, address: str, port: int) -> bool:
     """Return whether a file has a key for an address; hashed names may stand for any address."""
-    text = read_known_hosts(known_hosts)
+    text = read_known_hosts_text(known_hosts)
     return "|1|" in text or bool(find_known_hosts_lines(text, address, port))
 
 
@@ -73,7 +73,7 @@ def check_known_hosts_match_region(loaded_region: LoadedRegion) -> None:
         BadInput: when a node has another key pinned than its `host_key`.
     """
     file = loaded_region.known_hosts_file
-    text = read_known_hosts(file)
+    text = read_known_hosts_text(file)
     for name, node in loaded_region.region.nodes.items():
         pinned = {pin.fingerprint for pin in find_known_hosts_lines(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:

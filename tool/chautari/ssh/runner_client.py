@@ -70,7 +70,7 @@ def new_run_id() -> str:
     return time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + tail
 
 
-def remote_command(arguments: Arguments) -> str:
+def runner_command_line(arguments: Arguments) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
     packed = b2a_base64(json.dumps(arguments, sort_keys=True).encode(), newline=False).decode()
     return f'python3 -I -S -c "{_COMMAND}" {packed}'
@@ -100,9 +100,11 @@ def runner_stdin(payload: bytes = b"", action: str = "") -> bytes:
     return _packed_modules(action if action in _MODULES_OF_ACTION else "") + payload
 
 
-def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"") -> RunningCommand:
+def start_runner_action(
+    target: SSHTarget, arguments: Arguments, payload: Payload = b""
+) -> RunningCommand:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
-    command = as_root(target, remote_command(arguments))
+    command = as_root(target, runner_command_line(arguments))
 
     def stdin() -> bytes:
         content = payload if isinstance(payload, bytes) else payload()
@@ -139,7 +141,7 @@ def call_runner(
 
     Other output, such as a greeting of the login shell, is passed over.
     """
-    stream = open_stream(target, arguments, payload)
+    stream = start_runner_action(target, arguments, payload)
     answer, problem, said = None, "", ""
     for line in stream:
         try:

@@ -19,7 +19,7 @@ from chautari_sandbox import api
 from chautari_sandbox.demo_federation import regions
 from chautari_sandbox.demo_federation.regions import DemoRegion
 from chautari_sandbox.demo_federation.steps import (
-    Demonstration,
+    DemoRun,
     ca_file_of,
     refuse_other_sandboxes,
     sandbox_of,
@@ -47,7 +47,7 @@ def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool
         remove_regions(all_three)
         return
     deployed = all_three if third else all_three[:2]
-    demonstration = Demonstration(("--mirror", mirror) if mirror else ())
+    demonstration = DemoRun(("--mirror", mirror) if mirror else ())
     run_steps(demonstration, all_three, third=third, leave=leave)
     if as_json:
         print_json({"ok": True, "steps": [step._asdict() for step in demonstration.steps]})
@@ -56,7 +56,7 @@ def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool
 
 
 def run_steps(
-    demonstration: Demonstration,
+    demonstration: DemoRun,
     all_three: tuple[DemoRegion, DemoRegion, DemoRegion],
     *,
     third: bool,
@@ -88,7 +88,7 @@ def use_resolver_of(region: DemoRegion) -> None:
     dns.resolver.override_system_resolver(resolver)
 
 
-def summary(demonstration: Demonstration, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:
+def summary(demonstration: DemoRun, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:
     """Return what was done, and what a person should look at."""
     lines = ["", "What was done:"]
     lines += [f"  {step.seconds:6.0f} s  {step.title}" for step in demonstration.steps]

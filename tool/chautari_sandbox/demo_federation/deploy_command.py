@@ -11,7 +11,9 @@ from typing import Any
 from chautari.errors import RunFailed
 
 
-def run_deploy(*arguments: str, good_codes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+def run_deploy_and_parse_json(
+    *arguments: str, good_codes: tuple[int, ...] = (0,)
+) -> dict[str, Any]:
     """Run `deploy ARGUMENTS --json` and return the object that it prints.
 
     Raises:

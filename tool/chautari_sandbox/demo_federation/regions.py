@@ -77,14 +77,14 @@ def refuse_other_folders(regions: tuple[DemoRegion, ...]) -> None:
             )
 
 
-def ensure_folder(region: DemoRegion) -> None:
+def write_missing_region_files(region: DemoRegion) -> None:
     """Write the region's folder; a region.yml of an earlier run stays as it is."""
     write_atomically(region.folder / _MARKER_FILE, _MARKER)
     if not region.file.is_file():
         write_atomically(region.file, (_TEMPLATES / f"{region.name}.yml").read_text())
 
 
-def ensure_password(region: DemoRegion) -> str:
+def ensure_password_of_person(region: DemoRegion) -> str:
     """Return the password of the region's person; it is generated once."""
     file = region.folder / f"{region.person}.password"
     if not file.is_file():
@@ -97,7 +97,7 @@ def peers_of(region: DemoRegion) -> list[str]:
     return list(load_region(region.file, with_peers=False).region.federation.peers)
 
 
-def write_peers_line(region: DemoRegion, peers: list[str]) -> str:
+def ensure_peers_line(region: DemoRegion, peers: list[str]) -> str:
     """Write the line that names the peers; return it, or nothing if it is there already."""
     if peers == peers_of(region):
         return ""

@@ -13,14 +13,14 @@ from chautari.errors import BadInput, RunFailed
 from chautari.region.locate import REGION_FILE
 from chautari_sandbox import paths, podman_commands, state
 from chautari_sandbox.demo_federation import nextcloud_client
-from chautari_sandbox.demo_federation.deploy_command import read_secret, run_deploy
+from chautari_sandbox.demo_federation.deploy_command import read_secret, run_deploy_and_parse_json
 from chautari_sandbox.demo_federation.nextcloud_client import Account
 from chautari_sandbox.demo_federation.regions import (
     DemoRegion,
-    ensure_folder,
-    ensure_password,
+    ensure_password_of_person,
+    ensure_peers_line,
     peers_of,
-    write_peers_line,
+    write_missing_region_files,
 )
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.state import SandboxState
@@ -30,19 +30,19 @@ LONGEST_WAIT_FOR_TRUST = 300
 LONGEST_WAIT_FOR_A_SHARE = 60
 
 
-class Step(NamedTuple):
+class FinishedStep(NamedTuple):
     """One step that is done, and how long it took."""
 
     title: str
     seconds: float
 
 
-class Demonstration:
+class DemoRun:
     """What the demo did so far."""
 
     def __init__(self, mirror: tuple[str, ...]) -> None:
         """Start; `mirror` are the arguments of `deploy sandbox up` for real artifacts."""
-        self.steps: list[Step] = []
+        self.steps: list[FinishedStep] = []
         self._mirror = mirror
 
     @contextmanager
@@ -51,30 +51,32 @@ class Demonstration:
         echo(f"\n== {title}", err=True)
         start = time.monotonic()
         yield
-        self.steps.append(Step(title, round(time.monotonic() - start, 1)))
+        self.steps.append(FinishedStep(title, round(time.monotonic() - start, 1)))
         echo(f"   done in {self.steps[-1].seconds:.0f} s", err=True)
 
     def start_sandboxes(self, regions: tuple[DemoRegion, ...]) -> None:
         """Write the regions' files, and start their sandboxes; nothing is installed yet."""
         for region in regions:
-            ensure_folder(region)
+            write_missing_region_files(region)
             with self.step(f"start the containers of {region.name}"):
-                run_deploy("sandbox", "up", region.name, *self._mirror)
+                run_deploy_and_parse_json("sandbox", "up", region.name, *self._mirror)
 
     def deploy(self, regions: tuple[DemoRegion, ...]) -> None:
         """Deploy each region."""
         for region in regions:
             with self.step(f"deploy {region.name}"):
-                run_deploy("region", region.name)
+                run_deploy_and_parse_json("region", region.name)
 
     def federate(self, pairs: tuple[Pair, ...]) -> None:
         """Let the regions of each pair trust each other, and wait until they do."""
         with self.step("pin each other's keys, and write one line a side"):
-            changed = [one for pair in pairs for one in pair if pin_peer(one, _other(pair, one))]
+            changed = [
+                one for pair in pairs for one in pair if pin_peer_if_new(one, _other(pair, one))
+            ]
             for pair in pairs:
                 for one in pair:
                     names = list(dict.fromkeys([*peers_of(one), _other(pair, one).name]))
-                    if line := write_peers_line(one, names):
+                    if line := ensure_peers_line(one, names):
                         echo(f"   {one.file}: {line}", err=True)
                         changed.append(one)
         self.deploy(tuple(dict.fromkeys(changed)))
@@ -93,7 +95,7 @@ class Demonstration:
                 owner.write(file, text)
                 number = owner.share(file, f"{reader.name}@{reader.host}")
             with self.step(f"{reader.name}@{reader.host} reads it"):
-                place = wait_for_share(reader, file)
+                place = wait_for_path_of_shared_file(reader, file)
                 if (found := reader.read(place)) != text:
                     raise RunFailed(f"{reader.name} read {found!r} instead of {text!r}")
             with self.step(f"{owner.name} takes it back, and it is gone"):
@@ -121,9 +123,9 @@ class Demonstration:
         for one in pair:
             other = _other(pair, one)
             with self.step(f"{one.name} leaves {other.name}"):
-                run_deploy("federation", "leave", one.name, other.name)
-                write_peers_line(one, [name for name in peers_of(one) if name != other.name])
-                run_deploy("region", one.name)
+                run_deploy_and_parse_json("federation", "leave", one.name, other.name)
+                ensure_peers_line(one, [name for name in peers_of(one) if name != other.name])
+                run_deploy_and_parse_json("region", one.name)
                 check_trust_is_gone(one, other)
         self.check_front_pages((pair,), named=False)
 
@@ -152,7 +154,7 @@ def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
 
 def sandbox_of(region: DemoRegion) -> SandboxState:
     """Return the state of a region's sandbox, which runs."""
-    found = state.load_state(region.name)
+    found = state.load_last_saved_state(region.name)
     if found is None:
         raise RunFailed(f"{region.name} has no sandbox", fix=f"deploy sandbox up {region.name}")
     return found
@@ -163,15 +165,15 @@ def ca_file_of(region: DemoRegion) -> str:
     return str(sandbox_of(region).ca_file)
 
 
-def pin_peer(one: DemoRegion, other: DemoRegion) -> bool:
+def pin_peer_if_new(one: DemoRegion, other: DemoRegion) -> bool:
     """Pin the key of another region, as both groups would in a call; return whether it was new."""
-    invitation = run_deploy("federation", "invite", other.name)
+    invitation = run_deploy_and_parse_json("federation", "invite", other.name)
     if problem := invitation["problem"]:
         raise RunFailed(f"the descriptor of {other.name} cannot be used: {problem['message']}")
-    known = run_deploy("federation", "list", one.name)["peers"].get(other.name)
+    known = run_deploy_and_parse_json("federation", "list", one.name)["peers"].get(other.name)
     if known and known["fingerprint"] == invitation["fingerprint"]:
         return False
-    run_deploy(
+    run_deploy_and_parse_json(
         "federation", "join", one.name, invitation["url"],
         "--fingerprint", invitation["fingerprint"],
     )  # fmt: skip
@@ -187,7 +189,7 @@ def wait_for_trust(one: DemoRegion, other: DemoRegion) -> None:
     """
     deadline = time.monotonic() + LONGEST_WAIT_FOR_TRUST
     while True:
-        found = run_deploy("federation", "status", one.name, good_codes=(0, 1))
+        found = run_deploy_and_parse_json("federation", "status", one.name, good_codes=(0, 1))
         pair: dict[str, Any] = found["peers"].get(other.name, {})
         if pair.get("pair") == "green":
             return
@@ -205,7 +207,7 @@ def check_trust_is_gone(one: DemoRegion, other: DemoRegion) -> None:
     servers = admin_of(one).trusted_servers()
     if left := [url for url in servers if other.domain in url]:
         raise RunFailed(f"{one.cloud} still trusts {left[0]}", fix=f"deploy region {one.name}")
-    if other.name in run_deploy("federation", "list", one.name)["peers"]:
+    if other.name in run_deploy_and_parse_json("federation", "list", one.name)["peers"]:
         raise RunFailed(f"{other.name} is still pinned in {one.folder}")
 
 
@@ -217,10 +219,12 @@ def admin_of(region: DemoRegion) -> Account:
 
 def ensure_account_of_person(region: DemoRegion) -> Account:
     """Return the account of the region's person; it is created once."""
-    return nextcloud_client.ensure_account(admin_of(region), region.person, ensure_password(region))
+    return nextcloud_client.ensure_account(
+        admin_of(region), region.person, ensure_password_of_person(region)
+    )
 
 
-def wait_for_share(reader: Account, file: str) -> str:
+def wait_for_path_of_shared_file(reader: Account, file: str) -> str:
     """Wait until a shared file was accepted, and return where it lies."""
     deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
     while (place := reader.find_path_of_received_file(file)) is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chautari_sandbox.debian import DebianPackage
+from chautari_sandbox.debian_packages import DebianPackage
 
 SOURCES = Path(__file__).parent / "bigbluebutton"
 MAINTAINER = "Chautari contributors <doubles@example.org>"

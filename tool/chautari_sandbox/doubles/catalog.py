@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari_sandbox.debian import DebianPackage
+from chautari_sandbox.debian_packages import DebianPackage
 from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
 from chautari_sandbox.doubles.build import build_nextcloud
 from chautari_sandbox.doubles.polls import build_framadate

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from chautari_sandbox.debian import DebianPackage
+from chautari_sandbox.debian_packages import DebianPackage
 
 SOURCES = Path(__file__).parent / "jitsi"
 MAINTAINER = "Chautari contributors <doubles@example.org>"

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
-from public_addresses import is_allowed
+from public_addresses import is_allowed_peer_address
 
 PORT = 443
 CONNECT_SECONDS = 10.0
@@ -126,7 +126,7 @@ def find_public_address(host: str, networks: Sequence[str]) -> str:
         found = resolve(host)
     except (OSError, UnicodeError):
         raise RequestFailed("dns") from None
-    if not all(is_allowed(item, networks) for item in found):
+    if not all(is_allowed_peer_address(item, networks) for item in found):
         raise RequestFailed("private_address")
     return found[0]
 

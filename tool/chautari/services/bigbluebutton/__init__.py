@@ -63,7 +63,7 @@ SERVICE = Service(
     rules=RULES,
     preflight=preflight.RULES,
     advice=preflight.below_recommendation_notices,
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
     front_page=FrontPageEntry(
         "/bigbluebutton/api",
         "<returncode>SUCCESS</returncode>",

@@ -27,7 +27,7 @@ FREE_MB_FIRST = 12_000
 PROCESSOR = "x86_64"
 
 
-def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def too_little_memory_refusals(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse memory below which the kernel stops the media server in the middle of a meeting."""
     floor = required.memory_mb or int(FLOOR_MB * KEPT_BACK)
     found = facts.memory_kb // 1024
@@ -44,7 +44,7 @@ def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterat
         )
 
 
-def refuse_too_few_cores(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def too_few_cores_refusals(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse too few cores: sound is mixed in real time."""
     floor = required.cores or FLOOR_CORES
     if 0 < facts.cores < floor:
@@ -60,7 +60,7 @@ def refuse_too_few_cores(facts: Facts, required: NodeRequirements) -> Iterator[R
         )
 
 
-def refuse_unsupported_processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def unsupported_processor_refusals(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse processors that upstream does not build for."""
     if facts.machine and facts.machine != PROCESSOR:
         data = {"found": facts.machine, "service": TITLE, "supported": ["amd64"]}
@@ -73,7 +73,7 @@ def refuse_provider_container(facts: Facts, required: NodeRequirements) -> Itera
         yield Refusal("container_unsupported", {"container": facts.container, "service": TITLE})
 
 
-def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def too_little_disk_space_refusals(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a small disk: packages and office conversion are large, and recordings grow."""
     free = min((facts.free[path] for path in ("/", "/var") if path in facts.free), default=0)
     if facts.deployed != NAME and not required.container and free // 1024 < FREE_MB_FIRST:
@@ -89,11 +89,11 @@ def refuse_missing_ipv6_address(facts: Facts, required: NodeRequirements) -> Ite
 
 
 RULES = (
-    refuse_too_little_memory,
-    refuse_too_few_cores,
-    refuse_unsupported_processor,
+    too_little_memory_refusals,
+    too_few_cores_refusals,
+    unsupported_processor_refusals,
     refuse_provider_container,
-    refuse_too_little_disk_space,
+    too_little_disk_space_refusals,
     refuse_missing_ipv6_address,
 )
 

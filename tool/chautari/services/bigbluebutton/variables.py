@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Port, ReleaseAndLogin
+from chautari.services.base import AccessDetails, Port
 from chautari.services.bigbluebutton import packages
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -95,7 +95,7 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     return own | {"turn_secret": secrets[TURN_SECRET.name]}
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open BigBlueButton: its release, and where their rooms are."""
     rooms = context.region.settings_of(BigBlueButton).rooms
-    return ReleaseAndLogin(packages.version_to_install(context), note=_ROOMS_NOTES[rooms])
+    return AccessDetails(packages.version_to_install(context), note=_ROOMS_NOTES[rooms])

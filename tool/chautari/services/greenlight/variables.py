@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import ReleaseAndLogin
+from chautari.services.base import AccessDetails
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -40,7 +40,7 @@ def greenlight_variables(context: NodeContext) -> Variables:
         "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
         "greenlight_registration": settings.registration,
         "greenlight_admin_email": settings.admin or region.contact,
-        "greenlight_language": TRANSLATIONS.first_translation_or_english(region.languages),
+        "greenlight_language": TRANSLATIONS.find_first_locale_or_english(region.languages),
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
     }
@@ -56,9 +56,9 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     }
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
     note = f"initial password: deploy secrets show {region.region} greenlight_admin_password"
-    return ReleaseAndLogin(image_to_run(context, NAME).version, login, note)
+    return AccessDetails(image_to_run(context, NAME).version, login, note)

@@ -10,7 +10,11 @@ from chautari.services.jitsi import lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
 from chautari.services.jitsi.rules import RULES
-from chautari.services.jitsi.secrets import SECRETS, member_password_spec, peer_password_spec
+from chautari.services.jitsi.secrets import (
+    SECRETS,
+    meeting_starter_password_spec,
+    peer_password_spec,
+)
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 
 def service_for_region(region: Region) -> Service:
     """Return the service with passwords of members and peers, and the port for other bridges."""
-    people = tuple(map(member_password_spec, region.settings_of(Jitsi).members))
+    people = tuple(map(meeting_starter_password_spec, region.settings_of(Jitsi).members))
     peers = tuple(map(peer_password_spec, region.federation.lenders_of(lending.BRIDGE)))
     ports = variables.PORTS + variables.ports_for_bridges(region)
     return replace(SERVICE, secrets=SECRETS + people + peers, ports=ports)
@@ -53,11 +57,11 @@ SERVICE = Service(
         "jitsi": variables.jitsi_variables,
     },
     rules=RULES,
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
     front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_requirement),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
-    peer_ports=lending.xmpp_port_for_lent_bridges,
+    peer_ports=lending.firewall_ports_for_borrowed_bridges,
     peer_secret_variables=lending.meeting_peer_secret_variables,
     service_for_region=service_for_region,
 )

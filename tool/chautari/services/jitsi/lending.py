@@ -18,7 +18,7 @@ from chautari.federation.descriptor import (
     StrictDescriptorModel,
     is_within_domain,
 )
-from chautari.federation.public_addresses import is_allowed
+from chautari.federation.public_addresses import is_allowed_peer_address
 from chautari.services.base import LendingHooks, Port
 from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
 from chautari.services.jitsi.settings import Jitsi
@@ -39,7 +39,9 @@ def _check_address(value: str, info: ValidationInfo) -> str:
         address = str(ip_address(value))
     except ValueError:
         raise ValueError("is not an IP address") from None
-    if address != value or not is_allowed(address, _validation_context(info)["peer_networks"]):
+    if address != value or not is_allowed_peer_address(
+        address, _validation_context(info)["peer_networks"]
+    ):
         raise ValueError("is not a public address")
     return value
 
@@ -102,20 +104,20 @@ def account_of_lender(peer: str) -> str:
     return f"{_ACCOUNT_PREFIX}{peer}"
 
 
-def meeting_domain(region: Region) -> str:
+def own_meeting_domain(region: Region) -> str:
     """Return the name that people open."""
     return region.fqdn(region.settings_of(Jitsi).host)
 
 
-def write_offer(region: Region, _: str) -> BridgeOffer:
+def make_bridge_offer(region: Region, _: str) -> BridgeOffer:
     """Return the addresses of the region's bridges."""
     bridges = (region.nodes[name] for name in region.nodes_running(BRIDGE))
     return BridgeOffer.model_construct(addresses=[x for node in bridges for x in node.addresses])
 
 
-def write_request(region: Region, peer: str, secrets: Secrets) -> BridgeRequest:
+def make_bridge_request(region: Region, peer: str, secrets: Secrets) -> BridgeRequest:
     """Return how the bridges of a peer join the region's XMPP server."""
-    domain = meeting_domain(region)
+    domain = own_meeting_domain(region)
     lines = xmpp_certificate(secrets[KEY.name], domain).splitlines()
     return BridgeRequest.model_construct(
         domain=domain,
@@ -125,7 +127,7 @@ def write_request(region: Region, peer: str, secrets: Secrets) -> BridgeRequest:
     )
 
 
-def lent_bridges(context: NodeContext) -> dict[str, BridgeOffer]:
+def borrowed_bridges_by_peer(context: NodeContext) -> dict[str, BridgeOffer]:
     """Return the bridges that the region uses of peers that lend them."""
     found = {
         peer: context.loaded_region.received[peer].offers.get(BRIDGE)
@@ -135,9 +137,9 @@ def lent_bridges(context: NodeContext) -> dict[str, BridgeOffer]:
     return {peer: offer for peer, offer in found.items() if isinstance(offer, BridgeOffer)}
 
 
-def addresses_of_lent_bridges(context: NodeContext) -> list[str]:
+def addresses_of_borrowed_bridges(context: NodeContext) -> list[str]:
     """Return the addresses of the bridges that peers lend."""
-    found = lent_bridges(context).values()
+    found = borrowed_bridges_by_peer(context).values()
     return list(dict.fromkeys(address for offer in found for address in offer.addresses))
 
 
@@ -147,7 +149,7 @@ def requests_of_borrowers(context: NodeContext) -> Iterator[tuple[str, BridgeReq
     A server counts once: a peer whose domain contains this region's, or another peer's, must not
     take the place of theirs.
     """
-    known = {meeting_domain(context.region)}
+    known = {own_meeting_domain(context.region)}
     for peer in context.region.federation.borrowers_of(BRIDGE):
         letter = context.loaded_region.received.get(peer)
         request = letter.requests.get(BRIDGE) if letter else None
@@ -156,9 +158,9 @@ def requests_of_borrowers(context: NodeContext) -> Iterator[tuple[str, BridgeReq
             yield peer, request
 
 
-def xmpp_port_for_lent_bridges(context: NodeContext) -> list[Port]:
+def firewall_ports_for_borrowed_bridges(context: NodeContext) -> list[Port]:
     """Return the port on which bridges of peers join the meeting node."""
-    sources = tuple(addresses_of_lent_bridges(context))
+    sources = tuple(addresses_of_borrowed_bridges(context))
     return [Port(XMPP_PORT, "tcp", "XMPP of lent bridges", sources)] if sources else []
 
 
@@ -167,7 +169,7 @@ def meeting_peer_secret_variables(context: NodeContext, secrets: Secrets) -> Var
     return {
         "jitsi_peer_accounts": [
             {"name": account_of_lender(peer), "password": secrets[peer_password_spec(peer).name]}
-            for peer in lent_bridges(context)
+            for peer in borrowed_bridges_by_peer(context)
         ]
     }
 
@@ -200,4 +202,4 @@ def _pem(certificate: str) -> str:
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 
 
-LENDING = LendingHooks("jitsi", BridgeOffer, BridgeRequest, write_offer, write_request)
+LENDING = LendingHooks("jitsi", BridgeOffer, BridgeRequest, make_bridge_offer, make_bridge_request)

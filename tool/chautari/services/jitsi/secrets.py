@@ -7,7 +7,12 @@ import functools
 import hashlib
 
 from chautari.errors import BadInput
-from chautari.services.secret_spec import PRIVATE_KEY, SecretSpec, generate_rsa_key, is_rsa_key
+from chautari.services.secret_spec import (
+    PRIVATE_KEY,
+    SecretSpec,
+    generate_rsa_key,
+    is_strong_rsa_private_key,
+)
 
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
@@ -18,7 +23,7 @@ KEY = SecretSpec(
     "jitsi_key", "jitsi", "private key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
     pattern=PRIVATE_KEY,
     form="a private RSA key of at least 2048 bits in PEM format, without a passphrase",
-    generator="openssl genrsa 3072", is_usable=is_rsa_key,
+    generator="openssl genrsa 3072", is_usable=is_strong_rsa_private_key,
 )  # fmt: skip
 SECRETS = (
     SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account on the XMPP server"),
@@ -33,7 +38,7 @@ _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 
-def member_password_spec(name: str) -> SecretSpec:
+def meeting_starter_password_spec(name: str) -> SecretSpec:
     """Return the secret that the member called `name` logs in with."""
     return SecretSpec(
         f"{MEMBER_PREFIX}{name}", "jitsi", f"password of the Jitsi Meet member `{name}`"

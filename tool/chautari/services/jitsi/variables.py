@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from chautari.services.base import Port, ReleaseAndLogin
+from chautari.services.base import AccessDetails, Port
 from chautari.services.jitsi import lending, packages
 from chautari.services.jitsi.languages import TRANSLATIONS
-from chautari.services.jitsi.lending import meeting_domain
+from chautari.services.jitsi.lending import own_meeting_domain
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
 from chautari.services.jitsi.secrets import (
     BRIDGE_PASSWORD,
@@ -49,9 +49,9 @@ def turn_variables(context: NodeContext) -> Variables:
         *region.nodes_running("jitsi-bridge"),
     }
     peers = [address for name in sorted(names) for address in region.nodes[name].addresses]
-    peers += lending.addresses_of_lent_bridges(context)
+    peers += lending.addresses_of_borrowed_bridges(context)
     return {
-        "turn_domain": meeting_domain(region),
+        "turn_domain": own_meeting_domain(region),
         "turn_address": region.nodes[context.node].address,
         "turn_allowed_peers": peers,
     }
@@ -64,10 +64,10 @@ def videobridge_variables(context: NodeContext) -> Variables:
     is_lent = lending.BRIDGE in node.services
     borrowers = lending.xmpp_servers_of_borrowers(context) if is_lent else []
     return {
-        "videobridge_domain": meeting_domain(region),
+        "videobridge_domain": own_meeting_domain(region),
         "videobridge_xmpp_host": "127.0.0.1"
         if "jitsi" in node.services
-        else meeting_domain(region),
+        else own_meeting_domain(region),
         "videobridge_nickname": context.node,
         # Among the bridges of other regions only the region's name makes it unique.
         "videobridge_relay_id": f"{region.region}-{context.node}" if borrowers else context.node,
@@ -83,14 +83,14 @@ def jitsi_variables(context: NodeContext) -> Variables:
     region = context.region
     settings = region.settings_of(Jitsi)
     return {
-        "jitsi_domain": meeting_domain(region),
+        "jitsi_domain": own_meeting_domain(region),
         "jitsi_access": settings.access,
         "jitsi_member_names": list(settings.members),
-        "jitsi_language": TRANSLATIONS.first_translation_or_english(region.languages),
+        "jitsi_language": TRANSLATIONS.find_first_locale_or_english(region.languages),
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,
-        "jitsi_peer_names": list(lending.lent_bridges(context)),
+        "jitsi_peer_names": list(lending.borrowed_bridges_by_peer(context)),
         "jitsi_region": region.region,
     }
 
@@ -99,7 +99,7 @@ def bridge_secret_variables(region: Region, _: str, secrets: Secrets) -> Variabl
     """Return what a bridge needs: its account's password and the server's certificate, no key."""
     return {
         "videobridge_password": secrets[BRIDGE_PASSWORD.name],
-        "videobridge_authority": xmpp_certificate(secrets[KEY.name], meeting_domain(region)),
+        "videobridge_authority": xmpp_certificate(secrets[KEY.name], own_meeting_domain(region)),
     }
 
 
@@ -123,11 +123,11 @@ def meeting_secret_variables(region: Region, node: str, secrets: Secrets) -> Var
     }
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open Jitsi Meet: its release, and who starts meetings."""
     settings = context.region.settings_of(Jitsi)
     version = packages.version_to_install(context)
     if settings.access == "open":
-        return ReleaseAndLogin(version, note="anyone can start a meeting")
+        return AccessDetails(version, note="anyone can start a meeting")
     note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
-    return ReleaseAndLogin(version, ", ".join(settings.members), note)
+    return AccessDetails(version, ", ".join(settings.members), note)

@@ -190,7 +190,7 @@ class Participant:
             lambda item: item.tag == f"{CLIENT}iq" and item.get("id") == name
         )
 
-    def request_room(self, focus: str, room: str) -> str:
+    def try_to_open_room(self, focus: str, room: str) -> str:
         """Ask Jicofo to open a room; return "ready" or the name of the refusal."""
         answer = self.send_request(
             "set", focus, f"<conference xmlns='{FOCUS}' room={quoteattr(room)}/>"
@@ -200,7 +200,7 @@ class Participant:
             return "ready" if conference.get("ready") == "true" else "not ready"
         return error_name(answer)
 
-    def join_room(self, room: str, nick: str) -> str:
+    def try_to_join_room(self, room: str, nick: str) -> str:
         """Enter a room; return "inside" or the name of the refusal."""
         own = f"{room}/{nick}"
         self.connection.send(
@@ -218,7 +218,7 @@ class Participant:
             f"<body>{text}</body></message>"
         )
 
-    def wait_for_message(self, text: str) -> str:
+    def wait_for_sender_of_text(self, text: str) -> str:
         """Wait until someone says `text`, and return who."""
         heard = self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}message" and item.findtext(f"{CLIENT}body") == text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from chautari.services.base import FederationHooks, FrontPageEntry, Requirements, Role, Service
+from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.nextcloud import releases, variables
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
@@ -33,9 +33,9 @@ SERVICE = Service(
     requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
     variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
-    federation=FederationHooks(STATE_FILE, PEER_STATE_CODES),
+    federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),
 )

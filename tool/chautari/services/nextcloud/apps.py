@@ -21,7 +21,8 @@ def app_pins_by_name(context: NodeContext, version: str) -> dict[str, Artifact |
     """
     pins = releases.APPS.get(releases.major_version(version), {})
     own = {
-        name: releases.newest_by_version(of) for name, of in context.loaded_region.releases.items()
+        name: releases.find_newest_release(of)
+        for name, of in context.loaded_region.releases.items()
     }
     found: dict[str, Artifact | None]
     found = {

@@ -6,7 +6,7 @@ before a deploy what it will find.
 
 from __future__ import annotations
 
-from chautari.services.languages import Translations, parse_translation_names
+from chautari.services.languages import Translations, split_language_names
 from chautari.services.nextcloud.releases import major_version
 
 _SOURCE = "texts of l10n/*.json in core, lib, apps/files and apps/settings"
@@ -36,14 +36,14 @@ TRANSLATIONS = {
     33: Translations(
         "33.0.3",
         _SOURCE,
-        parse_translation_names(_COMPLETE_33),
-        parse_translation_names(_PARTIAL_33),
+        split_language_names(_COMPLETE_33),
+        split_language_names(_PARTIAL_33),
     ),
     34: Translations(
         "34.0.1",
         _SOURCE,
-        parse_translation_names(_COMPLETE_34),
-        parse_translation_names(_PARTIAL_34),
+        split_language_names(_COMPLETE_34),
+        split_language_names(_PARTIAL_34),
     ),
 }
 

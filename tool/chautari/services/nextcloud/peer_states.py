@@ -2,78 +2,78 @@
 
 from __future__ import annotations
 
-from chautari.services.base import PeerStateCode
+from chautari.services.base import PeerStateMeaning
 
 STATE_FILE = "/var/lib/chautari-nextcloud/federation.json"
 
 PEER_STATE_CODES = {
-    "trusted": PeerStateCode("green", "both Nextcloud servers trust each other"),
-    "waiting_for_peer": PeerStateCode(
+    "trusted": PeerStateMeaning("green", "both Nextcloud servers trust each other"),
+    "waiting_for_peer": PeerStateMeaning(
         "pending",
         "the Nextcloud of {peer} does not trust ours yet",
         "ask the group of {peer} to name {region} in federation.peers of their region.yml and to "
         "deploy",
     ),
-    "handshake_running": PeerStateCode(
+    "handshake_running": PeerStateMeaning(
         "pending",
         "the two Nextcloud servers are exchanging their secret",
         "wait ten minutes, then look again: deploy federation status {region}",
     ),
-    "not_ready": PeerStateCode(
+    "not_ready": PeerStateMeaning(
         "pending",
         "our own Nextcloud is in maintenance mode or being upgraded",
         "wait for the upgrade to finish; if it does not, run: deploy region {region}",
     ),
-    "unreachable": PeerStateCode(
+    "unreachable": PeerStateMeaning(
         "broken",
         "the Nextcloud of {peer} does not answer",
         "ask the group of {peer} whether their server is running; when it answers, the two "
         "servers continue by themselves",
     ),
-    "not_nextcloud": PeerStateCode(
+    "not_nextcloud": PeerStateMeaning(
         "broken",
         "no Nextcloud answers at the address that {peer} publishes for it",
         "ask the group of {peer} to deploy again and to check the address of their Nextcloud",
     ),
-    "handshake_refused": PeerStateCode(
+    "handshake_refused": PeerStateMeaning(
         "broken",
         "the Nextcloud of {peer} refused the exchange of the secret",
         "ask the group of {peer} to deploy again; on both servers, the app federation must be "
         "enabled",
     ),
-    "clock_differs": PeerStateCode(
+    "clock_differs": PeerStateMeaning(
         "broken",
         "the clocks of the two servers differ by {seconds} seconds, but at most 300 are allowed",
         "check the clock of both servers: timedatectl; correct the wrong one",
     ),
-    "address_differs": PeerStateCode(
+    "address_differs": PeerStateMeaning(
         "broken",
         "our Nextcloud uses the address {own}, but {peer} expects {expected}",
         "run: deploy region {region} --full",
     ),
-    "peer_address_private": PeerStateCode(
+    "peer_address_private": PeerStateMeaning(
         "broken",
         "the name of {peer}'s Nextcloud has an address that is not public",
         "ask the group of {peer} to correct the DNS records of their Nextcloud",
     ),
-    "peer_address_differs": PeerStateCode(
+    "peer_address_differs": PeerStateMeaning(
         "broken",
         "the Nextcloud of {peer} calls itself {found}, but our region pinned {expected}",
         "run: deploy federation status {region}; if the addresses still differ, ask the group of "
         "{peer} to deploy with --full",
     ),
-    "signing_disabled": PeerStateCode(
+    "signing_disabled": PeerStateMeaning(
         "broken",
         "our Nextcloud does not sign its requests, so {peer} cannot check them",
         "run on the node: occ config:app:delete core ocm_signed_request_disabled",
     ),
-    "peer_signing_disabled": PeerStateCode(
+    "peer_signing_disabled": PeerStateMeaning(
         "broken",
         "the Nextcloud of {peer} does not sign its requests, so ours cannot check them",
         "ask the group of {peer} to run on their node: "
         "occ config:app:delete core ocm_signed_request_disabled",
     ),
-    "own_failure": PeerStateCode(
+    "own_failure": PeerStateMeaning(
         "broken",
         "a command of our own Nextcloud failed",
         "read on the node: journalctl -u nextcloud-federation",

@@ -99,7 +99,7 @@ RELEASE_TAGS: tuple[ReleaseTags, ...] = (
 )
 
 
-def newest_by_version(known: Mapping[str, Artifact]) -> Artifact:
+def find_newest_release(known: Mapping[str, Artifact]) -> Artifact:
     """Return the newest of some releases by version."""
     return known[max(known, key=version_key)]
 
@@ -111,7 +111,7 @@ def rooms_app_release(version: str, pins: Pins) -> Artifact:
     """
     own = pins.get(ROOMS_APP)
     if own:
-        return newest_by_version(own)
+        return find_newest_release(own)
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import ReleaseAndLogin
+from chautari.services.base import AccessDetails
 from chautari.services.nextcloud import apps, bigbluebutton_rooms, federation, languages, releases
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
@@ -77,10 +77,10 @@ def translations_of_release_to_install(context: NodeContext) -> Translations:
     return languages.translations_of_version(release_to_install(context).version)
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open Nextcloud: its release and the administrator's login."""
     note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
-    return ReleaseAndLogin(release_to_install(context).version, "admin", note)
+    return AccessDetails(release_to_install(context).version, "admin", note)
 
 
 def maintenance_hour(timezone: str) -> int:

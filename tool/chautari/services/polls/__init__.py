@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Service
 from chautari.services.polls import variables
-from chautari.services.polls.apps import APPS, NAME
+from chautari.services.polls.poll_apps import APPS, NAME
 from chautari.services.polls.rules import RULES
 from chautari.services.polls.settings import Polls
 
@@ -51,6 +51,6 @@ SERVICE = Service(
     sends_mail=True,
     check_mailbox="chautari-polls",
     rules=RULES,
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
     service_for_region=service_for_region,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule, field_path
-from chautari.services.polls.apps import APPS, NAME
+from chautari.services.polls.poll_apps import APPS, NAME
 from chautari.services.polls.settings import Polls
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from pydantic.json_schema import WithJsonSchema
 
 from chautari.region.base import StrictModel
 from chautari.region.field_types import Label, Version
-from chautari.services.polls.apps import APPS, check_app_name
+from chautari.services.polls.poll_apps import APPS, validate_app_name
 
 PollAppName = Annotated[
     str,
-    AfterValidator(check_app_name),
+    AfterValidator(validate_app_name),
     WithJsonSchema({"type": "string", "enum": list(APPS)}),
 ]
 

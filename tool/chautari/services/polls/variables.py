@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import ReleaseAndLogin
-from chautari.services.polls.apps import APPS, NAME
+from chautari.services.base import AccessDetails
+from chautari.services.polls.poll_apps import APPS, NAME
 from chautari.services.polls.settings import Polls
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def app_variables(context: NodeContext) -> Variables:
     return {f"{settings.app}_{name}": value for name, value in found.items()}
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open the app: its release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
     note = f"password: deploy secrets show {context.region.region} {secret}"
-    return ReleaseAndLogin(release_to_install(context).version, "admin", note)
+    return AccessDetails(release_to_install(context).version, "admin", note)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.federation.signing_key import signing_key_spec
-from chautari.services.base import FederationHooks, Requirements, Role, Service
+from chautari.services.base import PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.portal import variables
 from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.portal.settings import Portal
@@ -34,9 +34,9 @@ SERVICE = Service(
     secrets=(signing_key_spec(NAME),),
     secret_variables=variables.secret_variables,
     publishes_descriptor=True,
-    federation=FederationHooks(STATE_FILE, PEER_STATE_CODES),
+    federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),
     service_for_region=service_for_region,
     requires=Requirements(installed="/var/lib/chautari-portal"),
     variables={"portal": variables.portal_variables},
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
 )

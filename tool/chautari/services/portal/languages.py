@@ -28,6 +28,6 @@ def default_page_language(languages: Iterable[str]) -> str:
     return next((base for base in bases if base in PAGE_LANGUAGES), "en")
 
 
-def names_of_languages(languages: Iterable[str]) -> dict[str, str]:
+def language_names_by_code(languages: Iterable[str]) -> dict[str, str]:
     """Return the name of each language in itself; the code of one whose name is unknown."""
     return {language: NAMES.get(base_of(language), language) for language in languages}

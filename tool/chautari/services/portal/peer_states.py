@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from chautari.services.base import PeerStateCode
+from chautari.services.base import PeerStateMeaning
 
 STATE_FILE = "/var/lib/chautari-portal/federation/heartbeat.json"
 
 PEER_STATE_CODES = {
-    "heard": PeerStateCode("green", "the last descriptor of {peer} is from {issued:time}"),
-    "never_heard": PeerStateCode(
+    "heard": PeerStateMeaning("green", "the last descriptor of {peer} is from {issued:time}"),
+    "never_heard": PeerStateMeaning(
         "pending",
         "no descriptor of {peer} was received yet",
         "wait half an hour; if this does not change, ask the group of {peer} whether their front "
         "page answers at https://{domain}",
     ),
-    "silent": PeerStateCode(
+    "silent": PeerStateMeaning(
         "broken",
         "{peer} has published no new descriptor since {last:time}",
         "call the group of {peer}: their server may be down; their contact gets a mail once a day",
     ),
-    "own_connection_lost": PeerStateCode(
+    "own_connection_lost": PeerStateMeaning(
         "broken",
         "since {lost:time}, the node of the front page has reached no peer, or not the mail relay; "
         "until it does, silent peers are not reported",
         "check the connection of this node, its name server and its clock",
     ),
-    "descriptor_refused": PeerStateCode(
+    "descriptor_refused": PeerStateMeaning(
         "broken",
         "the descriptor of {peer} was refused: {reason}",
         "run: deploy federation status {region}; it shows what is wrong and what to do",

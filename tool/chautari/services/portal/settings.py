@@ -23,7 +23,7 @@ def _check_language_or_any(value: str) -> str:
     return check_language(value) if value != ANY_LANGUAGE else value
 
 
-def check_paragraphs(value: str) -> str:
+def validate_paragraphs(value: str) -> str:
     """Return `value` when it is plain text; blank lines separate its paragraphs."""
     if not value.strip() or len(value) > LONGEST:
         raise ValueError(f"write plain text with 1 to {LONGEST} characters")
@@ -40,7 +40,7 @@ Line = Annotated[
     _SCHEMA,
 ]
 Paragraphs = Annotated[
-    dict[_LanguageKey, Annotated[str, AfterValidator(check_paragraphs)]],
+    dict[_LanguageKey, Annotated[str, AfterValidator(validate_paragraphs)]],
     BeforeValidator(_to_texts_by_language),
     _SCHEMA,
 ]

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from chautari import __version__
 from chautari.federation import signing_key
 from chautari.federation.descriptor import descriptor_body
-from chautari.services.base import ReleaseAndLogin
+from chautari.services.base import AccessDetails
 from chautari.services.languages import ENGLISH
 from chautari.services.portal.languages import (
     PAGE_LANGUAGES,
     base_of,
     default_page_language,
-    names_of_languages,
+    language_names_by_code,
 )
 from chautari.services.portal.settings import Portal
 
@@ -38,7 +38,7 @@ def portal_variables(context: NodeContext) -> Variables:
         "portal_languages": list(PAGE_LANGUAGES),
         "portal_page": page_content(context),
         "portal_descriptor": json.dumps(descriptor_body(context), sort_keys=True),
-        "portal_federation": federation_settings(context),
+        "portal_federation": peer_watch_settings(context),
         "portal_peer_networks": list(context.endpoints.peer_networks),
         "portal_letters": letters_to_peers(context),
     }
@@ -73,7 +73,7 @@ def page_content(context: NodeContext) -> Variables:
         # Lists, since the files on the way to the node sort the keys of maps.
         "languages": list(region.languages),
         "page_languages": list(PAGE_LANGUAGES),
-        "language_names": names_of_languages([*region.languages, *PAGE_LANGUAGES]),
+        "language_names": language_names_by_code([*region.languages, *PAGE_LANGUAGES]),
         "services": services_on_page(context),
         "peers": peers_on_page(context),
     }
@@ -120,7 +120,7 @@ def _language_support_of_app(context: NodeContext, service: Service) -> dict[str
     partial = {base_of(name.replace(translations.separator, "_")) for name in translations.partial}
     return {
         language: "full"
-        if base_of(language) == ENGLISH or translations.find_translation(language)
+        if base_of(language) == ENGLISH or translations.find_upstream_locale(language)
         else "partial"
         if base_of(language) in partial
         else "none"
@@ -146,7 +146,7 @@ def peers_on_page(context: NodeContext) -> list[Variables]:
     ]
 
 
-def federation_settings(context: NodeContext) -> Variables:
+def peer_watch_settings(context: NodeContext) -> Variables:
     """Return the pinned peers that the node watches, and how it reports silent ones.
 
     Without peers there is nothing to watch. A region with peers has a mail relay, as rules require.
@@ -181,6 +181,6 @@ def _watched_peer(name: str, peer: PinnedPeer) -> Variables:
     }
 
 
-def release_and_login_for_report(_: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(_: NodeContext) -> AccessDetails:
     """Return the version of the page, which is that of the toolkit."""
-    return ReleaseAndLogin(__version__, note="open to everyone, without a login")
+    return AccessDetails(__version__, note="open to everyone, without a login")

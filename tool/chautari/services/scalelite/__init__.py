@@ -31,6 +31,6 @@ SERVICE = Service(
     host_of="bigbluebutton",
     variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
     rules=region_rules_of_container_service(NAME),
-    release_and_login_for_report=variables.release_and_login_for_report,
+    access_details_for_report=variables.access_details_for_report,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import ReleaseAndLogin
+from chautari.services.base import AccessDetails
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.containers import (
     REDIS_PORT,
@@ -51,9 +51,9 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     }
 
 
-def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
+def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how an operator inspects Scalelite: its release, and its command."""
-    return ReleaseAndLogin(
+    return AccessDetails(
         image_to_run(context, NAME).version,
         note="to list the pool's servers, run chautari-pool on this node",
     )

@@ -9,7 +9,7 @@ import pytest
 
 from chautari.errors import BadInput
 from chautari_sandbox import download
-from chautari_sandbox.artifacts import ArtifactSources, sync_published_files
+from chautari_sandbox.mirror_publishing import ArtifactSources, sync_published_files
 from chautari_sandbox.spec import RequiredArtifact
 from chautari_sandbox.state import MirroredArtifact, UnavailableArtifact
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari_sandbox import debian, openpgp, paths, repositories
+from chautari_sandbox import debian_packages, openpgp, paths, repository_doubles
 from chautari_sandbox.doubles import jitsi_packages
 from chautari_sandbox.spec import RequiredRepository
 
@@ -26,7 +26,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> openpgp.SigningKey:
-    return openpgp.ensure_key(tmp_path_factory.mktemp("key") / "key.pem", "Test", debian.TIME)
+    return openpgp.ensure_key(
+        tmp_path_factory.mktemp("key") / "key.pem", "Test", debian_packages.TIME
+    )
 
 
 def refuse(url: str) -> None:
@@ -36,24 +38,27 @@ def refuse(url: str) -> None:
 def test_doubles_are_used_only_when_upstream_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "_require_reachable", lambda url: None)
+    monkeypatch.setattr(repository_doubles, "_require_reachable", lambda url: None)
     shelf = tmp_path / "shelf"
     assert (
-        repositories.publish_repository_doubles([WANTED], tmp_path, shelf, "http://mirror/") == ()
+        repository_doubles.publish_repository_doubles([WANTED], tmp_path, shelf, "http://mirror/")
+        == ()
     )
     assert not shelf.exists()
 
 
 def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "_require_reachable", refuse)
-    [found] = repositories.publish_repository_doubles(
+    monkeypatch.setattr(repository_doubles, "_require_reachable", refuse)
+    [found] = repository_doubles.publish_repository_doubles(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     )
     assert (found.uri, found.version) == ("http://mirror/jitsi", "2.0.11248")
     assert "no route" in found.reason
     assert (tmp_path / "shelf/jitsi/archive-key.asc").is_file()
-    monkeypatch.setattr(repositories, "_require_reachable", lambda url: pytest.fail("asked again"))
-    assert repositories.publish_repository_doubles(
+    monkeypatch.setattr(
+        repository_doubles, "_require_reachable", lambda url: pytest.fail("asked again")
+    )
+    assert repository_doubles.publish_repository_doubles(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     ) == (found,)
 
@@ -66,14 +71,16 @@ def test_release_names_its_parts_exactly() -> None:
 
 
 @pytest.mark.parametrize("package", PARTS, ids=NAMES)
-def test_every_package_is_named_a_double_and_says_so(package: debian.DebianPackage) -> None:
+def test_every_package_is_named_a_double_and_says_so(
+    package: debian_packages.DebianPackage,
+) -> None:
     assert "Double" in package.control["Description"]
     assert package.control["Package"] == "jitsi-meet" or "double" in package.control["Version"]
 
 
 @pytest.mark.parametrize("package", PARTS, ids=NAMES)
 def test_scripts_of_a_package_are_valid_shell(
-    package: debian.DebianPackage, tmp_path: Path
+    package: debian_packages.DebianPackage, tmp_path: Path
 ) -> None:
     for name, content in package.scripts.items():
         if content.startswith(b"#!"):
@@ -94,7 +101,7 @@ def test_package_is_readable_by_dpkg() -> None:
 
 
 def test_index_has_the_digest_of_every_package(key: openpgp.SigningKey) -> None:
-    files = debian.repository_files(PARTS, "stable", key, 1_790_000_000)
+    files = debian_packages.repository_files(PARTS, "stable", key, 1_790_000_000)
     index = files["stable/Packages"].decode()
     for path, digest in re.findall(r"Filename: (\S+)\nSize: \d+\nSHA256: (\S+)", index):
         assert hashlib.sha256(files[path]).hexdigest() == digest
@@ -104,7 +111,7 @@ def test_index_has_the_digest_of_every_package(key: openpgp.SigningKey) -> None:
 
 def test_signature_is_accepted_by_gpgv(key: openpgp.SigningKey, tmp_path: Path) -> None:
     (tmp_path / "InRelease").write_bytes(
-        debian.repository_files(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
+        debian_packages.repository_files(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
     )
     (tmp_path / "key.asc").write_text(key.certificate())
     home = ["--homedir", str(tmp_path)]
@@ -119,8 +126,8 @@ def test_signature_is_accepted_by_gpgv(key: openpgp.SigningKey, tmp_path: Path) 
 
 
 def test_key_stays_the_same(tmp_path: Path) -> None:
-    first = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian.TIME)
-    again = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian.TIME)
+    first = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
+    again = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
     assert first.fingerprint == again.fingerprint
     assert re.fullmatch(r"[0-9A-F]{40}", first.fingerprint)
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
@@ -130,16 +137,16 @@ def test_index_gets_a_new_date_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        repositories, "upstream_unavailable_reason", lambda item, memory: "no route"
+        repository_doubles, "upstream_unavailable_reason", lambda item, memory: "no route"
     )
     release = tmp_path / "shelf/jitsi/stable/InRelease"
     texts = []
     for now, version in (
         (1_790_000_000, "2.0.1000"), (1_790_000_060, "2.0.1000"), (1_790_000_120, "2.0.1001"),
     ):  # fmt: skip
-        monkeypatch.setattr("chautari_sandbox.repositories.time.time", lambda now=now: now)
+        monkeypatch.setattr("chautari_sandbox.repository_doubles.time.time", lambda now=now: now)
         required = RequiredRepository("jitsi", version, WANTED.key_url)
-        repositories.publish_repository_doubles(
+        repository_doubles.publish_repository_doubles(
             [required], tmp_path, tmp_path / "shelf", "http://mirror/"
         )
         texts.append(release.read_text())

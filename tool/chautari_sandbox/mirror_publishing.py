@@ -90,7 +90,7 @@ def _copy_to_mirror(
     double: bool = False,
     reason: str = "",
 ) -> MirroredArtifact:
-    served = download.copy_if_changed(path, sources.mirror_root / path.name)
+    served = download.ensure_mirror_copy(path, sources.mirror_root / path.name)
     return MirroredArtifact(
         name=wanted.name,
         version=version,

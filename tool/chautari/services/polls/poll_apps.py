@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
-from chautari.services.languages import Translations, parse_translation_names
+from chautari.services.languages import Translations, split_language_names
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 
@@ -71,7 +71,7 @@ APPS: dict[str, PollApp] = {
         databases={"mariadb": ("framadate",)},
         secrets={"framadate_admin_password": "password of Framadate's account `admin`"},
         translations=Translations(
-            "1.1.19", "locale/*.json", parse_translation_names("fr ar br ca de eo es gl it nl oc")
+            "1.1.19", "locale/*.json", split_language_names("fr ar br ca de eo es gl it nl oc")
         ),
         release_tags=ReleaseTags(
             "framadate", "https://framagit.org/framasoft/framadate/framadate", "{}"
@@ -82,7 +82,7 @@ APPS: dict[str, PollApp] = {
 }
 
 
-def check_app_name(value: str) -> str:
+def validate_app_name(value: str) -> str:
     """Return `value` when it names an app that can run the polls."""
     if value not in APPS:
         raise ValueError(f"{value!r} is not a valid value; choose one of: {', '.join(APPS)}")

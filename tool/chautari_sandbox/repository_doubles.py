@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chautari.files import write_atomically
-from chautari_sandbox import debian, download, openpgp, paths
+from chautari_sandbox import debian_packages, download, openpgp, paths
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.spec import RequiredRepository
 from chautari_sandbox.state import RepositoryDouble
@@ -65,8 +65,10 @@ def _content_equals(file: Path, content: bytes) -> bool:
 def _write_double(
     item: RequiredRepository, folder: Path, mirror_root: Path, url: str, reason: str
 ) -> RepositoryDouble:
-    key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
-    files = debian.repository_files(
+    key = openpgp.ensure_key(
+        folder / "mirror-key.pem", "Chautari sandbox mirror", debian_packages.TIME
+    )
+    files = debian_packages.repository_files(
         catalog.REPOSITORIES[item.name](item.version), SUITE, key, int(time.time())
     )
     files[KEY_FILE] = key.certificate().encode()
