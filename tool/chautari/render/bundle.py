@@ -37,7 +37,7 @@ force_handlers = true
 gathering = explicit
 """
 # Modules of `chautari.checks` that checks on a node import.
-CHECKS_LIBRARY = ("__init__", "record", "inside", "log_lines", "tls_profile")
+CHECKS_LIBRARY = ("__init__", "record", "inside", "containers", "log_lines", "tls_profile")
 
 
 def pack_bundle(
