@@ -139,11 +139,16 @@ def take_letter(of: Side, to: Side) -> None:
 
 def pinned_sides(folder: Path) -> tuple[Side, Side]:
     """Return the borrower and the lender, which have pinned each other and nothing more."""
-    borrower, lender = Side(folder / "a", BORROWER), Side(folder / "b", LENDER)
+    return pinned_pair(Side(folder / "a", BORROWER), Side(folder / "b", LENDER))
+
+
+def pinned_pair(borrower: Side, lender: Side) -> tuple[Side, Side]:
+    """Return two regions after each has pinned the other, before they share anything."""
     for side, other in ((borrower, lender), (lender, borrower)):
         side.folder.mkdir(parents=True, exist_ok=True)
         text = other.text
-        other.text = "\n".join(x for x in text.splitlines() if not x.startswith("federation"))
+        alone = "\n".join(x for x in text.splitlines() if not x.startswith("federation"))
+        other.text = alone.replace(", lend_to: andes", "")
         side.pin(other.descriptor(other.load()))
         other.text = text
     return borrower, lender

@@ -283,6 +283,19 @@ def test_leave_removes_the_pin_and_says_what_remains(
     assert run(["federation", "leave", "andes", "himalaya"]) == 2
 
 
+def test_leave_names_the_servers_that_are_lent_to_the_peer(
+    region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = region / "region.yml"
+    lent = "nodes:\n  cal9: {address: 203.0.113.99, os: ubuntu-22.04, services: [bigbluebutton], "
+    text = file.read_text().replace("nodes:\n", f"{lent}lend_to: himalaya}}\n")
+    text = text.replace("\nservices:\n", "\nservices:\n  bigbluebutton: {rooms: none}\n")
+    lend = "lend: {himalaya: [bigbluebutton]}"
+    file.write_text(f"{text}federation: {{peers: [himalaya], {lend}}}\n")
+    assert run(["federation", "leave", "andes", "himalaya"]) == 0
+    assert "Remove lend_to from the node cal9." in capsys.readouterr().out
+
+
 def test_leave_removes_a_damaged_pin(region: Path) -> None:
     peers.peer_file(region, "himalaya").write_text("{")
     assert run(["federation", "leave", "andes", "himalaya"]) == 0

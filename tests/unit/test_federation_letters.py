@@ -19,6 +19,7 @@ from lending_samples import ENDPOINTS, generate
 from chautari.federation import letters, signing_key
 from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.refusal import PeerRefused
+from chautari.services.bigbluebutton.lending import ServerOffer
 from chautari.services.jitsi.lending import BridgeOffer, BridgeRequest
 from chautari.services.jitsi.secrets import KEY, server_names, xmpp_certificate
 
@@ -136,6 +137,54 @@ def test_letter_refuses_what_is_not_its_form(changes: dict[str, Any], code: str)
 def test_offer_names_only_public_addresses(addresses: Any) -> None:
     content = sealed(body(offers={"jitsi-bridge": {"addresses": addresses}}))
     assert refusal(content).code == "letter_field_invalid"
+
+
+SERVERS = {"servers": {"cal2": "rooms-cal2.andes.example.org"}, "secret": "s" * 48}
+
+
+def test_offer_of_servers_is_read() -> None:
+    found = read(sealed(body(offers={"bigbluebutton": SERVERS}, requests={"bigbluebutton": {}})))
+    offer = found.offers["bigbluebutton"]
+    assert isinstance(offer, ServerOffer) and offer.model_dump() == SERVERS
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        {}, [], None, "cal2",
+        {"cal2": "rooms.himalaya.example.org"}, {"cal2": "rooms.andes.example.org.evil.example"},
+        {"cal2": "evilandes.example.org"}, {"cal2": "127.0.0.1"}, {"cal2": "10.0.0.5"},
+        {"cal2": "203.0.113.9"}, {"cal2": "localhost"}, {"cal2": "[::1]"},
+        {"cal2": "https://rooms.andes.example.org"}, {"cal2": "rooms.andes.example.org/x"},
+        {"cal2": "rooms.andes.example.org:8443"}, {"cal2": "a@rooms.andes.example.org"},
+        {"cal2": "Rooms.andes.example.org"}, {"cal2": "rооms.andes.example.org"},
+        {"cal2": "rooms.andes.example.org "}, {"cal2": "rooms.andes.example.org."},
+        {"cal2": 1}, {"cal2": ["rooms.andes.example.org"]},
+        {"cal.2": "rooms.andes.example.org"}, {"Cal2": "rooms.andes.example.org"},
+        {"cal 2": "rooms.andes.example.org"}, {"": "rooms.andes.example.org"},
+        {"-x": "rooms.andes.example.org"}, {"../x": "rooms.andes.example.org"},
+        {f"n{number}": f"r{number}.andes.example.org" for number in range(21)},
+    ],
+)  # fmt: skip
+def test_offer_names_only_servers_of_the_peer(servers: Any) -> None:
+    offer = SERVERS | {"servers": servers}
+    code = refusal(sealed(body(offers={"bigbluebutton": offer}))).code
+    assert code == "letter_field_invalid"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secret": ""}, {"secret": "s" * 39}, {"secret": "s" * 129}, {"secret": "s" * 47 + "-"},
+        {"secret": "s" * 47 + "é"}, {"secret": 7}, {"secret": None}, {"url": "https://x"},
+        {"tag": "none"},
+    ],
+)  # fmt: skip
+def test_offer_of_servers_has_one_plain_secret(changes: dict[str, Any]) -> None:
+    content = sealed(body(offers={"bigbluebutton": SERVERS | changes}))
+    assert refusal(content).code == "letter_field_invalid"
+    asked = sealed(body(requests={"bigbluebutton": {"tag": "none"}}))
+    assert refusal(asked).code == "letter_field_invalid"
 
 
 def certificate(names: list[x509.GeneralName], *, ca: bool = False, bare: bool = False) -> str:

@@ -45,7 +45,7 @@ def problems(side: Side) -> list[str]:
         (
             "[jitsi-bridge]", "[jitsi]",
             "10:53: federation.borrow.himalaya.0: 'jitsi' is not a valid value; choose one of: "
-            "jitsi-bridge",
+            "bigbluebutton, jitsi-bridge",
         ),
         ("[jitsi-bridge]", "jitsi-bridge", "10:42: federation.borrow.himalaya: "),
         ("{himalaya: [jitsi-bridge]}", "[himalaya]", "10:33: federation.borrow: "),

@@ -1,13 +1,15 @@
 """The doubles of container images refuse what upstream refuses."""
 
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -113,9 +115,11 @@ def test_sync_refuses_a_list_that_upstream_refuses(
 
 
 def test_sync_resets_fields_that_the_list_does_not_name(pool: dict[str, Any]) -> None:
-    full = SERVER | {"enabled": False, "load_multiplier": 2.0, "tag": "lent"}
+    full = SERVER | {"load_multiplier": 2.0, "tag": "lent"}
     scalelite.sync(json.dumps({"servers": {"cal1": full}}), "cordon")
     assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (2.0, "lent")
+    assert pool["cal1"]["state"] == "enabled"
+    scalelite.sync(json.dumps({"servers": {"cal1": full | {"enabled": False}}}), "cordon")
     assert pool["cal1"]["state"] == "cordoned"
     scalelite.sync(json.dumps({"servers": {"cal1": SERVER}}), "cordon")
     assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (1.0, "")
@@ -128,8 +132,12 @@ def synced(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
     program.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/words\ncat > {tmp_path}/list\n')
     program.chmod(0o755)
 
-    def run(known: dict[str, Any] | None, *servers: str) -> tuple[str, dict[str, Any]]:
+    def run(
+        known: dict[str, Any] | None, *servers: str, lent: Sequence[dict[str, str]] = ()
+    ) -> tuple[str, dict[str, Any]]:
         given = {
+            "lent": lent,
+            "lent_secrets": {item["name"]: "theirs" for item in lent},
             "servers": [{"name": name, "url": SERVER["url"]} for name in servers],
             "secret": "s",
             "known": known,
@@ -159,6 +167,144 @@ def test_role_keeps_what_an_operator_set_for_a_server(
     for fields in sent.values():
         assert set(fields) <= set(FACTS["scalelite"]["server_fields"])
     assert synced(None, "cal1")[1] == {"cal1": SERVER | {"enabled": True}}
+
+
+def test_role_adds_servers_of_peers_cordoned_and_with_their_tag(
+    synced: Callable[..., tuple[str, dict[str, Any]]],
+) -> None:
+    url = "https://rooms.h.example.org/bigbluebutton/api"
+    lent = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
+    added = {"url": url, "secret": "theirs", "enabled": False, "tag": "peer-h"}
+    known = {"cal1": SERVER | {"enabled": True, "load_multiplier": 1.0, "tag": ""}}
+    assert synced(known, "cal1", lent=lent) == ("changed", known | {"h.ktm2": added})
+    # The timer enabled it, and an operator set its weight: both stay.
+    both = known | {"h.ktm2": added | {"enabled": True, "load_multiplier": 2.0}}
+    changed, sent = synced(both | {"h.ktm2": both["h.ktm2"] | {"tag": ""}}, "cal1", lent=lent)
+    assert (changed, sent) == ("changed", both)
+    assert synced(both, "cal1")[1] == known
+
+
+def test_role_changes_nothing_while_a_server_of_a_peer_is_as_it_left_it(
+    synced: Callable[..., tuple[str, dict[str, Any]]],
+) -> None:
+    url = "https://rooms.h.example.org/bigbluebutton/api"
+    known = {"url": url, "secret": "theirs", "enabled": True, "load_multiplier": 1.0}
+    lent = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
+    assert synced({"h.ktm2": known | {"tag": "peer-h"}}, lent=lent) == ("", {})
+
+
+def loaded(load: float, tag: str = "", state: str = "enabled", **more: str) -> dict[str, str]:
+    """Return a server as Redis has it."""
+    found = {"url": SERVER["url"], "secret": "s", "online": "true", "load": str(load)}
+    return found | {"tag": tag, "state": state} | more
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ("", "b3"),
+        ("!", "b3"),
+        ("test", "b1"),
+        ("test!", "b1"),
+        ("test;test2", "b4"),
+        ("test;test2!", "b4"),
+        ("none", "b3"),
+        ("none!", "b3"),
+        ("test3", "b3"),
+        ("none;test2", "b3"),
+        ("none;test", "b3"),
+    ],
+)
+def test_pool_selects_servers_by_tag_as_the_examples_of_upstream(
+    tags: str, expected: str, pool: dict[str, Any]
+) -> None:
+    """The servers are those of upstream's docs/tags-README.md."""
+    pool |= {"b1": loaded(3, "test"), "b2": loaded(2), "b3": loaded(0), "b4": loaded(2, "test2")}
+    assert scalelite.available(tags) == expected
+
+
+def test_pool_uses_only_servers_that_are_enabled_and_measured(pool: dict[str, Any]) -> None:
+    pool |= {"own": loaded(40), "lent": loaded(0, "peer-h")}
+    assert scalelite.available("none;peer-h") == "lent"
+    assert scalelite.available("none!") == "own"
+    pool["lent"]["state"] = "cordoned"
+    assert scalelite.available("none;peer-h") == "own"
+    pool["own"]["online"] = "false"
+    with pytest.raises(scalelite.NoServer, match="any available servers"):
+        scalelite.available("none;peer-h")
+    pool["lent"]["state"] = "enabled"
+    with pytest.raises(scalelite.NoServer, match="required tag=none") as caught:
+        scalelite.available("none!")
+    assert caught.value.key == "serverTagUnavailable"
+    del pool["lent"]["load"]
+    with pytest.raises(scalelite.NoServer):
+        scalelite.available("none;peer-h")
+
+
+def test_pool_reads_default_parameters_as_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_CREATE_PARAMS", "meta_server-tag=none;peer-h,welcome=a=b")
+    found = {"meta_server-tag": "none;peer-h", "welcome": "a=b"}
+    assert scalelite.default_parameters() == found
+
+
+@pytest.mark.parametrize(("age", "people", "load"), [(60, 3, 15), (60, 40, 40), (1000, 3, 3)])
+def test_poller_measures_load_as_upstream(age: int, people: int, load: int) -> None:
+    meeting = (
+        f"<meeting><createTime>{(10_000 - age) * 1000}</createTime><isBreakout>%s</isBreakout>"
+        f"<participantCount>{people - 1}</participantCount><moderatorCount>1</moderatorCount>"
+        "</meeting>"
+    )
+    text = f"<response><meetings>{meeting % 'false'}{meeting % 'true'}</meetings></response>"
+    assert scalelite.measured(ET.fromstring(text), 10_000) == load
+
+
+def test_poller_disables_a_cordoned_server_without_meetings(
+    pool: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scalelite, "redis", lambda _, key, field: pool[key[7:]].pop(field, 0))
+    pool |= {"a": loaded(4, state="cordoned")}
+    scalelite.note("a", True, 3.0)
+    assert (pool["a"]["state"], pool["a"]["load"]) == ("cordoned", 3.0)
+    scalelite.note("a", True, 0.0)
+    assert pool["a"]["state"] == "disabled" and "load" not in pool["a"]
+    scalelite.note("a", False, 0.0)
+    assert pool["a"]["online"] == "false"
+
+
+def manage(call: str, body: object = None, kind: str = "application/json", key: str = "") -> Answer:
+    """Return the answer of the management API."""
+    checksum = hashlib.sha256(f"{call}{key or 's3cret'}".encode()).hexdigest()
+    data = json.dumps(body).encode() if body is not None else b""
+    headers = {"Host": HOST, "Content-Type": kind, "Content-Length": str(len(data))}
+    request = types.SimpleNamespace(
+        path=f"/scalelite/api/{call}?checksum={checksum}",
+        headers=headers,
+        command="GET" if body is None else "POST",
+        rfile=io.BytesIO(data),
+    )
+    return scalelite.api(cast("Request", request))
+
+
+def test_management_api_shows_and_changes_servers_as_upstream(pool: dict[str, Any]) -> None:
+    assert manage("getServers")[0] == 404
+    pool |= {"a": loaded(4.5), "h.b": {"url": "https://h/", "secret": "s", "tag": "peer-h"}}
+    found = {item["id"]: item for item in json.loads(manage("getServers")[2])}
+    assert (found["a"]["state"], found["a"]["load"], found["a"]["online"]) == (
+        "enabled", 4.5, "online",
+    )  # fmt: skip
+    assert (found["h.b"]["state"], found["h.b"]["load"], found["h.b"]["online"]) == (
+        "disabled", "unavailable", "offline",
+    )  # fmt: skip
+    assert set(found["a"]) == {
+        "id", "url", "secret", "tag", "bbb_version", "state", "load", "load_multiplier", "online",
+    }  # fmt: skip
+    change = {"id": "h.b", "server": {"state": "enable"}}
+    assert json.loads(manage("updateServer", change)[2])["state"] == "enabled"
+    assert pool["h.b"]["state"] == "enabled"
+    assert manage("updateServer", {"id": "x", "server": {}})[0] == 404
+    assert manage("updateServer", {"id": "a", "server": {"state": "enabled"}})[0] == 400
+    assert "unsupportedContentType" in manage("updateServer", change, "text/plain")[2]
+    assert "checksumError" in manage("getServers", key="other")[2]
 
 
 def test_greenlight_answers_under_its_name_and_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:

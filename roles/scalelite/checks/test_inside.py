@@ -11,6 +11,7 @@ from chautari.checks.containers import assert_temporary_files_on_disk
 pytestmark = pytest.mark.role("scalelite")
 
 UNITS = ["scalelite-api", "scalelite-poller"]
+OVERFLOW = "/usr/local/libexec/chautari/scalelite-overflow"
 
 
 @pytest.mark.advice("Run journalctl -u 'scalelite-*' on the node.", units=UNITS)
@@ -33,16 +34,36 @@ def test_containers_are_shut_in(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Deploy again to add the servers to the pool.", units=UNITS)
 def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) -> None:
-    """The pool has the region's servers, and no other server in it accepts meetings"""
+    """The pool has the region's servers and those of peers, and no other accepts meetings"""
     listed = host.check_output("podman exec scalelite-api bundle exec rake servers")
     blocks = listed.split("id: ")[1:]
     known = {block.split()[0]: block for block in blocks}
-    wanted = {server["name"]: server["url"] for server in settings["scalelite_servers"]}
-    for name, url in wanted.items():
+    lent = settings["scalelite_lent_servers"]
+    wanted = {server["name"]: server for server in [*settings["scalelite_servers"], *lent]}
+    for name, server in wanted.items():
         assert name in known, f"{name} is not in the pool"
-        assert f"url: {url}" in known[name], f"{name} has another address"
+        assert f"url: {server['url']}\n" in known[name], f"{name} has another address"
+    for server in lent:  # without its tag, it would be used before the own servers are full
+        assert f"tag: {server['tag']}\n" in known[server["name"]], f"{server['name']} has no tag"
     other = [name for name in set(known) - set(wanted) if "enabled" in known[name]]
     assert not other, f"these servers accept meetings, but are not in this region: {other}"
+
+
+@pytest.mark.advice(
+    "Run 'journalctl -u chautari-scalelite-overflow' on the node.",
+    units=["chautari-scalelite-overflow"],
+)
+def test_servers_of_peers_are_enabled_by_timer(host: Any, settings: dict[str, Any]) -> None:
+    """The timer that enables servers of peers is running, and its program worked the last time"""
+    if not settings["scalelite_lent_servers"]:
+        assert not host.file(OVERFLOW).exists, f"{OVERFLOW} exists, but no peer lends a server"
+        return
+    assert host.service("chautari-scalelite-overflow.timer").is_running
+    unit = "chautari-scalelite-overflow.service"
+    shown = host.check_output("systemctl show --property=Result --value %s", unit).strip()
+    assert shown == "success", shown
+    file = host.file("/etc/chautari/scalelite-overflow.conf")
+    assert (file.user, file.mode) == ("root", 0o600)
 
 
 @pytest.mark.advice("Deploy again to mount the directory for temporary files.", units=UNITS)

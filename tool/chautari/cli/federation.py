@@ -334,6 +334,8 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     echo(f"{peer} is no longer pinned.")
     if peer in loaded_region.region.federation.peers:
         echo(f"Write this in {place}:\n  {line}")
+        for node in (x for x, y in loaded_region.region.nodes.items() if y.lend_to == peer):
+            echo(f"Remove lend_to from the node {node}.")
         echo(f"Then run: deploy region {region}. The deploy ends the access that the peer had.")
     echo("Ask the other group to do the same for your region:")
     echo(f"  deploy federation leave THEIR-REGION {region}")

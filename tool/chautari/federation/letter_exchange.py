@@ -130,7 +130,7 @@ def letter_to(region: Region, name: str, peer: PinnedPeer, secrets: SecretStore)
         sender=region.domain,
         recipient=peer.domain,
         key=peer.key,
-        offers={x: found[x].write_offer(region, name).model_dump() for x in lent},
+        offers={x: found[x].write_offer(region, name, values).model_dump() for x in lent},
         requests={x: found[x].write_request(region, name, values).model_dump() for x in borrowed},
     )
 

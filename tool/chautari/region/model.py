@@ -112,6 +112,13 @@ class Node(StrictModel):
         "machine.",
         examples=[["firewall", "nginx"]],
     )
+    lend_to: Name | None = Field(
+        default=None,
+        description="Peer to which the server on this node is lent as a whole. The region itself "
+        "does not use it. The peer uses it if its `borrow` names this region. The page of a "
+        "service says whether its servers can be lent like this.",
+        examples=["himalaya"],
+    )
     services: tuple[ServiceName, ...] = Field(
         default=(),
         description="Services that run on this node. If the list is empty, the node gets only the "
@@ -376,6 +383,11 @@ class Region(StrictModel):
     def nodes_running(self, service: str) -> tuple[str, ...]:
         """Return the names of the nodes that run `service`."""
         return tuple(name for name, node in self.nodes.items() if service in node.services)
+
+    def nodes_lent_to(self, peer: str, service: str) -> tuple[str, ...]:
+        """Return the names of the nodes with `service` that are lent to `peer` as a whole."""
+        nodes = self.nodes_running(service)
+        return tuple(name for name in nodes if self.nodes[name].lend_to == peer)
 
     def service_for_region(self, name: str) -> Service:
         """Return the service called `name` with the values that follow from this region."""

@@ -157,15 +157,15 @@ class LendingHooks(NamedTuple):
         used_by: the service of the borrower that uses the nodes.
         offer: form of what the lender writes to the borrower.
         request: form of what the borrower writes to the lender.
-        write_offer: returns what the lender writes, of the region and the peer's name.
-        write_request: returns what the borrower writes, of the region, the peer's name and the
-            region's secrets.
+        write_offer: returns what the lender writes, of the region, the peer's name and the region's
+            secrets.
+        write_request: returns what the borrower writes, of the same.
     """
 
     used_by: str
     offer: type[BaseModel]
     request: type[BaseModel]
-    write_offer: Callable[[Region, str], BaseModel]
+    write_offer: Callable[[Region, str, Secrets], BaseModel]
     write_request: Callable[[Region, str, Secrets], BaseModel]
 
 

@@ -13,10 +13,11 @@ from chautari.services.base import (
     Service,
 )
 from chautari.services.bigbluebutton import move, preflight, variables
+from chautari.services.bigbluebutton.lending import LENDING
 from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES, RELEASE_TAGS
-from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.pool import is_pooled, own_servers
 from chautari.services.bigbluebutton.rules import RULES
-from chautari.services.bigbluebutton.secrets import SECRETS
+from chautari.services.bigbluebutton.secrets import SECRETS, peer_secret_spec
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
 if TYPE_CHECKING:
@@ -28,13 +29,20 @@ REQUIRES = Requirements(
 
 
 def service_for_region(region: Region) -> Service:
-    """Return the service of the region's release line; in a pool it runs on several nodes."""
+    """Return the service of the region's release line; in a pool it runs on several nodes.
+
+    Each peer to which servers are lent has a secret. A region that uses no server itself shows none
+    on its front page.
+    """
     release = region.settings_of(BigBlueButton).release
+    peers = tuple(map(peer_secret_spec, region.federation.borrowers_of(NAME)))
     return replace(
         SERVICE,
         title=f"BigBlueButton {release}",
         requires=REQUIRES._replace(os=(OS_OF[release],)),
         per_node=is_pooled(region),
+        secrets=SECRETS + peers,
+        front_page=SERVICE.front_page if own_servers(region) else None,
     )
 
 
@@ -72,5 +80,6 @@ SERVICE = Service(
     ),
     release_tags=(RELEASE_TAGS,),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),
+    lending=LENDING,
     service_for_region=service_for_region,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chautari.region.rule import Finding, Pins, Rule, field_path, placement_path
 from chautari.services.bigbluebutton.packages import NAME
-from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.pool import is_pooled, own_servers
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
 if TYPE_CHECKING:
@@ -83,10 +83,49 @@ def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
+def check_lent_servers_and_lend_agree(region: Region, _: Pins) -> Iterator[Finding]:
+    """A server is lent to a peer if both its node and `federation.lend` say so."""
+    borrowers = region.federation.borrowers_of(NAME)
+    for name, node in region.nodes.items():
+        peer, path = node.lend_to, ("nodes", name, "lend_to")
+        if peer is None:
+            continue
+        if NAME not in node.services:
+            yield path, f"only nodes that run {NAME} are lent as a whole; remove lend_to here"
+        elif peer not in borrowers:
+            yield (
+                path,
+                f"federation.lend does not name {NAME} for {peer}; write federation: {{lend: "
+                f"{{{peer}: [{NAME}]}}}}, or remove lend_to here",
+            )
+    for peer in borrowers:
+        if region.nodes_running(NAME) and not region.nodes_lent_to(peer, NAME):
+            yield (
+                ("federation", "lend", peer, region.federation.lend[peer].index(NAME)),
+                f"no server is lent to {peer}; write lend_to: {peer} for a node that runs {NAME}, "
+                "or remove the entry here",
+            )
+
+
+def check_a_server_stays_for_the_region(region: Region, _: Pins) -> Iterator[Finding]:
+    """Rooms and a pool need a server that is not lent."""
+    needs_one = is_pooled(region) or region.settings_of(BigBlueButton).rooms != "none"
+    if needs_one and not own_servers(region):
+        for name in region.nodes_running(NAME)[:1]:
+            yield (
+                ("nodes", name, "lend_to"),
+                "every BigBlueButton server is lent, so the region's own rooms have none; keep one "
+                "server by removing its lend_to. A region without rooms of its own needs no pool: "
+                "write bigbluebutton: {rooms: none} and remove scalelite",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     check_media_need_an_ipv4_address,
     check_server_has_a_machine_of_its_own,
     check_service_with_rooms_is_deployed,
     check_settings_do_not_conflict,
     check_pool_has_no_recordings,
+    check_lent_servers_and_lend_agree,
+    check_a_server_stays_for_the_region,
 )

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from chautari.services.secret_spec import SecretSpec, generate_lowercase
 
+SECRET_PATTERN = "[A-Za-z0-9]{40,128}"
+_FORM = "40 to 128 letters and digits"
 SERVER_SECRET = SecretSpec(
     "bigbluebutton_secret",
     "bigbluebutton",
     "API secret of BigBlueButton",
     generate_lowercase,
     also_for=("nextcloud", "greenlight", "scalelite"),
-    pattern="[A-Za-z0-9]{40,128}",
-    form="40 to 128 letters and digits",
+    pattern=SECRET_PATTERN,
+    form=_FORM,
 )
 TURN_SECRET = SecretSpec(
     "bigbluebutton_turn_secret", "bigbluebutton", "key from which TURN credentials are generated"
 )
 SECRETS = (SERVER_SECRET, TURN_SECRET)
+
+
+def peer_secret_spec(peer: str) -> SecretSpec:
+    """Return the API secret of the servers that are lent to a peer."""
+    return SecretSpec(
+        f"bigbluebutton_peer_{peer}",
+        "bigbluebutton",
+        f"API secret of the BigBlueButton servers that are lent to `{peer}`",
+        generate_lowercase,
+        pattern=SECRET_PATTERN,
+        form=_FORM,
+    )

@@ -8,7 +8,12 @@ from chautari.services.base import AccessDetails, Port
 from chautari.services.bigbluebutton import packages
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled
-from chautari.services.bigbluebutton.secrets import SECRETS, TURN_SECRET
+from chautari.services.bigbluebutton.secrets import (
+    SECRETS,
+    SERVER_SECRET,
+    TURN_SECRET,
+    peer_secret_spec,
+)
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
 if TYPE_CHECKING:
@@ -44,6 +49,8 @@ def bigbluebutton_variables(context: NodeContext) -> Variables:
     """Return the server's name, addresses and settings."""
     region, node = context.region, context.region.nodes[context.node]
     settings = region.settings_of(BigBlueButton)
+    # Recordings of a peer's meetings would stay here, where the peer cannot reach them.
+    recordings = settings.recordings and node.lend_to is None
     return {
         "bigbluebutton_domain": region.public_name(NAME, context.node),
         "bigbluebutton_address": node.address,
@@ -52,7 +59,7 @@ def bigbluebutton_variables(context: NodeContext) -> Variables:
         "bigbluebutton_language": region.languages[0].split("_")[0],
         "bigbluebutton_languages": list(region.languages),
         "bigbluebutton_low_bandwidth": region.bandwidth == "low",
-        "bigbluebutton_recordings": settings.recordings,
+        "bigbluebutton_recordings": recordings,
         "bigbluebutton_keep_days": settings.keep_days,
         "bigbluebutton_consent": settings.consent or "",
         "bigbluebutton_welcome": settings.welcome or "",
@@ -89,13 +96,21 @@ def turn_variables(context: NodeContext) -> Variables:
     }
 
 
-def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
-    """Return the server's own secrets, and the TURN server's."""
+def secret_variables(region: Region, node: str, secrets: Secrets) -> Variables:
+    """Return the server's own secrets, and the TURN server's.
+
+    A server that is lent to a peer has this peer's API secret. When it is no longer lent, it gets
+    the region's again, and the peer's has no effect.
+    """
     own = {spec.name: secrets[spec.name] for spec in SECRETS}
+    if peer := region.nodes[node].lend_to:
+        own[SERVER_SECRET.name] = secrets[peer_secret_spec(peer).name]
     return own | {"turn_secret": secrets[TURN_SECRET.name]}
 
 
 def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open BigBlueButton: its release, and where their rooms are."""
     rooms = context.region.settings_of(BigBlueButton).rooms
-    return AccessDetails(packages.version_to_install(context), note=_ROOMS_NOTES[rooms])
+    peer = context.region.nodes[context.node].lend_to
+    note = f"lent to the region {peer}" if peer else _ROOMS_NOTES[rooms]
+    return AccessDetails(packages.version_to_install(context), note=note)

@@ -109,7 +109,7 @@ def own_meeting_domain(region: Region) -> str:
     return region.fqdn(region.settings_of(Jitsi).host)
 
 
-def make_bridge_offer(region: Region, _: str) -> BridgeOffer:
+def make_bridge_offer(region: Region, _: str, __: Secrets) -> BridgeOffer:
     """Return the addresses of the region's bridges."""
     bridges = (region.nodes[name] for name in region.nodes_running(BRIDGE))
     return BridgeOffer.model_construct(addresses=[x for node in bridges for x in node.addresses])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
+from chautari.services.bigbluebutton.lending import lent_server_secret_variables
 from chautari.services.containers import (
     REDIS_PASSWORD,
     redis_loopback_variables,
@@ -11,6 +12,7 @@ from chautari.services.containers import (
 )
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.scalelite import variables
+from chautari.services.scalelite.rules import RULES
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
 from chautari.services.scalelite.variables import NAME
@@ -30,7 +32,8 @@ SERVICE = Service(
     secret_variables=variables.secret_variables,
     host_of="bigbluebutton",
     variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
-    rules=region_rules_of_container_service(NAME),
+    rules=(*region_rules_of_container_service(NAME), *RULES),
     access_details_for_report=variables.access_details_for_report,
+    peer_secret_variables=lent_server_secret_variables,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
 )

@@ -16,3 +16,13 @@ class Scalelite(StrictModel):
         description="Release to run; by default the newest pinned release.",
         examples=["1.8.5"],
     )
+    overflow_load: int = Field(
+        default=150,
+        ge=1,
+        le=10_000,
+        strict=True,
+        description="Load of every own server at which servers that peers lend take new meetings. "
+        "The load of a server is the number of people in its meetings. In its first 15 minutes, a "
+        "meeting counts as at least 15 people.",
+        examples=[100],
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.base import AccessDetails
+from chautari.services.bigbluebutton.lending import api_url, lent_server_variables
+from chautari.services.bigbluebutton.pool import own_servers
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.containers import (
     REDIS_PORT,
@@ -13,6 +15,7 @@ from chautari.services.containers import (
     redis_loopback_secret_variables,
 )
 from chautari.services.scalelite.secrets import SECRETS
+from chautari.services.scalelite.settings import Scalelite
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -24,7 +27,7 @@ PORT = 3000
 
 
 def scalelite_variables(context: NodeContext) -> Variables:
-    """Return the pool's name and its servers."""
+    """Return the pool's name, its servers and those of peers."""
     region = context.region
     return {
         "scalelite_image": image_reference(image_to_run(context, NAME)),
@@ -32,13 +35,12 @@ def scalelite_variables(context: NodeContext) -> Variables:
         "scalelite_domain": region.public_name(NAME, context.node),
         "scalelite_port": PORT,
         "scalelite_servers": [
-            {
-                "name": name,
-                "url": f"https://{region.public_name('bigbluebutton', name)}/bigbluebutton/api",
-            }
-            for name in region.nodes_running("bigbluebutton")
+            {"name": name, "url": api_url(region.public_name("bigbluebutton", name))}
+            for name in own_servers(region)
         ],
+        "scalelite_overflow_load": region.settings_of(Scalelite).overflow_load,
         "scalelite_redis_port": REDIS_PORT,
+        **lent_server_variables(context),
     }
 
 

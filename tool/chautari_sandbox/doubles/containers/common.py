@@ -94,6 +94,11 @@ def task(argument: str) -> tuple[str, list[str]]:
     return found[1], [part.strip() for part in (found[2] or "").split(",") if part.strip()]
 
 
+def body_of(request: Request) -> bytes:
+    """Return what a request carries."""
+    return request.rfile.read(int(request.headers.get("Content-Length") or 0))
+
+
 def serve(handle: Callable[[Request], Answer], host: str, port: int) -> None:
     """Answer requests for ever."""
 

@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import xml.etree.ElementTree as ET
 
-from .common import Answer, Request, ask, redis, serve, signed, sql, task
+from .common import Answer, Request, ask, body_of, redis, serve, signed, sql, task
 
 LENGTHS = {40: "sha1", 64: "sha256", 128: "sha512"}
 # The calls that upstream routes; it answers any other with `unsupportedRequest`.
@@ -27,6 +27,8 @@ NO_RECORDINGS = (
     "<message>There are no recordings for the meeting(s).</message>"
 )
 STATES = {"cordon": "cordoned", "enable": "enabled", "disable": "disabled"}
+JSON = "application/json; charset=utf-8"
+TAG = "meta_server-tag"
 
 
 def servers() -> dict[str, dict[str, str]]:
@@ -56,10 +58,13 @@ def sync(text: str, mode: str) -> None:
         if reason := fault(name, server):
             sys.exit(f"ERROR: Server id={name} {reason}")
     for name, server in wanted.items():
-        state = "enabled" if server.get("enabled", True) else "cordoned"
         multiplier, tag = float(server.get("load_multiplier") or 1), server.get("tag") or ""
-        change(name, url=server["url"], secret=server["secret"], state=state)
+        change(name, url=server["url"], secret=server["secret"])
         change(name, load_multiplier=multiplier, tag=tag)
+        # A new server that is not to be enabled has no state, which counts as disabled.
+        is_enabled = state_of(servers()[name]) == "enabled"
+        if server.get("enabled", True) != is_enabled:
+            change(name, state="cordoned" if is_enabled else "enabled")
     if mode == "keep":
         return
     for name in set(servers()) - set(wanted):
@@ -84,13 +89,17 @@ def fault(name: str, server: dict[str, object]) -> str:
     return ""
 
 
+def state_of(server: dict[str, str]) -> str:
+    """Return the state of a server; one without any is disabled."""
+    return server.get("state") or "disabled"
+
+
 def show() -> None:
     """List the servers for people."""
     for name, server in servers().items():
         online = "online" if server.get("online") == "true" else "offline"
-        print(
-            f"id: {name}\n\turl: {server['url']}\n\tsecret: {server['secret']}\n\t{server['state']}"
-        )
+        print(f"id: {name}\n\turl: {server['url']}\n\tsecret: {server['secret']}")
+        print(f"\t{state_of(server)}")
         print(f"\tload: {server.get('load', 'unavailable')}")
         print(f"\tload multiplier: {server.get('load_multiplier', '1.0')}\n\tbbb version: ")
         print(f"\ttag: {server.get('tag', '')}\n\t{online}")
@@ -103,7 +112,7 @@ def yaml() -> None:
         print(f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}")
         print(f"    load_multiplier: {server.get('load_multiplier', '1.0')}")
         print(f"    tag: '{server.get('tag', '')}'")
-        print(f"    enabled: {str(server['state'] == 'enabled').lower()}")
+        print(f"    enabled: {str(state_of(server) == 'enabled').lower()}")
 
 
 def rake(argument: str) -> None:
@@ -115,7 +124,8 @@ def rake(argument: str) -> None:
         show()
     elif name == "status":
         for server, about in servers().items():
-            print(server, about["state"], "online" if about.get("online") == "true" else "offline")
+            online = "online" if about.get("online") == "true" else "offline"
+            print(server, state_of(about), online, about.get("tag", ""))
     elif name == "servers:yaml":
         yaml()
     elif name == "servers:sync" and given[0] == "-":
@@ -136,12 +146,38 @@ def poll(seconds: int) -> None:
             try:
                 answer = ask(server["url"], server["secret"], "getMeetings")
                 good = answer.findtext("returncode") == "SUCCESS"
-                load = len(answer.findall("meetings/meeting"))
+                load = measured(answer, time.time()) * float(server.get("load_multiplier", 1))
             except Exception as error:
                 print(f"{name}: {error}", flush=True)
-                good, load = False, 0
-            change(name, online=str(good).lower(), load=load)
+                good, load = False, 0.0
+            note(name, good, load)
         time.sleep(seconds if all(s.get("online") == "true" for s in servers().values()) else 5)
+
+
+def measured(answer: ET.Element, now: float) -> int:
+    """Return how many people a server carries; a new meeting counts as a minimum of them."""
+    least = int(os.environ.get("LOAD_MIN_USER_COUNT", "15"))
+    minutes = int(os.environ.get("LOAD_JOIN_BUFFER_TIME", "15"))
+    total = 0
+    for meeting in answer.findall("meetings/meeting"):
+        numbers = ("participantCount", "moderatorCount", "createTime")
+        people, moderators, created = (int(meeting.findtext(x) or 0) for x in numbers)
+        if meeting.findtext("isBreakout") != "true":
+            is_new = created // 1000 > now - 60 * minutes
+            total += max(people + moderators, least) if is_new else people + moderators
+    return total
+
+
+def note(name: str, good: bool, load: float) -> None:
+    """Write what the poller saw of a server; a cordoned one that is empty becomes disabled."""
+    change(name, online=str(good).lower())
+    state = state_of(servers()[name])
+    if good and state == "cordoned" and not load:
+        change(name, state="disabled")
+    if good and state_of(servers()[name]) != "disabled":
+        change(name, load=load)
+    else:
+        redis("HDEL", f"server:{name}", "load")
 
 
 def failed(key: str, text: str) -> Answer:
@@ -157,17 +193,41 @@ def failed(key: str, text: str) -> Answer:
     )
 
 
-def chosen(meeting: str) -> str | None:
-    """Return the server of a meeting, or the one with the least load."""
-    name: str | None = redis("HGET", "meetings", meeting)
-    if name:
-        return name
-    free = [
-        (int(s.get("load", 0)), n)
-        for n, s in servers().items()
-        if s["state"] == "enabled" and s.get("online") == "true"
-    ]
-    return min(free)[1] if free else None
+class NoServer(Exception):
+    """No server may take a meeting; `key` is upstream's name of the reason."""
+
+    def __init__(self, key: str, text: str) -> None:
+        """Keep the key."""
+        super().__init__(text)
+        self.key = key
+
+
+def available(tags_arg: str) -> str:
+    """Return the server with the least load for the tags of a call, as upstream selects it."""
+    loads = sorted(
+        (float(server["load"]), name, server.get("tag") or "none")
+        for name, server in servers().items()
+        if state_of(server) == "enabled" and server.get("online") == "true" and "load" in server
+    )
+    if not loads:
+        raise NoServer("internalError", "Could not find any available servers.")
+    required = tags_arg.endswith("!") and tags_arg != "!"
+    tags = tags_arg.removesuffix("!").split(";")
+    found = [name for _, name, tag in loads if tag in tags]
+    if not found and required:
+        text = f"There is no available server with the required tag={tags_arg[:-1]}."
+        raise NoServer("serverTagUnavailable", text)
+    found = found or [name for _, name, tag in loads if tag == "none"]
+    if not found:
+        raise NoServer("internalError", "Could not find any available servers.")
+    return found[0]
+
+
+def default_parameters() -> dict[str, str]:
+    """Return what `create` gets where the caller does not say it."""
+    text = os.environ.get("DEFAULT_CREATE_PARAMS", "")
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {name: value for name, _, value in pairs}
 
 
 def health() -> Answer:
@@ -190,19 +250,65 @@ def api(request: Request) -> Answer:
         return health()
     if path.path.rstrip("/") == "/bigbluebutton/api":
         return 200, XML, GOOD.format("<version>2.0</version>"), {}
+    if path.path in ("/scalelite/api/getServers", "/scalelite/api/updateServer"):
+        return managed(path.path.rpartition("/")[2], path.query, request)
     call = path.path.removeprefix("/bigbluebutton/api/")
     if call not in CALLS:
         return failed("unsupportedRequest", "This request is not supported.")
-    query = path.query.split("&")
     given = dict(urllib.parse.parse_qsl(path.query))
-    checksum = given.pop("checksum", "")
-    text = "&".join(part for part in query if not part.startswith("checksum="))
-    secret = os.environ["LOADBALANCER_SECRET"]
-    algorithm = LENGTHS.get(len(checksum))
-    signed_text = f"{call}{text}{secret}".encode()
-    if algorithm is None or hashlib.new(algorithm, signed_text).hexdigest() != checksum:
+    given.pop("checksum", "")
+    if not is_signed(call, path.query):
         return failed("checksumError", "You did not pass the checksum security check")
     return handed_on(call, given)
+
+
+def is_signed(call: str, query: str) -> bool:
+    """Return whether a call has the checksum of the pool's secret."""
+    checksum = dict(urllib.parse.parse_qsl(query)).get("checksum", "")
+    text = "&".join(part for part in query.split("&") if not part.startswith("checksum="))
+    algorithm = LENGTHS.get(len(checksum))
+    signed_text = f"{call}{text}{os.environ['LOADBALANCER_SECRET']}".encode()
+    return algorithm is not None and hashlib.new(algorithm, signed_text).hexdigest() == checksum
+
+
+def managed(call: str, query: str, request: Request) -> Answer:
+    """Answer a call of the management API."""
+    if not is_signed(call, query):
+        return failed("checksumError", "You did not pass the checksum security check")
+    if call == "getServers" and request.command == "GET":
+        if not servers():
+            return 404, JSON, json.dumps({"error": "No servers are configured"}), {}
+        return 200, JSON, json.dumps([described(*item) for item in servers().items()]), {}
+    if call != "updateServer" or request.command != "POST":
+        return failed("unsupportedRequest", "This request is not supported.")
+    if request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+        return failed(
+            "unsupportedContentType", "POST request Content-Type is missing or unsupported"
+        )
+    given = json.loads(body_of(request))
+    name, state = given["id"], given["server"].get("state")
+    if name not in servers():
+        return 404, JSON, json.dumps({"error": f"Couldn't find server with id={name}"}), {}
+    if state and state not in STATES:
+        return 400, JSON, json.dumps({"error": f"Invalid state parameter: {state}"}), {}
+    if state:
+        change(name, state=STATES[state])
+    return 200, JSON, json.dumps(described(name, servers()[name])), {}
+
+
+def described(name: str, server: dict[str, str]) -> dict[str, object]:
+    """Return a server as the management API shows it."""
+    return {
+        "id": name,
+        "url": server["url"],
+        "secret": server["secret"],
+        "tag": server.get("tag", ""),
+        "bbb_version": "",
+        "state": state_of(server),
+        "load": float(server["load"]) if "load" in server else "unavailable",
+        "load_multiplier": server.get("load_multiplier", "1.0"),
+        "online": "online" if server.get("online") == "true" else "offline",
+    }
 
 
 def handed_on(call: str, given: dict[str, str]) -> Answer:
@@ -214,7 +320,15 @@ def handed_on(call: str, given: dict[str, str]) -> Answer:
     if call in RECORDINGS:
         return failed("notFound", "We could not find recordings")
     meeting = given.get("meetingID", "")
-    name = chosen(meeting) if call == "create" else redis("HGET", "meetings", meeting)
+    name = redis("HGET", "meetings", meeting)
+    if call == "create":
+        defaults = default_parameters()
+        tags = given.pop(TAG, "") or defaults.pop(TAG, "")
+        given = defaults | given
+        try:
+            name = name or available(tags)
+        except NoServer as error:
+            return failed(error.key, str(error))
     if name is None:
         if call == "isMeetingRunning":
             return (
@@ -223,14 +337,16 @@ def handed_on(call: str, given: dict[str, str]) -> Answer:
                 GOOD.format("<running>false</running>"),
                 {},
             )
-        if call == "create":
-            return failed("internalError", "Could not find any available servers.")
         text = "We could not find a meeting with that meeting ID"
         return failed("notFound", f"{text} - perhaps the meeting is not yet running?")
     server = servers()[name]
+    if call in ("create", "join") and "load" in server:
+        change(name, load=float(server["load"]) + float(server.get("load_multiplier", 1)))
     if call == "join":
         link = f"{server['url']}/{signed('join', given, server['secret'])}"
         return 302, "text/html", "", {"Location": link}
+    if call == "create" and server.get("tag"):
+        given[TAG] = server["tag"]
     answer = ask(server["url"], server["secret"], call, **given)
     if call == "create" and answer.findtext("returncode") == "SUCCESS":
         redis("HSET", "meetings", meeting, name)

@@ -1,0 +1,120 @@
+"""What regions write to each other when one lends BigBlueButton servers to the other.
+
+A server has one API secret, and whoever knows it can see and end every meeting there. So a server
+is lent as a whole: it leaves the lender's pool, and gets a secret that only this peer knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from chautari.federation.descriptor import (
+    PeerDomain,
+    StrictDescriptorModel,
+    is_within_domain,
+)
+from chautari.region.field_types import validate_name
+from chautari.services.base import LendingHooks
+from chautari.services.bigbluebutton.packages import NAME
+from chautari.services.bigbluebutton.pool import own_servers
+from chautari.services.bigbluebutton.secrets import SECRET_PATTERN, peer_secret_spec
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+BORROWER = "scalelite"
+MAX_SERVERS = 20
+_TAG_PREFIX = "peer-"
+
+
+def _check_host(value: str, info: ValidationInfo) -> str:
+    domain = (info.context or {"domain": ""})["domain"]
+    if not is_within_domain(value, domain):
+        raise ValueError(f"is not below {domain}")
+    return value
+
+
+class ServerOffer(StrictDescriptorModel):
+    """What the lender writes: the DNS names of its lent servers by node, and their API secret."""
+
+    servers: dict[
+        Annotated[str, AfterValidator(validate_name)],
+        Annotated[PeerDomain, AfterValidator(_check_host)],
+    ] = Field(min_length=1, max_length=MAX_SERVERS)
+    secret: str = Field(pattern=f"^{SECRET_PATTERN}$")
+
+
+class ServerRequest(StrictDescriptorModel):
+    """What the borrower writes: only that it borrows."""
+
+
+class LentServer(NamedTuple):
+    """A server of a peer in the region's pool: its name and tag there, address and secret."""
+
+    name: str
+    host: str
+    tag: str
+    secret: str
+
+    def as_variables(self) -> Variables:
+        """Return the server without its secret, as the role takes it."""
+        return {"name": self.name, "url": api_url(self.host), "tag": self.tag}
+
+
+def api_url(host: str) -> str:
+    """Return the address of a server's API."""
+    return f"https://{host}/bigbluebutton/api"
+
+
+def make_server_offer(region: Region, peer: str, secrets: Secrets) -> ServerOffer:
+    """Return the servers that are lent to a peer, and their secret."""
+    nodes = region.nodes_lent_to(peer, NAME)
+    return ServerOffer.model_construct(
+        servers={node: region.public_name(NAME, node) for node in nodes},
+        secret=secrets[peer_secret_spec(peer).name],
+    )
+
+
+def make_server_request(_: Region, __: str, ___: Secrets) -> ServerRequest:
+    """Return that the region borrows servers."""
+    return ServerRequest()
+
+
+def lent_servers(context: NodeContext) -> Iterator[LentServer]:
+    """Yield the servers that peers lend to the region.
+
+    A name counts once: a peer whose domain contains this region's, or another peer's, must not take
+    the place of theirs.
+    """
+    region = context.region
+    known = {region.public_name(NAME, name) for name in own_servers(region)}
+    known.update(region.public_name(BORROWER, name) for name in region.nodes_running(BORROWER))
+    for peer in region.federation.lenders_of(NAME):
+        letter = context.loaded_region.received.get(peer)
+        offer = letter.offers.get(NAME) if letter else None
+        if not isinstance(offer, ServerOffer):
+            continue
+        for node, host in sorted(offer.servers.items()):
+            if host not in known:
+                known.add(host)
+                # No node's name has a dot, so this is the name of no own server.
+                yield LentServer(f"{peer}.{node}", host, f"{_TAG_PREFIX}{peer}", offer.secret)
+
+
+def lent_server_variables(context: NodeContext) -> Variables:
+    """Return the servers of peers for the role of the pool."""
+    return {"scalelite_lent_servers": [item.as_variables() for item in lent_servers(context)]}
+
+
+def lent_server_secret_variables(context: NodeContext, _: Secrets) -> Variables:
+    """Return the API secrets of the servers of peers."""
+    found = {item.name: item.secret for item in lent_servers(context)}
+    return {"scalelite_lent_secrets": found}
+
+
+LENDING = LendingHooks(BORROWER, ServerOffer, ServerRequest, make_server_offer, make_server_request)
