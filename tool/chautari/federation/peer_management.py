@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import NamedTuple
+
+import yaml
 
 from chautari.errors import BadInput
 from chautari.federation import (
@@ -202,9 +203,16 @@ def delete_pin(loaded_region: LoadedRegion, name: str) -> None:
 def place_and_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
     """Return where `region.yml` names its peers, and the line that names `names`.
 
-    The place is FILE:LINE, or FILE where the key is not there yet.
+    The place is FILE:LINE, or FILE where the key is not there yet. The line keeps the other
+    settings of the federation; what is shared with other regions than `names` is left out.
     """
     file = loaded_region.folder / REGION_FILE
     line = yaml_reader.read_yaml(file).marks.get(("federation",), (0, 0))[0]
-    text = f"federation: {{peers: {json.dumps(names).replace(chr(34), '')}}}"
-    return (f"{file}:{line}" if line else str(file)), text
+    settings = loaded_region.region.federation.model_dump(mode="json", exclude_unset=True)
+    settings["peers"] = names
+    for key in ("lend", "borrow"):
+        shared = settings.pop(key, None) or {}
+        if kept := {peer: what for peer, what in shared.items() if peer in names}:
+            settings[key] = kept
+    text = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000)
+    return (f"{file}:{line}" if line else str(file)), f"federation: {text.strip()}"
