@@ -13,7 +13,6 @@ from tests.integration import harm
 from tests.integration.conftest import Proof, kill_group
 
 pytestmark = pytest.mark.containers
-NODE = "hall"
 DROP_INS = "/etc/ssh/sshd_config.d"
 # A laptop whose SSH has no algorithm of the policy.
 OLD_LAPTOP = """#!/bin/sh
@@ -22,11 +21,11 @@ exec /usr/bin/ssh -o KexAlgorithms=ecdh-sha2-nistp256 "$@"
 
 
 @pytest.fixture
-def softened(deployed: Proof) -> Iterator[Proof]:
-    """Return the region with the SSH server of a node as its provider left it."""
-    deployed.on(NODE, "sh", "-c", f"rm {DROP_INS}/00-chautari.conf; systemctl reload ssh")
+def softened(deployed: Proof, node: str) -> Iterator[Proof]:
+    """Return the region with the SSH server of `node` as its provider left it."""
+    deployed.on(node, "sh", "-c", f"rm {DROP_INS}/00-chautari.conf; systemctl reload ssh")
     yield deployed
-    assert deployed.deploy("region", "--node", NODE, "--no-checks").code == 0
+    assert deployed.deploy("region", "--node", node, "--no-checks").code == 0
 
 
 @contextmanager
@@ -40,47 +39,50 @@ def old_laptop(folder: Path) -> Iterator[None]:
         yield
 
 
-def effective(proof: Proof) -> set[str]:
-    return set(proof.on(NODE, "sshd", "-T").splitlines())
+def effective(proof: Proof, node: str) -> set[str]:
+    return set(proof.on(node, "sshd", "-T").splitlines())
 
 
+@pytest.mark.parametrize("node", ["hall"])
 def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
-    softened: Proof, tmp_path: Path
+    softened: Proof, node: str, tmp_path: Path
 ) -> None:
     with old_laptop(tmp_path):
-        outcome = softened.deploy("region", "--node", NODE, "--no-checks", "--json")
+        outcome = softened.deploy("region", "--node", node, "--no-checks", "--json")
         # The old laptop still gets in.
-        again = softened.deploy("plan", "--node", NODE, "--json")
+        again = softened.deploy("plan", "--node", node, "--json")
     assert outcome.code == 1
-    node = outcome.node(NODE)
-    assert node["state"] == "converged"
-    texts = [notice["text"] for notice in node["notices"]]
+    found = outcome.node(node)
+    assert found["state"] == "converged"
+    texts = [notice["text"] for notice in found["notices"]]
     assert any("no matching key exchange method" in text for text in texts)
-    assert "The settings of SSH were not changed" in node["failure"]["message"]
-    assert softened.on(NODE, "ls", DROP_INS) == ""
-    assert "passwordauthentication yes" in effective(softened)
-    assert again.node(NODE)["state"] == "planned"
+    assert "The settings of SSH were not changed" in found["failure"]["message"]
+    assert softened.on(node, "ls", DROP_INS) == ""
+    assert "passwordauthentication yes" in effective(softened, node)
+    assert again.node(node)["state"] == "planned"
     # The next deploy tries again, and its login keeps the settings.
-    outcome = softened.deploy("region", "--no-checks", "--node", NODE, "--json")
+    outcome = softened.deploy("region", "--no-checks", "--node", node, "--json")
     assert outcome.code == 0, outcome.problems
-    assert {"passwordauthentication no", "allowtcpforwarding no"} <= effective(softened)
+    assert {"passwordauthentication no", "allowtcpforwarding no"} <= effective(softened, node)
 
 
+# Not on a node that the checks of others need while it restarts.
+@pytest.mark.parametrize("node", ["ground"])
 def test_restart_after_a_killed_run_removes_settings_on_trial(
-    softened: Proof, tmp_path: Path
+    softened: Proof, node: str, tmp_path: Path
 ) -> None:
     """Otherwise a machine that restarts in these minutes would lock out this laptop for good."""
     with old_laptop(tmp_path):
-        process = softened.start_deploy("region", "--node", NODE, "--no-checks")
+        process = softened.start_deploy("region", "--node", node, "--no-checks")
         deadline = time.monotonic() + 120
-        while "00-a-chautari-trial.conf\n" not in softened.on(NODE, "ls", DROP_INS):
+        while "00-a-chautari-trial.conf\n" not in softened.on(node, "ls", DROP_INS):
             assert time.monotonic() < deadline
         kill_group(process)
-    assert harm.kill_runner(softened, NODE)
-    assert "passwordauthentication no" in effective(softened)
+    assert harm.kill_runner(softened, node)
+    assert "passwordauthentication no" in effective(softened, node)
     # It would remove them too, but a restart ends it.
-    timer = softened.on(NODE, "systemctl", "is-active", "chautari-ssh-restore.timer")
+    timer = softened.on(node, "systemctl", "is-active", "chautari-ssh-restore.timer")
     assert timer == "active\n"
-    harm.restart(softened, NODE)
-    assert softened.on(NODE, "ls", DROP_INS) == ""
-    assert "passwordauthentication yes" in effective(softened)
+    harm.restart(softened, node)
+    assert softened.on(node, "ls", DROP_INS) == ""
+    assert "passwordauthentication yes" in effective(softened, node)
