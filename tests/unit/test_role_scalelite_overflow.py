@@ -1,4 +1,4 @@
-"""Servers of peers are enabled while the region's own are full, whatever the answer contains."""
+"""Servers of peers are enabled while the region's own are full; a wrong answer changes nothing."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from chautari.region.field_types import (
     validate_domain,
     validate_email,
     validate_name,
+    validate_public_key,
 )
-from chautari.region.field_types import validate_public_key as check_key_line
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -53,7 +53,7 @@ def _check_time(value: str) -> str:
 def _check_ed25519_key(value: str) -> str:
     if len(value.split(" ")) != 2 or not value.startswith("ssh-ed25519 "):
         raise ValueError("this must be an ssh-ed25519 public key without a comment")
-    return check_key_line(value)
+    return validate_public_key(value)
 
 
 def _check_https_address(value: str) -> str:

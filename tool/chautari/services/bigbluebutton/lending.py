@@ -1,7 +1,7 @@
 """What regions write to each other when one lends BigBlueButton servers to the other.
 
-A server has one API secret, and whoever knows it can see and end every meeting there. So a server
-is lent as a whole: it leaves the lender's pool, and gets a secret that only this peer knows.
+A server has one API secret. With it, a program can see and end every meeting there. So a server is
+lent as a whole: it leaves the lender's pool, and gets a secret that only this peer knows.
 """
 
 from __future__ import annotations
@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field
 
-from chautari.federation.descriptor import (
-    PeerDomain,
-    StrictDescriptorModel,
-    is_within_domain,
-)
+from chautari.federation.descriptor import StrictDescriptorModel
 from chautari.region.field_types import validate_name
 from chautari.services.base import LendingHooks
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import own_servers
 from chautari.services.bigbluebutton.secrets import SECRET_PATTERN, peer_secret_spec
+from chautari.services.lending import NameOfSender, offers_of_lenders
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -32,19 +29,12 @@ MAX_SERVERS = 20
 _TAG_PREFIX = "peer-"
 
 
-def _check_host(value: str, info: ValidationInfo) -> str:
-    domain = (info.context or {"domain": ""})["domain"]
-    if not is_within_domain(value, domain):
-        raise ValueError(f"is not below {domain}")
-    return value
-
-
 class ServerOffer(StrictDescriptorModel):
     """What the lender writes: the DNS names of its lent servers by node, and their API secret."""
 
     servers: dict[
         Annotated[str, AfterValidator(validate_name)],
-        Annotated[PeerDomain, AfterValidator(_check_host)],
+        NameOfSender,
     ] = Field(min_length=1, max_length=MAX_SERVERS)
     secret: str = Field(pattern=f"^{SECRET_PATTERN}$")
 
@@ -94,11 +84,7 @@ def lent_servers(context: NodeContext) -> Iterator[LentServer]:
     region = context.region
     known = {region.public_name(NAME, name) for name in own_servers(region)}
     known.update(region.public_name(BORROWER, name) for name in region.nodes_running(BORROWER))
-    for peer in region.federation.lenders_of(NAME):
-        letter = context.loaded_region.received.get(peer)
-        offer = letter.offers.get(NAME) if letter else None
-        if not isinstance(offer, ServerOffer):
-            continue
+    for peer, offer in offers_of_lenders(context, NAME, ServerOffer):
         for node, host in sorted(offer.servers.items()):
             if host not in known:
                 known.add(host)

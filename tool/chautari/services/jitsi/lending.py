@@ -9,19 +9,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from chautari.federation.descriptor import (
-    PeerDomain,
-    StrictDescriptorModel,
-    is_within_domain,
-)
+from chautari.federation.descriptor import StrictDescriptorModel
 from chautari.federation.public_addresses import is_allowed_peer_address
 from chautari.services.base import LendingHooks, Port
 from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
 from chautari.services.jitsi.settings import Jitsi
+from chautari.services.lending import (
+    NameOfSender,
+    offers_of_lenders,
+    requests_of_borrowers,
+    validation_context,
+)
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -40,20 +42,10 @@ def _check_address(value: str, info: ValidationInfo) -> str:
     except ValueError:
         raise ValueError("is not an IP address") from None
     if address != value or not is_allowed_peer_address(
-        address, _validation_context(info)["peer_networks"]
+        address, validation_context(info)["peer_networks"]
     ):
         raise ValueError("is not a public address")
     return value
-
-
-def _check_meeting_domain(value: str, info: ValidationInfo) -> str:
-    if not is_within_domain(value, _validation_context(info)["domain"]):
-        raise ValueError(f"is not below {_validation_context(info)['domain']}")
-    return value
-
-
-def _validation_context(info: ValidationInfo) -> Any:
-    return info.context or {"domain": "", "peer_networks": ()}
 
 
 class BridgeOffer(StrictDescriptorModel):
@@ -71,7 +63,7 @@ class BridgeRequest(StrictDescriptorModel):
     which the borrower could issue certificates for other names.
     """
 
-    domain: Annotated[PeerDomain, AfterValidator(_check_meeting_domain)]
+    domain: NameOfSender
     user: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
     password: str = Field(pattern=r"^[A-Za-z0-9_-]{16,100}$")
     certificate: str = Field(pattern=r"^[A-Za-z0-9+/]{100,6000}={0,2}$")
@@ -129,12 +121,7 @@ def make_bridge_request(region: Region, peer: str, secrets: Secrets) -> BridgeRe
 
 def borrowed_bridges_by_peer(context: NodeContext) -> dict[str, BridgeOffer]:
     """Return the bridges that the region uses of peers that lend them."""
-    found = {
-        peer: context.loaded_region.received[peer].offers.get(BRIDGE)
-        for peer in context.region.federation.lenders_of(BRIDGE)
-        if peer in context.loaded_region.received
-    }
-    return {peer: offer for peer, offer in found.items() if isinstance(offer, BridgeOffer)}
+    return dict(offers_of_lenders(context, BRIDGE, BridgeOffer))
 
 
 def addresses_of_borrowed_bridges(context: NodeContext) -> list[str]:
@@ -143,17 +130,15 @@ def addresses_of_borrowed_bridges(context: NodeContext) -> list[str]:
     return list(dict.fromkeys(address for offer in found for address in offer.addresses))
 
 
-def requests_of_borrowers(context: NodeContext) -> Iterator[tuple[str, BridgeRequest]]:
+def distinct_bridge_requests(context: NodeContext) -> Iterator[tuple[str, BridgeRequest]]:
     """Yield each peer that borrows the region's bridges, with how they join its XMPP server.
 
     A server counts once: a peer whose domain contains this region's, or another peer's, must not
     take the place of theirs.
     """
     known = {own_meeting_domain(context.region)}
-    for peer in context.region.federation.borrowers_of(BRIDGE):
-        letter = context.loaded_region.received.get(peer)
-        request = letter.requests.get(BRIDGE) if letter else None
-        if isinstance(request, BridgeRequest) and request.domain not in known:
+    for peer, request in requests_of_borrowers(context, BRIDGE, BridgeRequest):
+        if request.domain not in known:
             known.add(request.domain)
             yield peer, request
 
@@ -184,7 +169,7 @@ def xmpp_servers_of_borrowers(context: NodeContext) -> list[Variables]:
             "certificate": _pem(request.certificate),
             "nickname": f"{context.region.region}-{context.node}",
         }
-        for peer, request in requests_of_borrowers(context)
+        for peer, request in distinct_bridge_requests(context)
     ]
 
 
@@ -192,7 +177,7 @@ def bridge_peer_secret_variables(context: NodeContext, _: Secrets) -> Variables:
     """Return the passwords with which a bridge joins these servers."""
     return {
         "videobridge_borrower_passwords": {
-            peer: request.password for peer, request in requests_of_borrowers(context)
+            peer: request.password for peer, request in distinct_bridge_requests(context)
         }
     }
 

@@ -1,0 +1,56 @@
+"""What services that regions lend to each other have in common.
+
+What a letter of a peer contains is hostile input: models use these types for its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ValidationInfo
+
+from chautari.federation.descriptor import PeerDomain, is_within_domain
+
+if TYPE_CHECKING:
+    from chautari.render.context import NodeContext
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+def validation_context(info: ValidationInfo) -> Any:
+    """Return the sender's domain, and the networks in which its nodes may be."""
+    return info.context or {"domain": "", "peer_networks": ()}
+
+
+def _validate_name_of_sender(value: str, info: ValidationInfo) -> str:
+    domain = validation_context(info)["domain"]
+    if not is_within_domain(value, domain):
+        raise ValueError(f"is not below {domain}")
+    return value
+
+
+NameOfSender = Annotated[PeerDomain, AfterValidator(_validate_name_of_sender)]
+"""A DNS name that is the sender's domain or below it."""
+
+
+def offers_of_lenders(
+    context: NodeContext, service: str, form: type[Form]
+) -> Iterator[tuple[str, Form]]:
+    """Yield each peer from which the region borrows nodes of `service`, with its offer."""
+    for peer in context.region.federation.lenders_of(service):
+        letter = context.loaded_region.received.get(peer)
+        offer = letter.offers.get(service) if letter else None
+        if isinstance(offer, form):
+            yield peer, offer
+
+
+def requests_of_borrowers(
+    context: NodeContext, service: str, form: type[Form]
+) -> Iterator[tuple[str, Form]]:
+    """Yield each peer to which the region lends nodes of `service`, with its request."""
+    for peer in context.region.federation.borrowers_of(service):
+        letter = context.loaded_region.received.get(peer)
+        request = letter.requests.get(service) if letter else None
+        if isinstance(request, form):
+            yield peer, request
