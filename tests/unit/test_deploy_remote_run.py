@@ -304,7 +304,7 @@ def wait_for_lock(
     link = Link(*answers)
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    free = remote_run.try_to_wait_for_free_node(
+    free = remote_run.wait_until_node_is_free(
         TARGET, HOLDER, report, lambda node, event: events.append(event)
     )
     return free, report, events, link

@@ -320,7 +320,7 @@ def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not remote_run.same_operator(holder, arguments):
-        free = remote_run.try_to_wait_for_free_node(one.target, holder, one.report, one.tell)
+        free = remote_run.wait_until_node_is_free(one.target, holder, one.report, one.tell)
         one.survey_again() if free else one.end_refused_or_unreachable()
         return
     checks = remote_run.follow_existing_run(

@@ -85,7 +85,7 @@ def follow_existing_run(
     return builder.checks
 
 
-def try_to_wait_for_free_node(
+def wait_until_node_is_free(
     target: SSHTarget, holder: LockHolder, report: NodeReport, tell: Listener
 ) -> bool:
     """Wait until no run holds the node's lock; pass on each later run and role.
