@@ -13,7 +13,10 @@ LENT = [
     }
     for peer, node in (("himalaya", "ktm2"), ("himalaya", "ktm3"), ("karakoram", "gil1"))
 ]
-PEERS = {"scalelite_lent_servers": LENT, "scalelite_lent_secrets": {x["name"]: "s" for x in LENT}}
+PEERS = {
+    "scalelite_borrowed_servers": LENT,
+    "scalelite_borrowed_secrets": {x["name"]: "s" for x in LENT},
+}
 
 
 def assignments(text: str) -> dict[str, str]:
@@ -41,7 +44,7 @@ def test_program_has_the_names_of_the_servers_and_only_the_secret_of_the_pool(
         "SCALELITE_PORT": "3000",
         "SCALELITE_DOMAIN": given["scalelite_domain"],
         "SCALELITE_SECRET": given["scalelite_secret"],
-        "SCALELITE_LENT_SERVERS": '"himalaya.ktm2 himalaya.ktm3 karakoram.gil1"',
+        "SCALELITE_BORROWED_SERVERS": '"himalaya.ktm2 himalaya.ktm3 karakoram.gil1"',
         "SCALELITE_OVERFLOW_LOAD": "90",
     }
 

@@ -44,7 +44,9 @@ def server(name: str, load: float | str = 0, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def lent(name: str, state: str = "cordoned", load: float | str = 0, **more: Any) -> dict[str, Any]:
+def borrowed(
+    name: str, state: str = "cordoned", load: float | str = 0, **more: Any
+) -> dict[str, Any]:
     return server(name, load, state=state, tag="peer-h", **more)
 
 
@@ -75,9 +77,9 @@ def changes(*servers: dict[str, Any]) -> dict[str, str]:
 def test_servers_of_peers_are_enabled_when_all_own_ones_are_full(
     own: list[dict[str, Any]], expected: dict[str, str]
 ) -> None:
-    assert changes(*own, lent("h.ktm2")) == expected
+    assert changes(*own, borrowed("h.ktm2")) == expected
     # Scalelite's poller disables a cordoned server without meetings.
-    assert changes(*own, lent("h.ktm2", "disabled", "unavailable")) == expected
+    assert changes(*own, borrowed("h.ktm2", "disabled", "unavailable")) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,18 +96,18 @@ def test_servers_of_peers_are_enabled_when_all_own_ones_are_full(
 def test_servers_of_peers_are_cordoned_only_when_there_is_room(
     load: float, expected: dict[str, str]
 ) -> None:
-    assert changes(server("a", load), lent("h.ktm2", "enabled", 30)) == expected
+    assert changes(server("a", load), borrowed("h.ktm2", "enabled", 30)) == expected
 
 
 def test_all_servers_of_peers_follow_and_no_other_changes() -> None:
     own = [server("a", 200), server("b", 300, state="cordoned"), server("c", 0, tag="big")]
-    assert changes(*own, lent("h.ktm2", "enabled"), lent("h.ktm3")) == {"h.ktm3": "enable"}
-    assert changes(server("a"), lent("h.ktm2", "enabled"), lent("h.ktm3", "enabled")) == {
+    assert changes(*own, borrowed("h.ktm2", "enabled"), borrowed("h.ktm3")) == {"h.ktm3": "enable"}
+    assert changes(server("a"), borrowed("h.ktm2", "enabled"), borrowed("h.ktm3", "enabled")) == {
         "h.ktm2": "cordon",
         "h.ktm3": "cordon",
     }
     # It was removed from the region and still has a meeting.
-    assert changes(server("a", 0), lent("k.lhr1", "enabled", 12)) == {}
+    assert changes(server("a", 0), borrowed("k.lhr1", "enabled", 12)) == {}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ class Pool:
             "SCALELITE_PORT": str(port or self.server.server_port),
             "SCALELITE_DOMAIN": SETTINGS.domain,
             "SCALELITE_SECRET": SETTINGS.secret,
-            "SCALELITE_LENT_SERVERS": " ".join(SETTINGS.lent),
+            "SCALELITE_BORROWED_SERVERS": " ".join(SETTINGS.borrowed),
             "SCALELITE_OVERFLOW_LOAD": str(SETTINGS.full_load),
         }
         done = subprocess.run(
@@ -184,7 +186,7 @@ class Pool:
 
 @pytest.fixture
 def pool() -> Iterator[Pool]:
-    found = Pool(server("cal1", 151), lent("h.ktm2"))
+    found = Pool(server("cal1", 151), borrowed("h.ktm2"))
     yield found
     found.server.shutdown()
     found.server.server_close()

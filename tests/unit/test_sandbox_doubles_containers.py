@@ -133,11 +133,11 @@ def synced(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
     program.chmod(0o755)
 
     def run(
-        known: dict[str, Any] | None, *servers: str, lent: Sequence[dict[str, str]] = ()
+        known: dict[str, Any] | None, *servers: str, borrowed: Sequence[dict[str, str]] = ()
     ) -> tuple[str, dict[str, Any]]:
         given = {
-            "lent": lent,
-            "lent_secrets": {item["name"]: "theirs" for item in lent},
+            "borrowed": borrowed,
+            "borrowed_secrets": {item["name"]: "theirs" for item in borrowed},
             "servers": [{"name": name, "url": SERVER["url"]} for name in servers],
             "secret": "s",
             "known": known,
@@ -173,13 +173,15 @@ def test_role_adds_servers_of_peers_cordoned_and_with_their_tag(
     synced: Callable[..., tuple[str, dict[str, Any]]],
 ) -> None:
     url = "https://rooms.h.example.org/bigbluebutton/api"
-    lent = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
+    borrowed = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
     added = {"url": url, "secret": "theirs", "enabled": False, "tag": "peer-h"}
     known = {"cal1": SERVER | {"enabled": True, "load_multiplier": 1.0, "tag": ""}}
-    assert synced(known, "cal1", lent=lent) == ("changed", known | {"h.ktm2": added})
+    assert synced(known, "cal1", borrowed=borrowed) == ("changed", known | {"h.ktm2": added})
     # The timer enabled it, and an operator set its weight: both stay.
     both = known | {"h.ktm2": added | {"enabled": True, "load_multiplier": 2.0}}
-    changed, sent = synced(both | {"h.ktm2": both["h.ktm2"] | {"tag": ""}}, "cal1", lent=lent)
+    changed, sent = synced(
+        both | {"h.ktm2": both["h.ktm2"] | {"tag": ""}}, "cal1", borrowed=borrowed
+    )
     assert (changed, sent) == ("changed", both)
     assert synced(both, "cal1")[1] == known
 
@@ -189,8 +191,8 @@ def test_role_changes_nothing_while_a_server_of_a_peer_is_as_it_left_it(
 ) -> None:
     url = "https://rooms.h.example.org/bigbluebutton/api"
     known = {"url": url, "secret": "theirs", "enabled": True, "load_multiplier": 1.0}
-    lent = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
-    assert synced({"h.ktm2": known | {"tag": "peer-h"}}, lent=lent) == ("", {})
+    borrowed = [{"name": "h.ktm2", "url": url, "tag": "peer-h"}]
+    assert synced({"h.ktm2": known | {"tag": "peer-h"}}, borrowed=borrowed) == ("", {})
 
 
 def loaded(load: float, tag: str = "", state: str = "enabled", **more: str) -> dict[str, str]:

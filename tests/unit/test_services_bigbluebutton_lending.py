@@ -29,8 +29,8 @@ def pool(side: Side, name: str) -> Any:
 
 def assert_nothing_borrowed(borrower: Side) -> None:
     found = borrower.node("bog1")
-    assert found.public["scalelite_lent_servers"] == []
-    assert found.secret["scalelite_lent_secrets"] == {}
+    assert found.public["scalelite_borrowed_servers"] == []
+    assert found.secret["scalelite_borrowed_secrets"] == {}
 
 
 def without_federation(side: Side) -> None:
@@ -42,8 +42,8 @@ def test_borrower_adds_the_lent_server_with_the_tag_of_the_peer(tmp_path: Path) 
     borrower, lender = shared_pools(tmp_path)
     found = borrower.node("bog1")
     secret = lender.secrets["bigbluebutton_peer_andes"]
-    assert found.public["scalelite_lent_servers"] == [LENT]
-    assert found.secret["scalelite_lent_secrets"] == {"himalaya.ktm2": secret}
+    assert found.public["scalelite_borrowed_servers"] == [LENT]
+    assert found.secret["scalelite_borrowed_secrets"] == {"himalaya.ktm2": secret}
     assert [item["name"] for item in found.public["scalelite_servers"]] == ["cal1"]
     assert found.public["scalelite_overflow_load"] == 150
     assert secret in set(nested_texts(found.secret)) and secret not in str(found.public)
@@ -133,7 +133,7 @@ def test_peer_cannot_take_the_place_of_an_own_server(host: str, tmp_path: Path) 
     taken = known._replace(received={"himalaya": letter._replace(offers={"bigbluebutton": offer})})
     for loaded_region, count in ((known, 1), (taken, 0)):
         found = variables_of_node(NodeContext(loaded_region, ENDPOINTS, "bog1"), None)
-        assert len(found.public["scalelite_lent_servers"]) == count
+        assert len(found.public["scalelite_borrowed_servers"]) == count
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,12 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
     listed = host.check_output("podman exec scalelite-api bundle exec rake servers")
     blocks = listed.split("id: ")[1:]
     known = {block.split()[0]: block for block in blocks}
-    lent = settings["scalelite_lent_servers"]
-    wanted = {server["name"]: server for server in [*settings["scalelite_servers"], *lent]}
+    borrowed = settings["scalelite_borrowed_servers"]
+    wanted = {server["name"]: server for server in [*settings["scalelite_servers"], *borrowed]}
     for name, server in wanted.items():
         assert name in known, f"{name} is not in the pool"
         assert f"url: {server['url']}\n" in known[name], f"{name} has another address"
-    for server in lent:  # without its tag, it would be used before the own servers are full
+    for server in borrowed:  # without its tag, it would be used before the own servers are full
         assert f"tag: {server['tag']}\n" in known[server["name"]], f"{server['name']} has no tag"
     other = [name for name in set(known) - set(wanted) if "enabled" in known[name]]
     assert not other, f"these servers accept meetings, but are not in this region: {other}"
@@ -55,7 +55,7 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
 )
 def test_servers_of_peers_are_enabled_by_timer(host: Any, settings: dict[str, Any]) -> None:
     """The timer that enables servers of peers is running, and its program worked the last time"""
-    if not settings["scalelite_lent_servers"]:
+    if not settings["scalelite_borrowed_servers"]:
         assert not host.file(OVERFLOW).exists, f"{OVERFLOW} exists, but no peer lends a server"
         return
     assert host.service("chautari-scalelite-overflow.timer").is_running

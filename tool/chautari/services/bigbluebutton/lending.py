@@ -43,7 +43,7 @@ class ServerRequest(StrictDescriptorModel):
     """What the borrower writes: only that it borrows."""
 
 
-class LentServer(NamedTuple):
+class BorrowedServer(NamedTuple):
     """A server of a peer in the region's pool: its name and tag there, address and secret."""
 
     name: str
@@ -75,7 +75,7 @@ def make_server_request(_: Region, __: str, ___: Secrets) -> ServerRequest:
     return ServerRequest()
 
 
-def lent_servers(context: NodeContext) -> Iterator[LentServer]:
+def borrowed_servers(context: NodeContext) -> Iterator[BorrowedServer]:
     """Yield the servers that peers lend to the region.
 
     A name counts once: a peer whose domain contains this region's, or another peer's, must not take
@@ -89,18 +89,20 @@ def lent_servers(context: NodeContext) -> Iterator[LentServer]:
             if host not in known:
                 known.add(host)
                 # No node's name has a dot, so this is the name of no own server.
-                yield LentServer(f"{peer}.{node}", host, f"{_TAG_PREFIX}{peer}", offer.secret)
+                yield BorrowedServer(f"{peer}.{node}", host, f"{_TAG_PREFIX}{peer}", offer.secret)
 
 
-def lent_server_variables(context: NodeContext) -> Variables:
+def borrowed_server_variables(context: NodeContext) -> Variables:
     """Return the servers of peers for the role of the pool."""
-    return {"scalelite_lent_servers": [item.as_variables() for item in lent_servers(context)]}
+    return {
+        "scalelite_borrowed_servers": [item.as_variables() for item in borrowed_servers(context)]
+    }
 
 
-def lent_server_secret_variables(context: NodeContext, _: Secrets) -> Variables:
+def borrowed_server_secret_variables(context: NodeContext, _: Secrets) -> Variables:
     """Return the API secrets of the servers of peers."""
-    found = {item.name: item.secret for item in lent_servers(context)}
-    return {"scalelite_lent_secrets": found}
+    found = {item.name: item.secret for item in borrowed_servers(context)}
+    return {"scalelite_borrowed_secrets": found}
 
 
 LENDING = LendingHooks(BORROWER, ServerOffer, ServerRequest, make_server_offer, make_server_request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.bigbluebutton.lending import lent_server_secret_variables
+from chautari.services.bigbluebutton.lending import borrowed_server_secret_variables
 from chautari.services.containers import (
     REDIS_PASSWORD,
     redis_loopback_variables,
@@ -34,6 +34,6 @@ SERVICE = Service(
     variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
     rules=(*region_rules_of_container_service(NAME), *RULES),
     access_details_for_report=variables.access_details_for_report,
-    peer_secret_variables=lent_server_secret_variables,
+    peer_secret_variables=borrowed_server_secret_variables,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
 )

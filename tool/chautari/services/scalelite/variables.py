@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.base import AccessDetails
-from chautari.services.bigbluebutton.lending import api_url, lent_server_variables
+from chautari.services.bigbluebutton.lending import api_url, borrowed_server_variables
 from chautari.services.bigbluebutton.pool import own_servers
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.containers import (
@@ -40,7 +40,7 @@ def scalelite_variables(context: NodeContext) -> Variables:
         ],
         "scalelite_overflow_load": region.settings_of(Scalelite).overflow_load,
         "scalelite_redis_port": REDIS_PORT,
-        **lent_server_variables(context),
+        **borrowed_server_variables(context),
     }
 
 
