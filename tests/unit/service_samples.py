@@ -13,8 +13,9 @@ from chautari.secrets.required_secrets import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Service
-from chautari.services.registry import SERVICES
+from chautari.services.registry import EXAMPLE, SERVICES
 from chautari.services.secret_spec import SecretSpec
+from chautari.services.shared_roles import BACKUP_ROLE, BACKUP_SPACE_ROLE
 
 
 def companions(name: str) -> list[Service]:
@@ -27,8 +28,22 @@ def companions(name: str) -> list[Service]:
     ]
 
 
-def region_of(service: Service) -> Region:
-    """Return a region with `service` on the node bog1, and its companions on others."""
+# The roles of backups belong to no service; a region that asks for them has them.
+BACKUP = {
+    "federation": {"peers": ["himalaya"]},
+    "backup": {
+        "to": ["disk"],
+        "targets": {"disk": {"disk": "/mnt/backup"}},
+        "give": {"himalaya": "50 GB"},
+    },
+}
+
+
+def region_of(service: Service, **more: object) -> Region:
+    """Return a region with `service` on the node bog1, and its companions on others.
+
+    `more` are further keys of the region.
+    """
     others = companions(service.name)
     with_settings = [item for item in (service, *others) if item.settings]
     data = {
@@ -49,15 +64,15 @@ def region_of(service: Service) -> Region:
             "relay": "smtp.example.org", "user": "region", "from": "cloud@andes.example.org",
         },
     }  # fmt: skip
-    return Region.model_validate(data)
+    return Region.model_validate(data | more)
 
 
-def context_of(service: Service) -> NodeContext:
+def context_of(service: Service, **more: object) -> NodeContext:
     artifacts = {
         name: Artifact(name, "1.0.0", f"https://mirror.example.org/{name}.tar.gz", "ab" * 32)
         for name in (*service.archives, service.name)
     }
-    found = LoadedRegion(Path(), region_of(service), {})
+    found = LoadedRegion(Path(), region_of(service, **more), {})
     return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
 
 
@@ -85,5 +100,7 @@ def service_with(role: str) -> Service:
 
 def node_with(role: str) -> NodeVariables:
     """Return the variables of a node that gets `role`."""
-    context = context_of(service_with(role))
+    is_backup = role in (BACKUP_ROLE, BACKUP_SPACE_ROLE)
+    service = SERVICES[EXAMPLE] if is_backup else service_with(role)
+    context = context_of(service, **(BACKUP if is_backup else {}))
     return variables_of_node(context, secrets_of(context.region))

@@ -16,7 +16,7 @@ TOOL = ROOT / "tool"
 LAYERS = (
     ("chautari_sandbox",),
     ("chautari.cli", "chautari.__main__", "chautari.reference"),
-    ("chautari.deploy",),
+    ("chautari.deploy", "chautari.backup"),
     ("chautari.prepare",),
     ("chautari.ssh",),
     ("chautari.federation",),
@@ -37,6 +37,10 @@ LAYERS = (
         "chautari.federation.public_addresses",
         "chautari.federation.untrusted_json",
         "chautari.federation.validity",
+        # Services, rules and variables need to know what is stored where.
+        "chautari.backup.scope",
+        "chautari.backup.secrets",
+        "chautari.backup.variables",
     ),
     (
         "chautari.preflight.facts",

@@ -21,6 +21,7 @@ from chautari.services.polls.poll_apps import APPS, PollApp
 from chautari.services.polls.variables import release_to_install
 from chautari.services.registry import ROLES
 from chautari.services.release_tags import ReleaseTags
+from chautari.services.state import State
 from chautari_sandbox import provider
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "valid" / "with-polls" / "region.yml"
@@ -29,6 +30,7 @@ OTHER = PollApp(
     release=Artifact("other", "2.0.0", "https://example.org/other-2.0.0.tar.gz", "ef" * 32),
     roles=("nginx", "tls", "postgresql"),
     databases={"postgresql": ("other",)},
+    state=State(),
     secrets={"other_database_password": "database", "other_admin_password": "login"},
     translations=Translations("2.0.0", "its catalogues", ("es",)),
     release_tags=ReleaseTags("other", "https://git.example.org/other"),

@@ -24,7 +24,8 @@ from chautari.services.base import PeerStateMeaning, Role
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES as nextcloud_codes
 from chautari.services.portal.peer_states import PEER_STATE_CODES as portal_codes
 from chautari.services.registry import ROLES, SERVICES, roles_in_order
-from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
+from chautari.services.shared_roles import BACKUP_ROLE, BASE_ROLES, SHARED_ROLES
+from chautari.services.state import NODE_STATE, NODE_STATE_NAME, State
 
 TOOL = ROOT / "tool"
 NAMES = list(SERVICES)
@@ -127,6 +128,33 @@ def test_card_says_how_the_service_is_opened(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_service_says_what_a_backup_stores(name: str) -> None:
+    service = region_of(SERVICES[name]).service_for_region(name)
+    state = service.state
+    assert state is not None, "set `state`, with a `reason` if there is nothing to store"
+    stored = bool(state.folders or state.files or service.databases)
+    assert stored != bool(state.reason)
+    assert bool(state.pause) == bool(state.resume)
+    assert_state_is_well_formed(state)
+
+
+def test_node_has_state_of_its_own() -> None:
+    assert_state_is_well_formed(NODE_STATE)
+    assert NODE_STATE_NAME not in SERVICES
+
+
+def assert_state_is_well_formed(state: State) -> None:
+    folders = [folder.path for folder in state.folders]
+    paths = [*folders, *state.files, *state.for_reading, *state.pause[:1], *state.resume[:1]]
+    assert all(re.fullmatch(r"(/[A-Za-z0-9._-]+)+", path) for path in paths)
+    for path in folders:
+        inside = [other for other in folders if other.startswith(f"{path}/") or other == path]
+        assert inside == [path], "a folder would be stored twice"
+    for folder in state.folders:
+        assert not any(pattern.startswith("/") or ".." in pattern for pattern in folder.exclude)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_service_can_be_installed_from_somewhere(name: str) -> None:
     service = SERVICES[name]
     # A service without software of upstream consists of its role's own programs.
@@ -190,6 +218,10 @@ def test_roles_run_in_the_order_of_earlier_releases() -> None:
         assert [role for role in ROLES if role in on_node and role in BEFORE] == known
     web = set(BEFORE) - {"bigbluebutton"}  # needs its own machine
     assert [role for role in ROLES if role in web] == [role for role in BEFORE if role in web]
+
+
+def test_backups_run_after_all_services() -> None:
+    assert list(ROLES)[-1] == BACKUP_ROLE
 
 
 def test_every_role_is_defined_once() -> None:

@@ -402,6 +402,26 @@ def to_host_key_fingerprint(value: str) -> str:
     return compute_key_fingerprint(blob)
 
 
+def to_host_key_line(value: str) -> str:
+    """Return a host key as `TYPE KEY`; the host in front of it and a comment are left out."""
+    words = value.split()
+    while words and words[0] not in HOST_KEY_TYPES:
+        words.pop(0)
+    if len(words) < 2 or not to_host_key_fingerprint(f"{words[0]} {words[1]}"):
+        raise ValueError(
+            "this is not a whole host key; run `ssh-keyscan -t ed25519 -p PORT HOST`, compare its "
+            "fingerprint with the one that the provider publishes, and write the line without the "
+            "host: ssh-ed25519 AAAA…"
+        )
+    return f"{words[0]} {words[1]}"
+
+
+def size_in_mb(size: str) -> int:
+    """Return an amount of storage, such as `5 GB`, in MB."""
+    number, unit = size.split()
+    return int(number) * {"MB": 1, "GB": 1000, "TB": 1_000_000}[unit]
+
+
 def validate_sandbox_network(value: str) -> str:
     """Return `value` when it is a part, /24 to /28, of a network that no real machine has."""
     try:
@@ -431,6 +451,7 @@ Version = Annotated[str, AfterValidator(validate_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(validate_public_key)]
 HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]
+HostKeyLine = Annotated[str, AfterValidator(to_host_key_line)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Country = Annotated[
     str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})

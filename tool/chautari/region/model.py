@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from chautari.region.backup import Backup
 from chautari.region.base import StrictModel
 from chautari.region.field_types import (
     URL,
@@ -342,6 +343,12 @@ class Region(StrictModel):
         validate_default=True,
         description="Other regions that this region works with.",
         examples=[{"peers": ["himalaya"]}],
+    )
+    backup: Backup | None = Field(
+        default=None,
+        description="Nightly backups of the nodes, and space that is given to peers for theirs. "
+        "Without this key, nothing is stored.",
+        examples=[{"to": ["himalaya"]}],
     )
     ask_upstream: bool = Field(
         default=True,

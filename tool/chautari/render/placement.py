@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from chautari.backup import scope
 from chautari.region.model import Region
 from chautari.services.base import Port
 from chautari.services.registry import ROLES
-from chautari.services.shared_roles import BASE_ROLES, MAIL_ROLE
+from chautari.services.shared_roles import (
+    BACKUP_ROLE,
+    BACKUP_SPACE_ROLE,
+    BASE_ROLES,
+    MAIL_ROLE,
+)
 
 
 def roles_of_node(region: Region, node: str) -> tuple[str, ...]:
@@ -13,6 +19,10 @@ def roles_of_node(region: Region, node: str) -> tuple[str, ...]:
     required = set(BASE_ROLES) if region.mail else set(BASE_ROLES) - {MAIL_ROLE}
     for service in region.services_of(node):
         required |= set(service.roles)
+    if scope.targets_of_node(region, node):
+        required.add(BACKUP_ROLE)
+    if node == scope.giving_node(region):
+        required.add(BACKUP_SPACE_ROLE)
     return tuple(role for role in ROLES if role in required)
 
 

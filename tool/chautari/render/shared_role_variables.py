@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chautari.backup.variables import backup_space_variables, backup_variables
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import (
     closed_ports_of_node,
@@ -13,6 +14,7 @@ from chautari.render.placement import (
 from chautari.services.artifacts import PackageRepository
 from chautari.services.base import RoleVariables
 from chautari.services.containers import image_reference, image_to_run
+from chautari.services.shared_roles import BACKUP_ROLE, BACKUP_SPACE_ROLE
 
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
@@ -163,4 +165,6 @@ VARIABLES: Mapping[str, RoleVariables] = {
     "mariadb": mariadb_variables,
     "repository": repository_role_variables,
     "containers": containers_variables,
+    BACKUP_ROLE: backup_variables,
+    BACKUP_SPACE_ROLE: backup_space_variables,
 }

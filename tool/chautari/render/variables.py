@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from chautari.backup import secrets as backup_secrets
 from chautari.region.model import Region
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import roles_of_node
@@ -59,6 +60,7 @@ def _secret_variables(context: NodeContext, store: SecretStore) -> Variables:
     found: Variables = {
         name: secrets[name] for name in (required_secrets.MAIL.name,) if name in secrets
     }
+    found |= backup_secrets.secret_variables(region, node, secrets)
     passwords: Variables = {}
     for service in region.services_of(node):
         found |= _service_secrets(service, region, node, secrets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.backup import secrets as backup_secrets
 from chautari.region.model import Region
 from chautari.services.secret_spec import SecretSpec
 
@@ -18,14 +19,16 @@ def required_secrets(region: Region) -> tuple[SecretSpec, ...]:
     found = [MAIL] if region.mail else []
     for service in region.public_services():
         found += region.service_for_region(service).secrets
+    found += backup_secrets.secret_specs(region)
     return tuple(dict.fromkeys([*found, RECEIPTS]))
 
 
 def secret_names_of_node(region: Region, node: str) -> tuple[str, ...]:
-    """Return the names of the secrets that `node` needs: its services' and the mail relay's."""
+    """Return the secrets that `node` needs by name: the mail relay's, its services', its own."""
     services = {None, *region.nodes[node].services}
     return tuple(
         spec.name
         for spec in required_secrets(region)
-        if spec is not RECEIPTS and services & {spec.service, *spec.also_for}
+        if spec is not RECEIPTS
+        and (spec.node == node if spec.node else services & {spec.service, *spec.also_for})
     )

@@ -17,6 +17,7 @@ from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.languages import Translations
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
+from chautari.services.state import State
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -207,6 +208,7 @@ class Service:
         example: settings shown in the reference.
         app: the name of its role and its artifact; its own name where nothing else is set.
         databases: names of databases by the role that creates them; owners are named the same.
+        state: what a backup stores of it, besides its databases; every service answers this.
         releases: archives whose checksums are known.
         archives: names under which a region may pin archives in `artifacts.lock`.
         image: the container image that it runs in.
@@ -252,6 +254,7 @@ class Service:
     example: Mapping[str, object] = field(default_factory=dict)
     app: str = ""
     databases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    state: State | None = None
     releases: tuple[Artifact, ...] = ()
     archives: tuple[str, ...] = ()
     image: Image | None = None

@@ -81,6 +81,7 @@ class SecretSpec(NamedTuple):
         pattern: regular expression that a value must match.
         form: what `pattern` describes, in words.
         generator: the command that prints a new value in this form.
+        node: the only node that gets it, in place of the nodes of `service`.
         is_usable: whether a value in this form works; only new values are tried, since it is slow.
     """
 
@@ -94,6 +95,7 @@ class SecretSpec(NamedTuple):
     user_supplied: bool = False
     generator: str = "openssl rand -hex 24"
     is_usable: Callable[[str], bool] | None = None
+    node: str = ""
 
     def set_command(self, region: str) -> str:
         """Return the command that sets the secret of `region` to a new value."""

@@ -11,6 +11,9 @@ WEB_PORTS = (
 # Every node gets these; mail only where the region has a relay.
 MAIL_ROLE = "mail"
 BASE_ROLES = ("base", "ssh", "firewall", MAIL_ROLE)
+# A region's `backup` decides which nodes get these.
+BACKUP_ROLE = "backup"
+BACKUP_SPACE_ROLE = "backup_space"
 
 SHARED_ROLES = (
     Role("base", "Base of every node"),
@@ -27,4 +30,7 @@ SHARED_ROLES = (
     Role("repository", "Package repositories", after=("php",)),
     Role("turn", "TURN server", after=("repository",)),
     Role("containers", "Container engine", after=("turn",)),
+    # After the roles of all services, whose state is stored.
+    Role(BACKUP_SPACE_ROLE, "Space for backups of peers", after=("containers",)),
+    Role(BACKUP_ROLE, "Backups", after=(BACKUP_SPACE_ROLE,)),
 )

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
-from chautari.region.rules import nodes, peers, people, services
+from chautari.region.rules import backup, nodes, peers, people, services
 from chautari.services.registry import SERVICES
 
-RULES: tuple[Rule, ...] = (*nodes.RULES, *people.RULES, *peers.RULES, *services.RULES)
+RULES: tuple[Rule, ...] = (
+    *nodes.RULES,
+    *people.RULES,
+    *peers.RULES,
+    *services.RULES,
+    *backup.RULES,
+)
 
 
 def find_rule_violations(region: Region, pins: Pins) -> list[Finding]:

@@ -19,12 +19,21 @@ from chautari.services.bigbluebutton.pool import is_pooled, own_servers
 from chautari.services.bigbluebutton.rules import RULES
 from chautari.services.bigbluebutton.secrets import SECRETS, peer_secret_spec
 from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
 
 REQUIRES = Requirements(
     os=tuple(OS_OF.values()), arch=("amd64",), memory_mb=0, installed="/usr/bin/bbb-conf"
+)
+
+# Recordings. Upstream's databases only hold meetings that are open, and the role sets the secret.
+STATE = State(
+    folders=tuple(
+        Folder(path, may_be_empty=True)
+        for path in (*move.FOLDERS, "/var/bigbluebutton/captions", "/var/bigbluebutton/events")
+    )
 )
 
 
@@ -55,6 +64,7 @@ SERVICE = Service(
     example={"host": "rooms", "recordings": True, "keep_days": 90},
     roles=("nginx", "tls", "repository", "turn", "bigbluebutton"),
     own_roles=(Role("bigbluebutton", "BigBlueButton", after=("tls", "turn")),),
+    state=STATE,
     packages=PACKAGES,
     secrets=SECRETS,
     secret_variables=variables.secret_variables,

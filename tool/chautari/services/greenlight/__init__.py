@@ -16,6 +16,7 @@ from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
 from chautari.services.release_tags import ReleaseTags
+from chautari.services.state import Folder, State
 
 SERVICE = Service(
     name=NAME,
@@ -28,6 +29,8 @@ SERVICE = Service(
     # Greenlight calls the pool's API while it starts.
     own_roles=(Role("greenlight", "Greenlight", after=("containers", "scalelite")),),
     databases={"postgresql": ("greenlight",)},
+    # Slides and pictures that people uploaded; a file never changes.
+    state=State(folders=(Folder("/var/lib/greenlight/storage", may_be_empty=True),)),
     image=Image("docker.io/bigbluebutton/greenlight", "3.8.2.4", "release-{}"),
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,

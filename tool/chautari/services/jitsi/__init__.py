@@ -16,6 +16,7 @@ from chautari.services.jitsi.secrets import (
     peer_password_spec,
 )
 from chautari.services.jitsi.settings import Jitsi
+from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -27,6 +28,8 @@ VIDEOBRIDGE = Role(
     ports=(Port("10000", "udp", "Media of meetings"),),
 )
 ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
+# Accounts of members. Keys and certificates follow from the region's secrets.
+STATE = State(folders=(Folder("/var/lib/prosody", exclude=("*.key", "*.crt"), may_be_empty=True),))
 
 
 def service_for_region(region: Region) -> Service:
@@ -46,6 +49,7 @@ SERVICE = Service(
     example={"host": "meet", "access": "members", "members": ["ana"]},
     roles=("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     own_roles=(VIDEOBRIDGE, ROLE),
+    state=STATE,
     packages=PACKAGES,
     secrets=SECRETS,
     secret_variables=variables.meeting_secret_variables,

@@ -8,6 +8,7 @@ from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variable
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
+from chautari.services.state import State
 
 SERVICE = Service(
     name="jitsi-bridge",
@@ -15,6 +16,7 @@ SERVICE = Service(
     summary="an additional video bridge for larger meetings",
     page="jitsi",
     roles=("repository", "videobridge"),
+    state=State(reason="a video bridge keeps no data"),
     packages=PACKAGES,
     secrets=(BRIDGE_PASSWORD, KEY),
     secret_variables=variables.bridge_secret_variables,

@@ -10,8 +10,25 @@ from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud, NextcloudApp
+from chautari.services.state import Folder, State
 
 ROLE = Role("nextcloud", "Nextcloud", after=("postgresql", "redis", "php"))
+
+PAUSE = "/usr/local/libexec/chautari/nextcloud-pause"
+# The release, its apps' code, logs and temporary files are made again.
+STATE = State(
+    folders=(
+        Folder("/var/lib/nextcloud/data"),
+        Folder("/var/lib/nextcloud/config"),
+        Folder("/var/lib/nextcloud/custom_apps", may_be_empty=True),
+        Folder("/var/lib/nextcloud/themes", may_be_empty=True),
+        Folder("/var/lib/nextcloud/pins", may_be_empty=True),
+        # Which servers of peers the role made trusted.
+        Folder("/var/lib/chautari-nextcloud", may_be_empty=True),
+    ),
+    pause=(PAUSE, "begin"),
+    resume=(PAUSE, "end"),
+)
 
 SERVICE = Service(
     name="nextcloud",
@@ -23,6 +40,7 @@ SERVICE = Service(
     roles=("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
     own_roles=(ROLE,),
     databases={"postgresql": ("nextcloud",)},
+    state=STATE,
     releases=releases.RELEASES,
     archives=(releases.NAME, releases.ROOMS_APP, *get_args(NextcloudApp)),
     artifacts=variables.archives_to_download,

@@ -28,6 +28,7 @@ def service_with_app(name: str) -> Service:
         app=name,
         roles=(*app.roles, name),
         databases=app.databases,
+        state=app.state,
         secrets=app.secret_specs(),
         variables={name: variables.app_variables},
         front_page=FrontPageEntry("/", app.start_page_text, lambda _: "none"),

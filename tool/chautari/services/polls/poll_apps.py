@@ -14,6 +14,7 @@ from chautari.services.base import Role
 from chautari.services.languages import Translations, split_language_names
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
+from chautari.services.state import State
 
 NAME = "polls"
 
@@ -26,6 +27,7 @@ class PollApp(NamedTuple):
         release: the release that is installed; its `sha256` is empty where upstream has none.
         roles: the roles that its own role needs on the node.
         databases: names of databases by the role that creates them; owners are named the same.
+        state: what a backup stores of it, besides its databases.
         secrets: secrets that are generated for it, with their meaning.
         translations: the languages of its release.
         release_tags: where upstream names its releases.
@@ -37,6 +39,7 @@ class PollApp(NamedTuple):
     release: Artifact
     roles: tuple[str, ...]
     databases: dict[str, tuple[str, ...]]
+    state: State
     secrets: dict[str, str]
     translations: Translations
     release_tags: ReleaseTags
@@ -69,6 +72,8 @@ APPS: dict[str, PollApp] = {
         ),
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},
+        # Polls are in the database only; settings, templates and sessions are made again.
+        state=State(),
         secrets={"framadate_admin_password": "password of Framadate's account `admin`"},
         translations=Translations(
             "1.1.19", "locale/*.json", split_language_names("fr ar br ca de eo es gl it nl oc")

@@ -11,6 +11,7 @@ from chautari.services.portal import variables
 from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.portal.settings import Portal
 from chautari.services.portal.variables import NAME
+from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -31,6 +32,14 @@ SERVICE = Service(
     roles=("nginx", "tls", "portal"),
     # After the last shared role, so that the node's own services respond to the first checks.
     own_roles=(Role("portal", "Front page", after=("tls", "containers")),),
+    # The last serial, below which peers accept no descriptor, and what is remembered of peers. The
+    # key is in the region's secrets, and the pages are made again.
+    state=State(
+        folders=(
+            Folder("/var/lib/chautari-portal/descriptor", may_be_empty=True),
+            Folder("/var/lib/chautari-portal/federation", may_be_empty=True),
+        )
+    ),
     secrets=(signing_key_spec(NAME),),
     secret_variables=variables.secret_variables,
     publishes_descriptor=True,

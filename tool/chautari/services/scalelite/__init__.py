@@ -16,6 +16,7 @@ from chautari.services.scalelite.rules import RULES
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
 from chautari.services.scalelite.variables import NAME
+from chautari.services.state import State
 
 SERVICE = Service(
     name=NAME,
@@ -27,6 +28,8 @@ SERVICE = Service(
     roles=("nginx", "tls", "postgresql", "redis", "containers", "scalelite"),
     own_roles=(Role("scalelite", "Scalelite", after=("containers",)),),
     databases={"postgresql": ("scalelite",)},
+    # Redis holds the servers and open meetings; the role adds the servers again.
+    state=State(),
     image=Image("docker.io/blindsidenetwks/scalelite", "1.8.5", "v{}"),
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,

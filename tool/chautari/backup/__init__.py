@@ -1,0 +1,1 @@
+"""Backups of a region, seen from the control machine."""

@@ -1,0 +1,72 @@
+"""The secrets of backups: each node has its own, so a stolen node cannot read another's backups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.backup.scope import nodes_with_backup
+from chautari.federation import signing_key
+from chautari.services.secret_spec import SecretSpec
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.services.base import Secrets, Variables
+
+PASSPHRASE = "backup_passphrase"
+LOGIN_KEY = "backup_login_key"
+
+
+def passphrase_name(node: str) -> str:
+    """Return the name of the secret that encrypts the backups of `node`."""
+    return f"{PASSPHRASE}_{node}"
+
+
+def login_key_name(node: str) -> str:
+    """Return the name of the secret with which `node` logs in where its backups are stored."""
+    return f"{LOGIN_KEY}_{node}"
+
+
+def borg_key_name(node: str, target: str) -> str:
+    """Return the name of the secret that keeps the exported key of a repository."""
+    return f"backup_borg_key_{node}_{target}"
+
+
+def secret_specs(region: Region) -> tuple[SecretSpec, ...]:
+    """Return the secrets of the region's backups."""
+    return tuple(spec for node in nodes_with_backup(region) for spec in _specs_of_node(node))
+
+
+def _specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
+    return (
+        SecretSpec(
+            passphrase_name(node),
+            None,
+            f"passphrase of the backups of `{node}`; without it they cannot be read",
+            node=node,
+        ),
+        SecretSpec(
+            login_key_name(node),
+            None,
+            f"key with which `{node}` logs in where its backups are stored",
+            make=signing_key.generate_signing_key,
+            pattern=signing_key.PATTERN,
+            form="an ed25519 private key in OpenSSH format, without a passphrase",
+            generator="ssh-keygen -t ed25519 -N '' -f KEY && cat KEY",
+            node=node,
+        ),
+    )
+
+
+def secret_variables(region: Region, node: str, secrets: Secrets) -> Variables:
+    """Return the secret variables of the role `backup` on `node`."""
+    if node not in nodes_with_backup(region):
+        return {}
+    return {
+        PASSPHRASE: secrets[passphrase_name(node)],
+        LOGIN_KEY: secrets[login_key_name(node)],
+    }
+
+
+def public_login_key(node: str, secrets: Secrets) -> str:
+    """Return the public half of the key with which `node` logs in: `ssh-ed25519 AAAA…`."""
+    return signing_key.public_key_of(secrets[login_key_name(node)])
