@@ -40,7 +40,9 @@ LAYERS = (
         # Services, rules and variables need to know what is stored where.
         "chautari.backup.scope",
         "chautari.backup.secrets",
+        "chautari.backup.space_letters",
         "chautari.backup.variables",
+        "chautari.ssh.known_hosts",
     ),
     (
         "chautari.preflight.facts",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.backup.scope import states_of_node, targets_of_node
+from chautari.backup.space_letters import account_of_borrower, logins_of, offer_of
 from chautari.region.field_types import size_in_mb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chautari.region.backup import Target
+    from chautari.region.model import Region
     from chautari.render.context import NodeContext
     from chautari.services.base import Variables
 
@@ -41,19 +45,17 @@ def backup_variables(context: NodeContext) -> Variables:
 
 def _targets(context: NodeContext) -> list[Variables]:
     """Return the targets that the node can use: those of peers only once their letter arrived."""
-    found = []
-    for name in targets_of_node(context.region, context.node):
-        target = _own_target(context, name)
-        if target:
-            found.append(_own_target_variables(context, name, target))
-    return found
+    return [
+        target
+        for name in targets_of_node(context.region, context.node)
+        if (target := _own_target(context, name) or _space_of_peer(context, name))
+    ]
 
 
-def _own_target(context: NodeContext, name: str) -> Target | None:
-    return context.region.backup.targets.get(name) if context.region.backup else None
-
-
-def _own_target_variables(context: NodeContext, name: str, target: Target) -> Variables:
+def _own_target(context: NodeContext, name: str) -> Variables | None:
+    target = _targets_by_name(context.region).get(name)
+    if target is None:
+        return None
     place = f"{context.region.region}/{context.node}"
     found: Variables = {"name": name, "kind": target.kind, "append_only": False}
     if target.disk:
@@ -63,15 +65,34 @@ def _own_target_variables(context: NodeContext, name: str, target: Target) -> Va
     return found | {"repository": f"ssh://{target.ssh}:{target.port}{start}/{place}"}
 
 
+def _space_of_peer(context: NodeContext, peer: str) -> Variables | None:
+    offer = offer_of(context.loaded_region, peer)
+    if offer is None:
+        return None
+    return {
+        "name": peer,
+        "kind": "peer",
+        "append_only": True,
+        "repository": f"ssh://{offer.account}@{offer.host}:{offer.port}/./{context.node}",
+    }
+
+
 def _known_hosts(context: NodeContext) -> list[str]:
     """Return the lines of known_hosts for the machines that store the node's backups."""
     found = []
+    targets = _targets_by_name(context.region)
     for name in targets_of_node(context.region, context.node):
-        target = _own_target(context, name)
+        target, offer = targets.get(name), offer_of(context.loaded_region, name)
         if target and target.ssh and target.host_key:
             host = target.ssh.partition("@")[2]
             found.append(known_hosts_line(host, target.port, target.host_key))
+        elif target is None and offer:
+            found.append(known_hosts_line(offer.address, offer.port, offer.host_key))
     return found
+
+
+def _targets_by_name(region: Region) -> Mapping[str, Target]:
+    return region.backup.targets if region.backup else {}
 
 
 def known_hosts_line(host: str, port: int, key: str) -> str:
@@ -86,7 +107,15 @@ def backup_space_variables(context: NodeContext) -> Variables:
         return {}
     return {
         "backup_space_peers": [
-            {"name": peer, "quota_mb": size_in_mb(size), "logins": []}
+            {
+                "name": peer,
+                "account": account_of_borrower(peer),
+                "quota_mb": size_in_mb(size),
+                "logins": [
+                    {"node": node, "key": key}
+                    for node, key in sorted(logins_of(context.loaded_region, peer).items())
+                ],
+            }
             for peer, size in settings.give.items()
         ]
     }

@@ -17,6 +17,7 @@ from chautari.errors import BadInput
 from chautari.federation import key_words, peer_management, peers, signing_key
 from chautari.federation.peer_management import Candidate
 from chautari.federation.peer_status import data_for_descriptor_texts
+from chautari.federation.shared_resources import shares_with
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
@@ -252,14 +253,14 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     The command fetches the newest descriptor of each peer, and asks each node for the state of
     its services with the peers. A valid descriptor with new content replaces the pinned one. A
     descriptor that is refused changes nothing. The command also fetches the letters of peers with
-    which the region shares nodes.
+    which the region shares nodes or space.
     """
     from chautari.deploy import peer_status  # only this command asks nodes
 
     loaded_region = _load(name)
-    endpoints, shared = known_endpoints(loaded_region), loaded_region.region.federation
+    region, endpoints = loaded_region.region, known_endpoints(loaded_region)
     secrets = None
-    if shared.lend or shared.borrow:
+    if any(shares_with(region, peer) for peer in region.federation.peers):
         opened = _open_secrets(loaded_region, endpoints, identities)
         secrets = opened if signing_key.NAME in opened else None
     states, statuses = peer_status.refresh_peer_statuses(

@@ -14,6 +14,7 @@ from chautari.deploy.request import DeployContext
 from chautari.federation import letter_exchange, peer_management, peers, trust
 from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, combine_peer_statuses
+from chautari.federation.shared_resources import shares_with
 from chautari.federation.trust import PeerState
 from chautari.node.events import PeerStateFilesAnswer
 from chautari.parallel import call_within, map_parallel
@@ -68,11 +69,7 @@ def _refresh_received(
     """Fetch the letters of peers, and return what they wrote, with why one is not new."""
     region = loaded_region.region
     refusals = letter_exchange.refresh_letters(loaded_region, states, secrets, endpoints)
-    shared = {
-        name: state.peer
-        for name, state in states.items()
-        if letter_exchange.shares_with(region, name)
-    }
+    shared = {name: state.peer for name, state in states.items() if shares_with(region, name)}
     received = letter_exchange.received_letters(
         loaded_region.folder, region, shared, letter_exchange.load_own_key_pair(secrets), endpoints
     )

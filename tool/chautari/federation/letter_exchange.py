@@ -17,6 +17,12 @@ from chautari.federation.fetch import fetch_file, parse_address
 from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.peers import FOLDER, PinnedPeer
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.shared_resources import (
+    SHARED_RESOURCES,
+    resources_borrowed_from,
+    resources_lent_to,
+    shares_with,
+)
 from chautari.federation.trust import PeerState
 from chautari.files import read_bytes_if_present, unusable_file_error, write_atomically
 from chautari.parallel import map_parallel
@@ -25,8 +31,6 @@ from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.secrets.store import SecretStore
-from chautari.services.base import Secrets
-from chautari.services.registry import SERVICES
 
 _SENT, _RECEIVED = ".letter.age", ".received.age"
 # A descriptor that counts: what it says of letters is what the peer says now.
@@ -48,12 +52,6 @@ def sent_file(folder: Path, name: str) -> Path:
 def received_file(folder: Path, name: str) -> Path:
     """Return the file of the letter from the peer called `name`."""
     return folder / FOLDER / f"{validate_name(name)}{_RECEIVED}"
-
-
-def shares_with(region: Region, name: str) -> bool:
-    """Return whether the region lends something to a peer, or borrows something from it."""
-    found = region.federation
-    return name in found.peers and bool(found.lend.get(name) or found.borrow.get(name))
 
 
 def load_and_update_letters(
@@ -104,7 +102,7 @@ def _write_letter(
 ) -> bytes:
     """Return the encrypted letter to a peer: the stored one for as long as it says the same."""
     own, file = load_own_key_pair(secrets), sent_file(loaded_region.folder, name)
-    letter = letter_to(loaded_region.region, name, peer, secrets)
+    letter = letter_to(loaded_region, name, peer, secrets)
     stored = _read(file)
     if stored is not None:
         try:
@@ -118,20 +116,26 @@ def _write_letter(
     return sealed
 
 
-def letter_to(region: Region, name: str, peer: PinnedPeer, secrets: SecretStore) -> Letter:
-    """Return what the region writes to a peer."""
-    values: Secrets = secrets.values_of_names(secrets.names)
-    lent = region.federation.lend.get(name, ())
-    borrowed = region.federation.borrow.get(name, ())
-    hooks = {item: SERVICES[item].lending for item in (*lent, *borrowed)}
-    found = {item: hook for item, hook in hooks.items() if hook}
+def letter_to(
+    loaded_region: LoadedRegion, name: str, peer: PinnedPeer, secrets: SecretStore
+) -> Letter:
+    """Return what the region writes to a peer. What is not known yet is left out."""
+    region, values = loaded_region.region, secrets.values_of_names(secrets.names)
+    offers = {
+        item: SHARED_RESOURCES[item].hooks.write_offer(loaded_region, name, values)
+        for item in resources_lent_to(region, name)
+    }
+    requests = {
+        item: SHARED_RESOURCES[item].hooks.write_request(loaded_region, name, values)
+        for item in resources_borrowed_from(region, name)
+    }
     return Letter(
         format=FORMAT,
         sender=region.domain,
         recipient=peer.domain,
         key=peer.key,
-        offers={x: found[x].write_offer(region, name, values).model_dump() for x in lent},
-        requests={x: found[x].write_request(region, name, values).model_dump() for x in borrowed},
+        offers={item: found.model_dump() for item, found in offers.items() if found},
+        requests={item: found.model_dump() for item, found in requests.items() if found},
     )
 
 
@@ -185,8 +189,8 @@ def _open_received(
 
 def _limited(found: ReceivedLetter, region: Region, name: str) -> ReceivedLetter:
     """Return only what this region asks for or gives as well: both sides must say so."""
-    borrowed = region.federation.borrow.get(name, ())
-    lent = region.federation.lend.get(name, ())
+    borrowed = resources_borrowed_from(region, name)
+    lent = resources_lent_to(region, name)
     return found._replace(
         offers={item: found.offers[item] for item in borrowed if item in found.offers},
         requests={item: found.requests[item] for item in lent if item in found.requests},

@@ -26,9 +26,9 @@ from chautari.federation.descriptor import (
     problem_text,
 )
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.shared_resources import SHARED_RESOURCES
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
 from chautari.secrets.store import call_pyrage
-from chautari.services.registry import SERVICES
 
 # Of an encrypted letter. The time to read a header grows with its square: about a second for this.
 MAX_BYTES = 32 << 10
@@ -38,7 +38,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Letter(StrictDescriptorModel):
-    """What one region writes to another. Services that the reader does not know are left out.
+    """What one region writes to another. Names that the reader does not know are left out.
 
     `key` is the recipient's: a letter that was encrypted to another one is not for this region.
     """
@@ -52,7 +52,7 @@ class Letter(StrictDescriptorModel):
 
 
 class ReceivedLetter(NamedTuple):
-    """What a peer offers and asks for, by service, as far as this region uses it.
+    """What a peer offers and asks for, by resource, as far as this region uses it.
 
     Attributes:
         problem: code and data of why the letter does not count, or may be outdated.
@@ -137,27 +137,26 @@ def validate_received_letter(
         raise PeerRefused("letter_for_other", sender=letter.sender, recipient=letter.recipient)
     context = {"domain": letter.sender, "peer_networks": peer_networks}
     offers, requests = {}, {}
-    for name, service in SERVICES.items():
-        if service.lending is None:
-            continue
+    for name, resource in SHARED_RESOURCES.items():
+        hooks = resource.hooks
         if name in letter.offers:
-            offers[name] = _checked(service.lending.offer, letter.offers[name], context, name)
+            offers[name] = _checked(hooks.offer, letter.offers[name], context, name)
         if name in letter.requests:
-            requests[name] = _checked(service.lending.request, letter.requests[name], context, name)
+            requests[name] = _checked(hooks.request, letter.requests[name], context, name)
     return ReceivedLetter(offers, requests)
 
 
 def _checked(
-    model: type[BaseModel], data: dict[str, Any], context: dict[str, Any], service: str
+    model: type[BaseModel], data: dict[str, Any], context: dict[str, Any], resource: str
 ) -> BaseModel:
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        raise _field_refusal(error, service) from None
+        raise _field_refusal(error, resource) from None
 
 
-def _field_refusal(error: ValidationError, service: str) -> PeerRefused:
+def _field_refusal(error: ValidationError, resource: str) -> PeerRefused:
     first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, (*filter(None, [service]), *first["loc"])))
+    place = ".".join(map(str, (*filter(None, [resource]), *first["loc"])))
     detail = problem_text(first)
     return PeerRefused("letter_field_invalid", path=place[:80] or "the letter", detail=detail)

@@ -192,24 +192,24 @@ PEER_SERVICES: dict[str, tuple[Template, Template]] = {
     ),
 }
 
-# How two regions share the nodes of a service, and what to do.
+# How two regions share nodes or space, and what to do.
 PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
     "lent": ("{region} lends, and {peer} borrows", ""),
     "borrowed": ("{peer} lends, and {region} borrows", ""),
     "not_requested": (
         "{region} lends, but {peer} does not borrow yet",
-        "ask the group of {peer} to add {service} under federation.borrow and to deploy; then run: "
+        "ask the group of {peer} to write {borrow_setting} and to deploy; then run: "
         "deploy federation status {region}",
     ),
     "not_offered": (
         "{region} wants to borrow, but {peer} does not lend yet",
-        "ask the group of {peer} to add {service} under federation.lend and to deploy; then run: "
+        "ask the group of {peer} to write {lend_setting} and to deploy; then run: "
         "deploy federation status {region}",
     ),
     "letter_missing": (
         "{peer} has written no letter to {region}",
-        "ask the group of {peer} to name your region under federation.lend or federation.borrow "
-        "and to deploy; then run: deploy federation status {region}",
+        "ask the group of {peer} to name your region under federation.lend, federation.borrow or "
+        "backup, and to deploy; then run: deploy federation status {region}",
     ),
     "letter_not_fetched": (
         "the letter of {peer} is not here yet",

@@ -483,7 +483,7 @@ def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
 
 
 def peer_capacity_texts(code: str, data: Data) -> tuple[str, str]:
-    """Return how two regions share the nodes of a service, and what to do."""
+    """Return how two regions share nodes or space, and what to do."""
     return _texts_of(federation_texts.PEER_CAPACITY.get(code), code, data)
 
 

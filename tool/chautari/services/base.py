@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chautari.preflight.facts import Facts
     from chautari.preflight.requirements import NodeRequirements
     from chautari.preflight.rules import Rule as PreflightRule
+    from chautari.region.load import LoadedRegion
     from chautari.region.model import Region
     from chautari.region.rule import Rule
     from chautari.render.context import NodeContext
@@ -149,25 +150,25 @@ class PeerStateFileSpec(NamedTuple):
 
 
 class LendingHooks(NamedTuple):
-    """How regions lend the nodes of a service to each other.
+    """How regions lend something to each other: the nodes of a service, or space for backups.
 
     Each region writes a letter to the other one. What arrives in it is hostile input: the models
     `offer` and `request` limit every field.
 
     Attributes:
-        used_by: the service of the borrower that uses the nodes.
+        used_by: the service of the borrower that uses the nodes; empty if no service does.
         offer: form of what the lender writes to the borrower.
         request: form of what the borrower writes to the lender.
         write_offer: returns what the lender writes, of the region, the peer's name and the region's
-            secrets.
+            secrets; None as long as something is not known that belongs in it.
         write_request: returns what the borrower writes, of the same.
     """
 
     used_by: str
     offer: type[BaseModel]
     request: type[BaseModel]
-    write_offer: Callable[[Region, str, Secrets], BaseModel]
-    write_request: Callable[[Region, str, Secrets], BaseModel]
+    write_offer: Callable[[LoadedRegion, str, Secrets], BaseModel | None]
+    write_request: Callable[[LoadedRegion, str, Secrets], BaseModel | None]
 
 
 class MoveStep(NamedTuple):

@@ -1,4 +1,4 @@
-"""What services that regions lend to each other have in common.
+"""What all that regions lend to each other has in common.
 
 What a letter of a peer contains is hostile input: models use these types for its fields.
 """
@@ -6,11 +6,13 @@ What a letter of a peer contains is hostile input: models use these types for it
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationInfo
 
 from chautari.federation.descriptor import PeerDomain, is_within_domain
+from chautari.federation.public_addresses import is_allowed_peer_address
 
 if TYPE_CHECKING:
     from chautari.render.context import NodeContext
@@ -32,6 +34,21 @@ def _validate_name_of_sender(value: str, info: ValidationInfo) -> str:
 
 NameOfSender = Annotated[PeerDomain, AfterValidator(_validate_name_of_sender)]
 """A DNS name that is the sender's domain or below it."""
+
+
+def _validate_address_of_sender(value: str, info: ValidationInfo) -> str:
+    try:
+        address = str(ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+    networks = validation_context(info)["peer_networks"]
+    if address != value or not is_allowed_peer_address(address, networks):
+        raise ValueError("is not a public address")
+    return value
+
+
+AddressOfSender = Annotated[str, AfterValidator(_validate_address_of_sender)]
+"""A public IP address, in its canonical form; an address of this region's own network is none."""
 
 
 def offers_of_lenders(

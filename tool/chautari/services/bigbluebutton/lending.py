@@ -20,7 +20,7 @@ from chautari.services.bigbluebutton.secrets import SECRET_PATTERN, peer_secret_
 from chautari.services.lending import NameOfSender, offers_of_lenders
 
 if TYPE_CHECKING:
-    from chautari.region.model import Region
+    from chautari.region.load import LoadedRegion
     from chautari.render.context import NodeContext
     from chautari.services.base import Secrets, Variables
 
@@ -61,8 +61,9 @@ def api_url(host: str) -> str:
     return f"https://{host}/bigbluebutton/api"
 
 
-def make_server_offer(region: Region, peer: str, secrets: Secrets) -> ServerOffer:
+def make_server_offer(loaded_region: LoadedRegion, peer: str, secrets: Secrets) -> ServerOffer:
     """Return the servers that are lent to a peer, and their secret."""
+    region = loaded_region.region
     nodes = region.nodes_lent_to(peer, NAME)
     return ServerOffer.model_construct(
         servers={node: region.public_name(NAME, node) for node in nodes},
@@ -70,7 +71,7 @@ def make_server_offer(region: Region, peer: str, secrets: Secrets) -> ServerOffe
     )
 
 
-def make_server_request(_: Region, __: str, ___: Secrets) -> ServerRequest:
+def make_server_request(_: LoadedRegion, __: str, ___: Secrets) -> ServerRequest:
     """Return that the region borrows servers."""
     return ServerRequest()
 

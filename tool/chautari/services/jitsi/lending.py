@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
 from chautari.federation.descriptor import StrictDescriptorModel
-from chautari.federation.public_addresses import is_allowed_peer_address
 from chautari.services.base import LendingHooks, Port
 from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
 from chautari.services.jitsi.settings import Jitsi
 from chautari.services.lending import (
+    AddressOfSender,
     NameOfSender,
     offers_of_lenders,
     requests_of_borrowers,
-    validation_context,
 )
 
 if TYPE_CHECKING:
+    from chautari.region.load import LoadedRegion
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
     from chautari.services.base import Secrets, Variables
@@ -36,24 +35,10 @@ MAX_ADDRESSES = 40
 _ACCOUNT_PREFIX = "peer-"
 
 
-def _check_address(value: str, info: ValidationInfo) -> str:
-    try:
-        address = str(ip_address(value))
-    except ValueError:
-        raise ValueError("is not an IP address") from None
-    if address != value or not is_allowed_peer_address(
-        address, validation_context(info)["peer_networks"]
-    ):
-        raise ValueError("is not a public address")
-    return value
-
-
 class BridgeOffer(StrictDescriptorModel):
     """What the lender writes: the addresses of its bridges."""
 
-    addresses: list[Annotated[str, AfterValidator(_check_address)]] = Field(
-        min_length=1, max_length=MAX_ADDRESSES
-    )
+    addresses: list[AddressOfSender] = Field(min_length=1, max_length=MAX_ADDRESSES)
 
 
 class BridgeRequest(StrictDescriptorModel):
@@ -101,15 +86,16 @@ def own_meeting_domain(region: Region) -> str:
     return region.fqdn(region.settings_of(Jitsi).host)
 
 
-def make_bridge_offer(region: Region, _: str, __: Secrets) -> BridgeOffer:
+def make_bridge_offer(loaded_region: LoadedRegion, _: str, __: Secrets) -> BridgeOffer:
     """Return the addresses of the region's bridges."""
+    region = loaded_region.region
     bridges = (region.nodes[name] for name in region.nodes_running(BRIDGE))
     return BridgeOffer.model_construct(addresses=[x for node in bridges for x in node.addresses])
 
 
-def make_bridge_request(region: Region, peer: str, secrets: Secrets) -> BridgeRequest:
+def make_bridge_request(loaded_region: LoadedRegion, peer: str, secrets: Secrets) -> BridgeRequest:
     """Return how the bridges of a peer join the region's XMPP server."""
-    domain = own_meeting_domain(region)
+    domain = own_meeting_domain(loaded_region.region)
     lines = xmpp_certificate(secrets[KEY.name], domain).splitlines()
     return BridgeRequest.model_construct(
         domain=domain,
