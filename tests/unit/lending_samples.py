@@ -147,7 +147,8 @@ def pinned_pair(borrower: Side, lender: Side) -> tuple[Side, Side]:
     for side, other in ((borrower, lender), (lender, borrower)):
         side.folder.mkdir(parents=True, exist_ok=True)
         text = other.text
-        alone = "\n".join(x for x in text.splitlines() if not x.startswith("federation"))
+        shared = ("federation", "backup")
+        alone = "\n".join(x for x in text.splitlines() if not x.startswith(shared))
         other.text = alone.replace(", lend_to: andes", "")
         side.pin(other.descriptor(other.load()))
         other.text = text

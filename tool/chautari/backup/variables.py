@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.backup.scope import states_of_node, targets_of_node
 from chautari.backup.space_letters import account_of_borrower, logins_of, offer_of
 from chautari.region.field_types import size_in_mb
+from chautari.services.base import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from chautari.backup.space_letters import SpaceOffer
     from chautari.region.backup import Target
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
-    from chautari.services.base import Variables
 
 SETTINGS_FORMAT = 1
 
@@ -25,70 +26,76 @@ def backup_variables(context: NodeContext) -> Variables:
     settings = region.backup
     if settings is None:
         return {}
+    places = list(_places(context))
     return {
         "backup_settings": {
             "format": SETTINGS_FORMAT,
             "region": region.region,
             "node": node,
             "states": [item.as_object() for item in states_of_node(region, node)],
-            "targets": _targets(context),
+            "targets": [place.variables for place in places],
             "keep": settings.keep.model_dump(),
             "limit_kib": settings.limit_kib,
             "drill_days": settings.drill_days,
         },
-        "backup_known_hosts": _known_hosts(context),
+        "backup_known_hosts": [place.known_host for place in places if place.known_host],
         "backup_time": settings.time,
         "backup_region_timezone": region.timezone,
         "backup_mail_to": region.contact if region.mail else "",
     }
 
 
-def _targets(context: NodeContext) -> list[Variables]:
-    """Return the targets that the node can use: those of peers only once their letter arrived."""
-    return [
-        target
-        for name in targets_of_node(context.region, context.node)
-        if (target := _own_target(context, name) or _space_of_peer(context, name))
-    ]
+class _Place(NamedTuple):
+    """Where a node stores its backups: variables of the target, and its line of known_hosts."""
+
+    variables: Variables
+    known_host: str = ""
 
 
-def _own_target(context: NodeContext, name: str) -> Variables | None:
-    target = _targets_by_name(context.region).get(name)
-    if target is None:
-        return None
-    place = f"{context.region.region}/{context.node}"
+def _places(context: NodeContext) -> Iterator[_Place]:
+    """Yield the targets that the node can use: those of peers only once their letter arrived.
+
+    A machine counts once, the region's own targets first: a peer must not add its host key to the
+    machine of another target.
+    """
+    own = _targets_by_name(context.region)
+    names = targets_of_node(context.region, context.node)
+    known = {(host_of_login(own[name].ssh), own[name].port) for name in names if name in own}
+    for name in names:
+        if name in own:
+            yield _own_place(context, name, own[name])
+            continue
+        offer = offer_of(context.loaded_region, name)
+        if offer and (offer.address, offer.port) not in known:
+            known.add((offer.address, offer.port))
+            yield _place_at_peer(context, name, offer)
+
+
+def host_of_login(login: str | None) -> str:
+    """Return the host of ACCOUNT@HOST."""
+    return (login or "").partition("@")[2]
+
+
+def _own_place(context: NodeContext, name: str, target: Target) -> _Place:
+    folder = f"{context.region.region}/{context.node}"
     found: Variables = {"name": name, "kind": target.kind, "append_only": False}
     if target.disk:
-        return found | {"repository": f"{target.disk}/{place}", "mount": target.disk}
+        return _Place(found | {"repository": f"{target.disk}/{folder}", "mount": target.disk})
     # After the host, "/./" begins a path that is relative to the account's home.
     start = target.path if target.path.startswith("/") else f"/./{target.path}"
-    return found | {"repository": f"ssh://{target.ssh}:{target.port}{start}/{place}"}
+    found["repository"] = f"ssh://{target.ssh}:{target.port}{start}/{folder}"
+    host, key = host_of_login(target.ssh), target.host_key or ""
+    return _Place(found, known_hosts_line(host, target.port, key))
 
 
-def _space_of_peer(context: NodeContext, peer: str) -> Variables | None:
-    offer = offer_of(context.loaded_region, peer)
-    if offer is None:
-        return None
-    return {
+def _place_at_peer(context: NodeContext, peer: str, offer: SpaceOffer) -> _Place:
+    found = {
         "name": peer,
         "kind": "peer",
         "append_only": True,
         "repository": f"ssh://{offer.account}@{offer.host}:{offer.port}/./{context.node}",
     }
-
-
-def _known_hosts(context: NodeContext) -> list[str]:
-    """Return the lines of known_hosts for the machines that store the node's backups."""
-    found = []
-    targets = _targets_by_name(context.region)
-    for name in targets_of_node(context.region, context.node):
-        target, offer = targets.get(name), offer_of(context.loaded_region, name)
-        if target and target.ssh and target.host_key:
-            host = target.ssh.partition("@")[2]
-            found.append(known_hosts_line(host, target.port, target.host_key))
-        elif target is None and offer:
-            found.append(known_hosts_line(offer.address, offer.port, offer.host_key))
-    return found
+    return _Place(found, known_hosts_line(offer.address, offer.port, offer.host_key))
 
 
 def _targets_by_name(region: Region) -> Mapping[str, Target]:

@@ -14,10 +14,15 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.federation import key_words, peer_management, peers, signing_key
+from chautari.federation import (
+    key_words,
+    peer_management,
+    peers,
+    shared_resources,
+    signing_key,
+)
 from chautari.federation.peer_management import Candidate
 from chautari.federation.peer_status import data_for_descriptor_texts
-from chautari.federation.shared_resources import shares_with
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
@@ -260,7 +265,7 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     loaded_region = _load(name)
     region, endpoints = loaded_region.region, known_endpoints(loaded_region)
     secrets = None
-    if any(shares_with(region, peer) for peer in region.federation.peers):
+    if any(shared_resources.shares_with(region, peer) for peer in region.federation.peers):
         opened = _open_secrets(loaded_region, endpoints, identities)
         secrets = opened if signing_key.NAME in opened else None
     states, statuses = peer_status.refresh_peer_statuses(
@@ -337,6 +342,8 @@ def leave(name: str, peer: str, as_json: bool) -> None:
         echo(f"Write this in {place}:\n  {line}")
         for node in (x for x, y in loaded_region.region.nodes.items() if y.lend_to == peer):
             echo(f"Remove lend_to from the node {node}.")
+        for key in shared_resources.settings_with_space_of(loaded_region.region, peer):
+            echo(f"Remove {peer} from {key}.")
         echo(f"Then run: deploy region {region}. The deploy ends the access that the peer had.")
     echo("Ask the other group to do the same for your region:")
     echo(f"  deploy federation leave THEIR-REGION {region}")
