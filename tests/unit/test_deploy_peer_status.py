@@ -52,7 +52,7 @@ class Answers:
 
     def __init__(self) -> None:
         good = {
-            "event": "peer_state_files",
+            "event": "state_files",
             "files": {"nextcloud": content(himalaya=ENTRY)},
             "errors": {},
         }
@@ -61,7 +61,7 @@ class Answers:
         self.error, self.code = "Permission denied (publickey).", 255
 
     def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
-        assert arguments == {"action": "peer_state_files", "files": {"nextcloud": HOOKS.state_file}}
+        assert arguments == {"action": "state_files", "files": {"nextcloud": HOOKS.state_file}}
         self.asked.append(target.name)
         found = self.by_node[target.name]
         return ([] if found is None else [found]), Silent(self.error, self.code)
@@ -179,8 +179,8 @@ def test_strange_answer_is_shown_as_such(
     "program",
     [
         "import os\nwhile True: os.write(1, b'x' * 65536)",
-        """import os\nwhile True: os.write(1, b'{"event": "peer_state_files"}\\n' * 999)""",
-        """print('\\x1b[2J\\n{"event": "peer_state_files", "files": 5}')""",
+        """import os\nwhile True: os.write(1, b'{"event": "state_files"}\\n' * 999)""",
+        """print('\\x1b[2J\\n{"event": "state_files", "files": 5}')""",
         "import sys; sys.exit('\\x1b]0;x\\x07')",
     ],
     ids=["endless line", "endless lines", "another form", "an error"],
@@ -203,7 +203,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
 def test_answer_of_another_form_is_refused_by_the_parser(answer: Data, answers: Answers) -> None:
     line = json.dumps(answers.by_node["med1"] | answer)
     with pytest.raises(MalformedMessage):
-        runner_client.parse_answer(line, "peer_state_files", peer_status.PeerStateFilesAnswer)
+        runner_client.parse_answer(line, "state_files", peer_status.StateFilesAnswer)
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
@@ -353,17 +353,17 @@ def test_node_sends_its_files_as_they_are(tmp_path: Path) -> None:
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
         "exec(m[''].split('from chautari')[0]);"
-        "from chautari.node import peer_state_files;"
-        "print(json.dumps(peer_state_files.peer_state_files_answer(json.loads(sys.argv[1]))))"
+        "from chautari.node import state_files;"
+        "print(json.dumps(state_files.state_files_answer(json.loads(sys.argv[1]))))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, json.dumps(files)],
-        input=runner_client.runner_stdin(b"", "peer_state_files"),
+        input=runner_client.runner_stdin(b"", "state_files"),
         capture_output=True, timeout=10, check=False,
     )  # fmt: skip
     assert done.stderr == b""
     answer = runner_client.parse_answer(
-        done.stdout.decode(), "peer_state_files", peer_status.PeerStateFilesAnswer
+        done.stdout.decode(), "state_files", peer_status.StateFilesAnswer
     )
     assert answer is not None
     assert answer["files"]["good"] == b2a_base64(good.read_bytes(), newline=False).decode()

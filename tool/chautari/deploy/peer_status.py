@@ -16,7 +16,7 @@ from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, combine_peer_statuses
 from chautari.federation.shared_resources import shares_with
 from chautari.federation.trust import PeerState
-from chautari.node.events import PeerStateFilesAnswer
+from chautari.node.events import StateFilesAnswer
 from chautari.parallel import call_within, map_parallel
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
@@ -148,11 +148,9 @@ def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileA
             StateFileAnswer(target.name, item, problem=("not_deployed", {})) for item in services
         ]
     paths = {item.name: item.federation.state_file for item in services if item.federation}
-    arguments = {"action": "peer_state_files", "files": paths}
+    arguments = {"action": "state_files", "files": paths}
     try:
-        reply = call_within(
-            NODE_SECONDS, lambda: call_runner(target, arguments, PeerStateFilesAnswer)
-        )
+        reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
         reply = Reply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
     if reply.answer is None:
@@ -173,7 +171,7 @@ def _not_reached(
     ]
 
 
-def _service_file(node: str, service: Service, answer: PeerStateFilesAnswer) -> StateFileAnswer:
+def _service_file(node: str, service: Service, answer: StateFilesAnswer) -> StateFileAnswer:
     if service.name in answer["errors"]:
         detail = answer["errors"][service.name][:_MAX_ERROR]
         return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))

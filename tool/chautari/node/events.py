@@ -417,13 +417,13 @@ class DriftAnswer(TypedDict):
     busy: LockHolder | None
 
 
-class PeerStateFilesAnswer(TypedDict):
-    """The answer to `peer_state_files`: by service, the file in base64, or why it cannot be read.
+class StateFilesAnswer(TypedDict):
+    """The answer to `state_files`: by service, the file in base64, or why it cannot be read.
 
     A service without a file is in neither.
     """
 
-    event: Literal["peer_state_files"]
+    event: Literal["state_files"]
     files: dict[str, str]
     errors: dict[str, str]
 

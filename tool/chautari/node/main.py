@@ -40,10 +40,10 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
         from chautari.node import drift, lock
 
         return drift.find_drift(STATE, lock.lock_holder())
-    if action == "peer_state_files":
-        from chautari.node import peer_state_files
+    if action == "state_files":
+        from chautari.node import state_files
 
-        return peer_state_files.peer_state_files_answer(arguments["files"])
+        return state_files.state_files_answer(arguments["files"])
     if action == "activity":
         from chautari.node import lock_activity
 

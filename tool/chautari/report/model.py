@@ -231,11 +231,35 @@ class PeerStatus:
         return self.worst.state
 
 
+@dataclass(frozen=True)
+class BackupStatus:
+    """How the backups of a node in one target stand; without a `target`, its tests of a restore.
+
+    `cause` and `next_step` are texts from `code` and `data`; `time` is that of the last success, in
+    seconds since 1970.
+    """
+
+    node: str
+    target: str
+    state: PairState
+    code: str
+    cause: str
+    next_step: str = ""
+    time: int | None = None
+    age_seconds: int | None = None
+    data: Data = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return what stands so."""
+        return f"{self.node} to {self.target}" if self.target else f"{self.node}, restore"
+
+
 @dataclass
 class RegionReport:
     """The result of one command on a region's nodes; `left_out` are those it did not include.
 
-    `peers` never decide whether the region is well: no group is responsible for another one's.
+    `peers` and `backups` never decide whether a deploy succeeded: `deploy status` reports them too.
     """
 
     region: str
@@ -250,6 +274,7 @@ class RegionReport:
     hints: list[Notice] = field(default_factory=list)
     left_out: tuple[str, ...] = ()
     peers: list[PeerStatus] = field(default_factory=list)
+    backups: list[BackupStatus] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -54,8 +54,8 @@ _MODULES_OF_ACTION = {
         "chautari.node.receipts", "chautari.node.resource_states",
         "chautari.node.changes_since_receipt", "chautari.node.lock", "chautari.node.optional_facts",
     ),
-    "peer_state_files": (
-        "chautari", "chautari.node", "chautari.node.main", "chautari.node.peer_state_files",
+    "state_files": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.state_files",
     ),
 }  # fmt: skip
 # What SSH prints of a connection that was lost.

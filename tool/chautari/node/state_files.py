@@ -1,4 +1,4 @@
-"""Answer what the services on this node report of the region's peers: their files, as they are."""
+"""Answer what services on this node report in files, such as the state of peers or backups."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chautari.node.events import PeerStateFilesAnswer
+    from chautari.node.events import StateFilesAnswer
 
 MAX_BYTES = 64 << 10
 
 
-def peer_state_files_answer(files: Mapping[str, str]) -> PeerStateFilesAnswer:
+def state_files_answer(files: Mapping[str, str]) -> StateFilesAnswer:
     """Return the content of each file, by the name of its service; missing ones are left out.
 
     One byte more than the limit is read, so that the other side sees what is too long.
     """
-    answer: PeerStateFilesAnswer = {"event": "peer_state_files", "files": {}, "errors": {}}
+    answer: StateFilesAnswer = {"event": "state_files", "files": {}, "errors": {}}
     for service, path in files.items():
         try:
             content = _read_regular_file(path)

@@ -1,0 +1,81 @@
+"""The texts of what is reported about backups: their states, and what to do."""
+
+from __future__ import annotations
+
+from chautari.report.message_templates import Data, Template, fill_template
+from chautari.report.text_format import to_one_line
+
+_BACK_UP = "run: deploy backup {region} --node {node}"
+MAX_REASON = 400  # characters
+
+# How the backups of a node in a target stand, and what to do. `reason` is the text of an error.
+STATES: dict[str, tuple[Template, Template]] = {
+    "stored": ("the last backup is {age} old", ""),
+    "never": ("there is no backup yet", _BACK_UP),
+    "waiting_for_peer": (
+        "{target} has not written yet where the backups of {node} are stored",
+        "run: deploy federation status {region}; then follow its next step, and deploy",
+    ),
+    "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
+    "failed": ("the last backup failed: {reason}; the newest one is {age:or missing}", _BACK_UP),
+    "too_old": (
+        "the last backup is {age} old, and more than {limit_hours} hours is too old",
+        _BACK_UP,
+    ),
+    "damaged": (
+        "the check of the repository failed, so backups in it may be unusable",
+        "run: deploy backup check {region} --node {node}",
+    ),
+    "in_future": (
+        "the node reports a backup that is in the future, so its clock may be wrong",
+        "on the node, compare the clock: timedatectl; then run: deploy backup {region} "
+        "--node {node}",
+    ),
+    "node_unreachable": ("the node could not be asked: {reason}", "{fix}"),
+    "file_unreadable": (
+        "the node's record of its backups cannot be read: {reason}",
+        _BACK_UP,
+    ),
+    "drill_passed": ("a restore was tested {age} ago", ""),
+    "drill_never": (
+        "no restore was tested yet, so it is not known whether the backups are of use",
+        "run: deploy drill {region}",
+    ),
+    "drill_old": (
+        "the last test of a restore is {age} old; the limit of this region is {limit_days} days",
+        "run: deploy drill {region}",
+    ),
+    "drill_failed": (
+        "the last test of a restore failed ({age} ago){reason}",
+        "run: deploy drill {region}",
+    ),
+}
+
+
+def backup_state_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return how backups stand, and what to do."""
+    cause, step = STATES.get(code, (None, ""))
+    return fill_template(cause, code, data), fill_template(step, code, data)
+
+
+def age_text(seconds: float) -> str:
+    """Return an age in the unit that people would choose."""
+    for unit, length, least in (("day", 86_400, 2), ("hour", 3600, 1), ("minute", 60, 1)):
+        number = int(seconds // length)
+        if number >= least:
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "less than a minute"
+
+
+def size_text(number: float) -> str:
+    """Return a number of bytes with three digits or more, as disks are sold."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def error_text(code: str, data: Data) -> str:
+    """Return why a backup failed, as the node reports it."""
+    return to_one_line(fill_template(None, code, data))[:MAX_REASON]
