@@ -135,8 +135,7 @@ class _Judge:
             code = "in_future"
         elif not drill.ok:
             code = "drill_failed"
-            found = _error_data(drill.error) if drill.error else {}
-            data |= found | {"reason": f": {found['reason']}" if found else ""}
+            data |= _error_data(drill.error) if drill.error else {}
         else:
             code = "drill_old" if self._now - drill.time > limit * _DAY else "drill_passed"
         return self.status("", code, data, drill.time)

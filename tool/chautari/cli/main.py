@@ -34,6 +34,7 @@ COMMANDS = {
     "drift": "show what changed on a region's nodes since their last deploy",
     "status": "show the last deploy of each node, active runs and newer releases",
     "attach": "follow the active run on each node, or show the last run",
+    "backup": "back up a region's nodes, list the backups, and check them",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
     "federation": "trust other regions, and show the state of each peer",

@@ -24,10 +24,11 @@ _LASTING_ERRORS = ("permission denied", "host key verification failed")
 _EXTENDING_OPTIONS = ("full", "checks", "purge", "interrupt_meetings")
 
 
-class _RetryBudget:
+class RetryBudget:
     """The time that one outage may take, whether its attempts fail quickly or slowly."""
 
     def __init__(self) -> None:
+        """Begin without an outage."""
         self.reset()
 
     def reset(self) -> None:
@@ -92,7 +93,7 @@ def wait_until_node_is_free(
 
     Returns whether the node is free; when it stops answering, `report` says so.
     """
-    budget, shown = _RetryBudget(), (holder.get("run"), holder.get("role"))
+    budget, shown = RetryBudget(), (holder.get("run"), holder.get("role"))
     busy: LockHolder | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != shown:
@@ -113,7 +114,7 @@ def _follow_run(
     target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> NodeReportBuilder:
     """Follow a run until it ends, attaching again when the connection drops."""
-    budget = _RetryBudget()
+    budget = RetryBudget()
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
         events_before = builder.event_count
@@ -182,9 +183,12 @@ def covers_request(holder: LockHolder, metadata: Arguments) -> bool:
 
 
 def _has_transient_ssh_error(builder: NodeReportBuilder) -> bool:
-    """Return whether the connection broke and a new one may succeed."""
-    error = builder.error.lower()
-    return builder.code == SSH_FAILED and not any(words in error for words in _LASTING_ERRORS)
+    return is_transient_ssh_error(builder.code, builder.error)
+
+
+def is_transient_ssh_error(code: int | None, error: str) -> bool:
+    """Return whether the connection broke and a new one may succeed; `error` is SSH's last line."""
+    return code == SSH_FAILED and not any(words in error.lower() for words in _LASTING_ERRORS)
 
 
 def _last_line(text: str) -> str:

@@ -8,6 +8,17 @@ from chautari.report.text_format import to_one_line
 _BACK_UP = "run: deploy backup {region} --node {node}"
 MAX_REASON = 400  # characters
 
+
+def _failed_text(data: Data) -> str:
+    newest = f"the newest one is {data['age']} old" if data.get("age") else "there is none yet"
+    return f"the last backup failed: {data['reason']}; {newest}"
+
+
+def _failed_drill_text(data: Data) -> str:
+    reason = f": {data['reason']}" if data.get("reason") else ""
+    return f"the last test of a restore failed {data['age']} ago{reason}"
+
+
 # How the backups of a node in a target stand, and what to do. `reason` is the text of an error.
 STATES: dict[str, tuple[Template, Template]] = {
     "stored": ("the last backup is {age} old", ""),
@@ -17,7 +28,7 @@ STATES: dict[str, tuple[Template, Template]] = {
         "run: deploy federation status {region}; then follow its next step, and deploy",
     ),
     "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
-    "failed": ("the last backup failed: {reason}; the newest one is {age:or missing}", _BACK_UP),
+    "failed": (_failed_text, _BACK_UP),
     "too_old": (
         "the last backup is {age} old, and more than {limit_hours} hours is too old",
         _BACK_UP,
@@ -46,10 +57,40 @@ STATES: dict[str, tuple[Template, Template]] = {
         "run: deploy drill {region}",
     ),
     "drill_failed": (
-        "the last test of a restore failed ({age} ago){reason}",
+        _failed_drill_text,
         "run: deploy drill {region}",
     ),
 }
+# Why a node did not do what a command asked it for, and what to do.
+PROBLEMS: dict[str, tuple[Template, Template]] = {
+    "program_missing": (
+        "the node has no program for backups",
+        "run: deploy region {region}",
+    ),
+    "unreadable": (
+        "the node sent an unreadable response",
+        "run: deploy region {region}; if it happens again, report it",
+    ),
+    "too_much": (
+        "the node sent too much data for one response",
+        "run: deploy region {region}; if it happens again, report it",
+    ),
+    "disconnected": (
+        "the connection was lost; the backup continues on the node",
+        "to follow it, run the same command again",
+    ),
+    "no_result": (
+        "the program on the node stopped without a result: {said:or no message}",
+        "on the node, run: journalctl -u chautari-backup",
+    ),
+    "unreachable": ("{reason}", "{fix}"),
+}
+
+
+def problem_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return why a node did not do what it was asked for, and what to do."""
+    reason, fix = PROBLEMS.get(code, (None, ""))
+    return fill_template(reason, code, data), fill_template(fix, code, data)
 
 
 def backup_state_texts(code: str, data: Data) -> tuple[str, str]:

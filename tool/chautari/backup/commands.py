@@ -1,0 +1,241 @@
+"""What `deploy backup` does: on all nodes at the same time, each result by node and target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chautari.backup import node_program
+from chautari.backup.node_program import Problem, ProgramEvent
+from chautari.backup.node_state import NodeError
+from chautari.backup.scope import nodes_with_backup, targets_of_node
+from chautari.backup.secrets import borg_key_name, public_login_key
+from chautari.deploy.request import Request
+from chautari.errors import BadInput
+from chautari.parallel import map_parallel
+from chautari.region.model import Region
+from chautari.render.endpoints import Endpoints
+from chautari.render.provider import known_endpoints
+from chautari.report.backup_texts import error_text
+from chautari.secrets.ensure import open_secrets, recipients_of, save_encrypted
+from chautari.secrets.store import SecretStore, default_private_keys
+from chautari.ssh.target import SSHTarget, ssh_targets
+
+Tell = Callable[[str, ProgramEvent], None]
+
+
+@dataclass
+class NodeResult:
+    """What one node did.
+
+    Attributes:
+        targets: the result by target, as plain JSON data with `ok`.
+        problem: why the node has no result.
+        error: why the node did nothing for any target.
+        saved_keys: targets whose key was new, and is now in the region's secrets.
+    """
+
+    node: str
+    targets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problem: Problem | None = None
+    error: dict[str, Any] | None = None
+    saved_keys: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every target is well, and there is one."""
+        done = bool(self.targets) and all(item["ok"] for item in self.targets.values())
+        return done and self.problem is None and self.error is None
+
+    def as_object(self) -> Mapping[str, object]:
+        """Return plain JSON data."""
+        return {
+            "node": self.node,
+            "ok": self.ok,
+            "targets": self.targets,
+            "error": self.error,
+            "problem": self.problem.as_object() if self.problem else None,
+            "saved_keys": self.saved_keys,
+        }
+
+
+def nodes_of_request(request: Request) -> tuple[str, ...]:
+    """Return the nodes of a command that are backed up.
+
+    Raises:
+        BadInput: when the region stores no backups, or a node of the command is not backed up.
+    """
+    region = request.loaded_region.region
+    backed_up = nodes_with_backup(region)
+    if not backed_up:
+        raise BadInput(
+            f"region {region.region} stores no backups",
+            fix="write where they are stored in region.yml, such as backup: {to: [PEER]}, and "
+            f"deploy: deploy region {region.region}",
+        )
+    names = request.node_names()
+    for name in request.nodes:
+        if name not in backed_up:
+            raise BadInput(
+                f"{name} is not backed up, because none of its services has data to store",
+                fix=f"use one of: {', '.join(backed_up)}",
+            )
+    return tuple(name for name in names if name in backed_up)
+
+
+def back_up_now(request: Request, tell: Tell) -> list[NodeResult]:
+    """Back up the nodes of a command, and store the keys of new repositories in the secrets."""
+    endpoints = known_endpoints(request.loaded_region)
+    _open(request, endpoints)  # it fails now, and not after hours of work
+
+    def one(target: SSHTarget) -> tuple[NodeResult, dict[str, str]]:
+        result = _back_up_node(request.loaded_region.region, target, tell)
+        return result, _exported_keys(request.loaded_region.region, target, result)
+
+    found = map_parallel(one, _ssh_targets(request, endpoints))
+    _save_new_keys(request, endpoints, found)
+    return [result for result, _ in found]
+
+
+def _save_new_keys(
+    request: Request, endpoints: Endpoints, found: Sequence[tuple[NodeResult, Mapping[str, str]]]
+) -> None:
+    """Store the keys of repositories that the region's secrets do not have yet."""
+    opened, new = _open(request, endpoints), {}
+    for result, keys in found:
+        for target, key in keys.items():
+            name = borg_key_name(result.node, target)
+            if name not in opened or opened[name] != key:
+                new[name] = key
+                result.saved_keys.append(target)
+    if new:
+        _save(request, endpoints, opened.with_values(new))
+
+
+def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
+    result = NodeResult(target.name)
+
+    def take(event: ProgramEvent) -> None:
+        tell(target.name, event)
+        if isinstance(event, node_program.TargetFinished):
+            values = event.model_dump(exclude={"event", "target", "error"})
+            result.targets[event.target] = values | {"error": error_object(event.error)}
+        elif isinstance(event, node_program.Finished):
+            result.error = error_object(event.error)
+
+    result.problem = node_program.follow_backup(region.region, target, take)
+    _limit_to_known_targets(region, result)
+    return result
+
+
+def _exported_keys(region: Region, target: SSHTarget, result: NodeResult) -> dict[str, str]:
+    """Return the keys of the repositories in which the node stored a backup, by target."""
+    found: dict[str, str] = {}
+
+    def take(event: ProgramEvent) -> None:
+        if isinstance(event, node_program.Key):
+            found[event.target] = event.key.rstrip("\n") + "\n"
+
+    for name, item in result.targets.items():
+        if item["ok"]:
+            arguments = ("export-key", "--target", name)
+            node_program.call_program(region.region, target, arguments, take)
+    return {name: key for name, key in found.items() if name in result.targets}
+
+
+def list_archives(request: Request) -> list[NodeResult]:
+    """Return the archives of the nodes of a command."""
+    region = request.loaded_region.region
+
+    def one(target: SSHTarget) -> NodeResult:
+        result = NodeResult(target.name)
+
+        def take(event: ProgramEvent) -> None:
+            if isinstance(event, node_program.Archives):
+                for name, item in event.targets.items():
+                    result.targets[name] = {
+                        "ok": item.error is None,
+                        "archives": [archive.model_dump() for archive in item.archives],
+                        "error": error_object(item.error),
+                    }
+            elif isinstance(event, node_program.Finished):
+                result.error = error_object(event.error)
+
+        result.problem = node_program.call_program(region.region, target, ("list",), take)
+        _limit_to_known_targets(region, result)
+        return result
+
+    return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
+
+
+def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
+    """Check the repositories of the nodes of a command, and return the results."""
+    region = request.loaded_region.region
+
+    def one(target: SSHTarget) -> NodeResult:
+        result = NodeResult(target.name)
+
+        def take(event: ProgramEvent) -> None:
+            tell(target.name, event)
+            if isinstance(event, node_program.TargetChecked):
+                values = event.model_dump(include={"ok", "seconds"})
+                result.targets[event.target] = values | {"error": error_object(event.error)}
+            elif isinstance(event, node_program.Finished):
+                result.error = error_object(event.error)
+
+        result.problem = node_program.call_program(region.region, target, ("check",), take)
+        _limit_to_known_targets(region, result)
+        return result
+
+    return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
+
+
+def login_keys(request: Request) -> dict[str, str]:
+    """Return the public keys with which the nodes of a command log in where backups are stored."""
+    opened = _open(request, known_endpoints(request.loaded_region))
+    values = opened.values_of_names(opened.names)
+    try:
+        return {name: public_login_key(name, values) for name in nodes_of_request(request)}
+    except KeyError:
+        region = request.loaded_region.region.region
+        raise BadInput(
+            "the nodes have no keys yet, because the region was not deployed since it has backups",
+            fix=f"generate them: deploy region {region}",
+        ) from None
+
+
+def error_object(error: NodeError | None) -> dict[str, Any] | None:
+    """Return an error as plain JSON data, with its text."""
+    if error is None:
+        return None
+    return error.model_dump() | {"text": error_text(error.code, error.data)}
+
+
+def _limit_to_known_targets(region: Region, result: NodeResult) -> None:
+    """Drop targets that the region does not have: a node is believed about its own only."""
+    known = targets_of_node(region, result.node)
+    result.targets = {name: item for name, item in result.targets.items() if name in known}
+
+
+def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
+    names = nodes_of_request(request)
+    return ssh_targets(request.loaded_region, endpoints, names, request.identities)
+
+
+def _identities(request: Request, endpoints: Endpoints) -> list[Path]:
+    known = [*request.identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    return known or default_private_keys()
+
+
+def _open(request: Request, endpoints: Endpoints) -> SecretStore:
+    return open_secrets(request.loaded_region, _identities(request, endpoints))
+
+
+def _save(request: Request, endpoints: Endpoints, complete: SecretStore) -> None:
+    loaded_region = request.loaded_region
+    extra = [key for keys in endpoints.operators.values() for key in keys]
+    recipients = recipients_of(loaded_region, extra)
+    identities = _identities(request, endpoints)
+    save_encrypted(complete, loaded_region.secrets_file, recipients, identities)

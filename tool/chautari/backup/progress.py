@@ -1,0 +1,66 @@
+"""Say how far the backups of several nodes are, in lines that a log can keep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from chautari.backup.node_program import Announced, ProgramEvent, Progress, Started
+from chautari.report.backup_texts import size_text
+from chautari.report.text_format import duration_text
+
+SECONDS_BETWEEN_LINES = 10
+_STEPS = {
+    "files": "reading files", "pause": "services are paused", "databases": "reading databases",
+    "manifest": "writing the list of contents", "prune": "deleting old backups",
+    "check": "checking the repository",
+}  # fmt: skip
+
+
+class ProgressPrinter:
+    """Makes lines of events; nodes report at the same time."""
+
+    def __init__(self, say: Callable[[str], None], limit_kib: int = 0) -> None:
+        """Print with `say`; `limit_kib` is the region's upload limit, 0 for none."""
+        self._say, self._limit = say, limit_kib
+        self._lock = threading.Lock()
+        self._shown: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def take(self, node: str, event: ProgramEvent) -> None:
+        """Print a line for an event, if it is time for one."""
+        line = ""
+        if isinstance(event, Started):
+            line = f"{node}: the backup is running"
+        elif isinstance(event, Announced):
+            line = f"{node} to {event.target}: {self._announcement(event)}"
+        elif isinstance(event, Progress) and self._is_due(node, event):
+            line = f"{node} to {event.target}: {_progress_text(event)}"
+        if line:
+            self._say(line)
+
+    def _announcement(self, event: Announced) -> str:
+        amount = f"{size_text(event.bytes)} in {event.files:,} files"
+        if not event.first:
+            return f"{amount} are compared, and what changed is uploaded"
+        text = f"this is the first backup, so {amount} are uploaded (less where files compress)"
+        if self._limit:
+            seconds = event.bytes / (self._limit * 1024)
+            text += f"; with the limit of {self._limit} KiB/s, up to {duration_text(seconds)}"
+        return text
+
+    def _is_due(self, node: str, event: Progress) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            step, before = self._shown.get((node, event.target), ("", 0.0))
+            if step == event.step and now - before < SECONDS_BETWEEN_LINES:
+                return False
+            self._shown[node, event.target] = (event.step, now)
+            return True
+
+
+def _progress_text(event: Progress) -> str:
+    text = _STEPS.get(event.step, event.step)
+    if event.bytes:
+        text += f": {size_text(event.bytes)} read, {size_text(event.bytes_sent)} uploaded"
+    return text
