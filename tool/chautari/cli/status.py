@@ -20,6 +20,7 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_all_regions, find_region_file, name_problem
 from chautari.report import messages
+from chautari.report.jsonreport import backup_object
 from chautari.report.message_templates import Data
 from chautari.report.text_format import to_one_line
 
@@ -29,8 +30,9 @@ from chautari.report.text_format import to_one_line
 @identity_option
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
-    """Show the last deploy of each node, active runs, and newer releases of the services.
+    """Show the last deploy of each node, its backups, and newer releases of the services.
 
+    A backup that failed or is older than 26 hours is shown as broken, and the exit code is 1.
     Without a name, the command lists the regions.
     """
     if name is None:
@@ -39,15 +41,21 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         return 0
     loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy status", identities=identities)
-    states, releases = status.region_status(request)
+    states, releases, backups = status.region_status(request)
     if as_json:
-        print_json({"region": name, "nodes": states, **releases})
+        objects = [backup_object(item) for item in backups]
+        print_json({"region": name, "nodes": states, **releases, "backups": objects})
     else:
         for state in states:
             echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
+        if backups:
+            from chautari.report.terminal import print_backups  # its tables take long to import
+
+            print_backups(backups)
         for line in _describe_outdated_releases(releases):
             echo(line)
-    return 0 if all(state["reachable"] for state in states) else 1
+    stored = all(item.state != "broken" for item in backups)
+    return 0 if stored and all(state["reachable"] for state in states) else 1
 
 
 def _describe_node_status(state: status.NodeStatus) -> str:

@@ -12,6 +12,7 @@ from chautari.render.variables import NodeContext
 from chautari.report.message_templates import Data
 from chautari.report.model import (
     ENDINGS,
+    BackupStatus,
     Double,
     Notice,
     PeerStatus,
@@ -19,6 +20,7 @@ from chautari.report.model import (
     ServiceAccess,
 )
 from chautari.services.base import Service
+from chautari.ssh.target import ssh_targets
 
 # States of a node whose services can be opened.
 _RUNNING = ("converged", "verified")
@@ -54,6 +56,7 @@ def finalize_report(
 ) -> RegionReport:
     """Fill in what is known at the end, such as services and hints; return the same report."""
     report.peers = _peer_statuses(report, context, mode)
+    report.backups = _backup_statuses(report, context, mode)
     report.seconds = time.monotonic() - began
     for node in report.nodes:
         if node.state == "converged":
@@ -67,14 +70,29 @@ def finalize_report(
 
 def _peer_statuses(report: RegionReport, context: DeployContext, mode: str) -> list[PeerStatus]:
     """Return the status of the region's peers; like the checks, only if it was requested."""
-    request = context.request
-    if not request.loaded_region.peers or not request.checks or request.detach:
-        return []
-    if mode not in ("deploy", "verify"):
+    if not context.request.loaded_region.peers or not _includes_checks(context.request, mode):
         return []
     from chautari.deploy import peer_status  # a region without peers does not pay for it
 
     return peer_status.peer_statuses_after_run(context, report.nodes)
+
+
+def _includes_checks(request: Request, mode: str) -> bool:
+    return request.checks and not request.detach and mode in ("deploy", "verify")
+
+
+def _backup_statuses(report: RegionReport, context: DeployContext, mode: str) -> list[BackupStatus]:
+    """Return how the backups of the nodes stand; like the checks, only if it was requested."""
+    region = context.loaded_region.region
+    if region.backup is None or not _includes_checks(context.request, mode):
+        return []
+    from chautari.deploy import backup_status  # a region without backups does not pay for it
+
+    names, identities = tuple(node.name for node in report.nodes), context.request.identities
+    targets = ssh_targets(
+        context.loaded_region, context.endpoints, names, identities, context.known_hosts
+    )
+    return backup_status.ask_nodes_for_backups(region, targets, report.nodes)
 
 
 def service_accesses(context: DeployContext) -> list[ServiceAccess]:

@@ -13,6 +13,7 @@ from chautari.deploy.request import Request
 from chautari.node.events import LockHolder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
+from chautari.report.model import BackupStatus
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -34,10 +35,11 @@ class NodeStatus(TypedDict, total=False):
 
 
 class RegionStatus(NamedTuple):
-    """The status of each node, and the releases that upstream has newer ones of."""
+    """The status of each node, releases that upstream has newer ones of, and the backups."""
 
     nodes: list[NodeStatus]
     releases: ReleaseComparison
+    backups: list[BackupStatus]
 
 
 def region_status(request: Request) -> RegionStatus:
@@ -45,6 +47,7 @@ def region_status(request: Request) -> RegionStatus:
     parts: list[Callable[[], Any]] = [
         lambda: node_statuses(request),
         lambda: compare_with_upstream(request.loaded_region),
+        lambda: _backup_statuses(request),
     ]
     return RegionStatus(*map_parallel(lambda part: part(), parts))
 
@@ -56,6 +59,18 @@ def node_statuses(request: Request) -> list[NodeStatus]:
         request.loaded_region, endpoints, request.node_names(), request.identities
     )
     return map_parallel(_node_status, reached)
+
+
+def _backup_statuses(request: Request) -> list[BackupStatus]:
+    region = request.loaded_region.region
+    if region.backup is None:
+        return []
+    from chautari.deploy import backup_status  # a region without backups does not pay for it
+
+    endpoints = known_endpoints(request.loaded_region)
+    names, identities = request.node_names(), request.identities
+    targets = ssh_targets(request.loaded_region, endpoints, names, identities)
+    return backup_status.ask_nodes_for_backups(region, targets)
 
 
 def _node_status(target: SSHTarget) -> NodeStatus:

@@ -10,6 +10,7 @@ from pathlib import Path
 from chautari.errors import BadInput
 from chautari.files import read_regular_file
 from chautari.report.model import (
+    BackupStatus,
     CheckResult,
     Double,
     NodeReport,
@@ -54,6 +55,7 @@ def report_object(report: RegionReport) -> Json:
         "services": _plain_objects(report.services),
         "doubles": _plain_objects(report.doubles),
         "peers": {peer.name: peer_object(peer) for peer in report.peers},
+        "backups": [backup_object(item) for item in report.backups],
         "hints": [_notice_object(hint) for hint in report.hints],
     }
 
@@ -77,6 +79,13 @@ def peer_object(peer: PeerStatus) -> Json:
         "next_step": peer.worst.next_step,
         "links": [asdict(link) | {"data": dict(link.data)} for link in peer.links],
     }
+
+
+def backup_object(item: BackupStatus) -> Json:
+    """Return how the backups of a node in one target stand, or its tests of a restore."""
+    days = None if item.age_seconds is None else round(item.age_seconds / 86_400, 2)
+    kind = "backup" if item.target else "drill"
+    return {"kind": kind} | asdict(item) | {"data": dict(item.data), "age_days": days}
 
 
 def _node_object(node: NodeReport) -> Json:

@@ -134,6 +134,7 @@ def verdict_sentence(report: RegionReport) -> str:
         return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
     opening = {"good": "is healthy", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report), *_peers_phrases(report)]
+    phrases += _backups_phrases(report)
     name = to_one_line(report.region)
     subject = f"Region {name}"
     if report.left_out:
@@ -195,6 +196,14 @@ def _peers_phrases(report: RegionReport) -> Iterable[str]:
     if states:
         worst = max(states, key=PAIR_STATES.index)
         yield f"{states.count(worst)} of {count_with_noun(len(states), 'peer')} {worst}"
+
+
+def _backups_phrases(report: RegionReport) -> Iterable[str]:
+    """Yield how many backups are in the worst state that there is; none if all are well."""
+    states = [item.state for item in report.backups if item.target]
+    worst = max(states, key=PAIR_STATES.index) if states else "green"
+    if worst != "green":
+        yield f"{states.count(worst)} of {count_with_noun(len(states), 'backup')} {worst}"
 
 
 def list_service_checks(report: RegionReport) -> list[ServiceChecks]:

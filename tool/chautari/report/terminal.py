@@ -13,6 +13,7 @@ from rich.text import Text
 
 from chautari.report import summary
 from chautari.report.model import (
+    BackupStatus,
     CheckResult,
     NodeReport,
     PeerStatus,
@@ -44,6 +45,7 @@ def print_report(report: RegionReport, console: Console | None = None) -> None:
         _print_notices,
         _print_services,
         _print_peers,
+        _print_backups,
         _print_next_steps,
         _print_verdict,
     ):
@@ -208,6 +210,25 @@ def print_peers(peers: Sequence[PeerStatus], console: Console | None = None) -> 
             if link.next_step:
                 step = _clean_text(to_one_line(link.next_step), "cyan")
                 _print_labelled(console, "Next", step, width=_PEER_LABEL, indent=4)
+
+
+def _print_backups(report: RegionReport, console: Console) -> None:
+    if report.backups:
+        print_backups(report.backups, console)
+
+
+def print_backups(backups: Sequence[BackupStatus], console: Console | None = None) -> None:
+    """Print how the backups stand; each state is a word, not only a colour."""
+    console = console or _plain_console()
+    _print_heading(console, "Backups")
+    for item in backups:
+        style = _STYLES[summary.PEER_TONES[item.state]]
+        body = _clean_text(item.state, style).append_text(Text(": "))
+        body.append_text(_clean_text(to_one_line(item.cause)))
+        _print_labelled(console, to_one_line(item.label), body, width=_PEER_LABEL, indent=2)
+        if item.next_step:
+            step = _clean_text(to_one_line(item.next_step), "cyan")
+            _print_labelled(console, "Next", step, width=_PEER_LABEL, indent=4)
 
 
 def _print_next_steps(report: RegionReport, console: Console) -> None:
