@@ -203,17 +203,15 @@ def follow_backup(region: str, target: SSHTarget, tell: Listener) -> Problem | N
     while True:
         found = _read_connection(target, arguments, tell)
         events += found.events
-        if found.ended or not is_transient_ssh_error(found.code, found.said):
+        if found.ended or not events or not is_transient_ssh_error(found.code, found.said):
             return _problem_of(region, target, found)
         if found.events:
             budget.reset()
         pause = budget.next_delay()
         if pause is None:
-            code = "disconnected" if events else "unreachable"
-            return _problem(region, target, code, found)
+            return _problem(region, target, "disconnected", found)
         time.sleep(pause)
-        if events:
-            arguments = ("follow", "--after", str(events))
+        arguments = ("follow", "--after", str(events))
 
 
 def _never_reached(region: str, target: SSHTarget) -> Problem | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.region.field_types import validate_name
+from chautari.report.text_format import to_one_line
 
 STATE_FILE = "/var/lib/chautari/backup/state.json"
 MAX_BYTES = 64 << 10
@@ -90,4 +91,4 @@ def describe_error(error: ValidationError) -> str:
     """Return the first problem as text, without the value that is wrong."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(map(str, first["loc"]))[:80]
-    return f"{place}: {first['msg'][:120]}" if place else first["msg"][:120]
+    return to_one_line(f"{place}: {first['msg'][:120]}" if place else first["msg"][:120])
