@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chautari.report.model import (
+    BackupStatus,
     CheckResult,
     Double,
     NodeReport,
@@ -71,6 +72,17 @@ def peer_samples() -> list[PeerStatus]:
     ]  # fmt: skip
 
 
+def backup_samples() -> list[BackupStatus]:
+    """Return backups in each state, and a test of a restore."""
+    step = "run: deploy backup andes --node med1"
+    return [
+        BackupStatus("bog1", "disk", "green", "stored", "the last backup is 3 hours old", "", 1, 9),
+        BackupStatus("bog1", "himalaya", "pending", "never", "there is no backup yet", step),
+        BackupStatus("med1", "disk", "broken", "too_old", "the last backup is 9 days old", step, 1),
+        BackupStatus("med1", "", "pending", "drill_never", "no restore was tested yet", step),
+    ]
+
+
 def bad_report() -> RegionReport:
     """A failed, a refused and an unreachable node, a failing and a skipped check, a double."""
     report = good_report()
@@ -93,6 +105,7 @@ def bad_report() -> RegionReport:
     report.doubles = [Double("nextcloud", "34.0.4", "no release was at hand")]
     report.hints = [Notice("trust_authority", {"file": "/ca.pem"})]
     report.peers = peer_samples()
+    report.backups = backup_samples()
     return report
 
 
@@ -122,4 +135,5 @@ def hostile_report() -> RegionReport:
         "broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, {"a": HOSTILE}
     )
     report.peers = [PeerStatus(HOSTILE, HOSTILE, (link, link))]
+    report.backups = [BackupStatus(HOSTILE, HOSTILE, "broken", HOSTILE, HOSTILE, HOSTILE, 1)]
     return report

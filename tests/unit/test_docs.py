@@ -9,6 +9,7 @@ import click
 import prose
 import pytest
 
+from chautari.cli.default_command import GroupWithDefault
 from chautari.cli.main import deploy
 from chautari.reference.command_reference import command_reference_text
 from chautari.region.load import load_region
@@ -105,7 +106,9 @@ def _unknown_in(code: str) -> list[str]:
     """Return the subcommands and options in a line of `deploy` that do not exist."""
     words = code.partition(" #")[0].split()[1:]
     command: click.Command | None = deploy
-    while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+", words[0]):
+    while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z-]+", words[0]):
+        if isinstance(command, GroupWithDefault) and words[0] not in command.commands:
+            words.insert(0, command.default)
         command = command.get_command(click.Context(command), words.pop(0))
     if command is None:
         return [code]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 from xml.etree.ElementTree import fromstring
 
-from report_samples import bad_report, good_report
+from report_samples import backup_samples, bad_report, good_report
 
 from chautari.report import summary
 from chautari.report.junit import render_junit
@@ -21,7 +21,7 @@ def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
 def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
     assert summary.verdict_sentence(bad_report()) == (
         "Region andes needs attention: 3 of 4 nodes not OK, 1 of 3 checks failed, 1 skipped, "
-        "1 of 3 peers broken, in 6 min 12 s."
+        "1 of 3 peers broken, 1 of 3 backups broken, in 6 min 12 s."
     )
 
 
@@ -111,7 +111,7 @@ def test_next_steps_are_ordered_and_listed_once() -> None:
     assert summary.next_step_texts(report) == [
         "bog1: Fix the cause of the failure in task “Reload nginx” (role nginx).",
         "cal1: Make room.",
-        "Fix the other problems that this report lists (2). Then run: deploy region andes",
+        "Fix the other problems that this report lists (3). Then run: deploy region andes",
     ]
 
 
@@ -151,3 +151,14 @@ def test_verdict_of_a_part_says_what_was_left_out() -> None:
     report.left_out = ("hall", "meet")
     assert summary.verdict_sentence(report).startswith("This part of region andes is healthy: ")
     assert ", 2 other nodes not included, in " in summary.verdict_sentence(report)
+
+
+def test_broken_backup_needs_attention_but_fails_no_deploy() -> None:
+    report = good_report()
+    report.backups = backup_samples()[:2]
+    assert summary.region_tone(report) == "good"
+    report.backups = backup_samples()
+    assert report.ok and summary.region_tone(report) == "bad"
+    assert "needs attention" in summary.verdict_sentence(report)
+    steps = summary.next_step_texts(report)
+    assert steps[0] == "med1 to disk: run: deploy backup andes --node med1"

@@ -107,3 +107,11 @@ def test_double_is_named_with_its_service() -> None:
     assert "nextcloud (double)" in text
     assert "nextcloud 34.0.4 on med1 (DOUBLE)" in text
     assert "DOUBLE" not in printed(good_report())
+
+
+def test_backups_are_shown_with_their_state_as_a_word() -> None:
+    text = squeezed(bad_report())
+    assert "bog1 to disk green: the last backup is 3 hours old" in text
+    assert "med1 to disk broken: the last backup is 9 days old Next run: deploy backup" in text
+    assert "med1, restore pending: no restore was tested yet" in text
+    assert "Backups" not in squeezed(good_report())

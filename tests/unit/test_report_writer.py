@@ -66,3 +66,10 @@ def test_json_is_one_object_in_ascii() -> None:
     checks = json.loads(text)["checks"]
     assert (checks["passed"], checks["failed"], checks["skipped"]) == (1, 1, 1)
     assert len(checks["results"]) == 3
+
+
+def test_json_has_backups_and_drills() -> None:
+    found = json.loads(render_json(bad_report()))["backups"]
+    assert [item["kind"] for item in found] == ["backup", "backup", "backup", "drill"]
+    assert found[0] | {"age_days": 0} == found[0] and found[0]["data"] == {}
+    assert (found[2]["state"], found[2]["age_days"]) == ("broken", None)

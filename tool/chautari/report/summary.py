@@ -113,8 +113,11 @@ def first_reasons_text(role: RoleReport) -> str:
 
 
 def region_tone(report: RegionReport) -> Tone:
-    """Return good, bad, or wait for a run that continues or ran no checks."""
-    if not report.ok:
+    """Return good, bad, or wait for a run that continues or ran no checks.
+
+    A deploy succeeds without backups, but a region whose backups fail is not well.
+    """
+    if not report.ok or any(item.state == "broken" for item in report.backups):
         return "bad"
     if _is_plan_report(report) or _is_download_only_report(report):
         return "good"
@@ -278,6 +281,9 @@ def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
         yield from ((node.name, step) for step in _steps_of_node(node, report))
     for check in failed_checks(report):
         yield f"{check.node}, {check.service}", _next_step_for_failed_check(check)
+    for item in report.backups:
+        if item.state == "broken":
+            yield item.label, item.next_step
 
 
 def _join_places(places: list[str]) -> str:
