@@ -56,8 +56,8 @@ def judge(region: Region, target: Any = FRESH, drill: Any = PROVEN) -> list[Back
         ({"check_ok": False}, "damaged", "broken", "check of the repository failed"),
         ({"check_ok": None, "last_check": None}, "stored", "green", "3 hours"),
         (
-            {"error": {"code": "no_space", "data": {"free": 1}}},
-            "failed", "broken", "no_space (free=1); the newest one is 3 hours old",
+            {"error": {"code": "target_unreachable", "data": {}}},
+            "failed", "broken", "The target does not answer; the newest one is 3 hours old",
         ),
         (
             {"error": {"code": "no_space", "data": {}}, "last_success": None},
@@ -131,6 +131,20 @@ def test_hostile_texts_of_a_node_stay_short_and_on_one_line(region: Region) -> N
     data = {"path": "\x1b[31m\n" * 2000, "{region}": "{0.__class__}"}
     [found, _] = judge(region, FRESH | {"error": {"code": "no_space", "data": data}})
     assert len(found.cause) < 600 and found.cause.isprintable()
+
+
+def test_failed_backup_says_what_to_do_first(region: Region) -> None:
+    [found, _] = judge(region, FRESH | {"error": {"code": "target_unreachable", "data": {}}})
+    step = "check whether its server is up; then run: deploy backup andes --node bog1"
+    assert found.next_step == step
+
+
+@pytest.mark.parametrize(
+    "data", [{"problems": 5}, {"problems": [1]}, {"problems": [{"code": 1, "data": 2}]}, {}]
+)
+def test_error_of_a_faulty_node_is_shown_as_it_is(data: dict[str, Any], region: Region) -> None:
+    [found, _] = judge(region, FRESH | {"error": {"code": "several", "data": data}})
+    assert found.code == "failed" and found.cause.isprintable()
 
 
 def test_every_state_has_texts_that_fit_its_code() -> None:

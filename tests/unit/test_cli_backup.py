@@ -38,7 +38,10 @@ backup:
     disk: {{disk: /mnt/backup}}
     box: {{ssh: u1@box.example.org, nodes: [bog1], host_key: '{key}'}}
 """
-FAILED = DONE | {"ok": False, "error": {"code": "no_space", "data": {"free": 1}}}
+FAILED = DONE | {
+    "ok": False,
+    "error": {"code": "folder_empty", "data": {"path": "/srv/x", "service": "wiki"}},
+}
 Answer = Callable[[str, list[str]], list[Any]]
 
 
@@ -143,7 +146,7 @@ def test_failed_backup_is_reported_and_keeps_the_others(
     nodes(answer)
     assert region.run("andes") == 1
     out = capsys.readouterr().out
-    assert "bog1 to disk: failed: no_space (free=1)" in out
+    assert "bog1 to disk: failed: The folder /srv/x of wiki is empty. Fix: find out" in out
     assert "bog1 to box: backed up" in out and "cal1 to disk: backed up" in out
     assert region.secrets().get("backup_borg_key_bog1_disk") is None
 
@@ -164,7 +167,7 @@ def test_hostile_text_of_a_node_controls_no_terminal(
     region: Region, nodes: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = {"path": "\x1b[2J\u202e\n" * 50}
-    failed = FAILED | {"error": {"code": "no_space", "data": data}}
+    failed = FAILED | {"error": {"code": "folder_empty", "data": data}}
     nodes(lambda *_: [STARTED, failed, FINISHED])
     assert region.run("andes", "--node", "cal1") == 1
     out = capsys.readouterr().out
@@ -189,10 +192,15 @@ def test_check_says_whether_repositories_are_intact(
     nodes(well)
     assert region.run("check", "andes") == 0
     assert "bog1 to disk: the repository is intact (3.0 s)" in capsys.readouterr().out
-    wrong = {"event": "target_checked", "target": "disk", "ok": False}
-    nodes(lambda *_: [wrong | {"error": {"code": "damaged", "data": {}}}, FINISHED | {"ok": False}])
+    wrong: dict[str, Any] = {"event": "target_checked", "target": "disk", "ok": False}
+    nodes(
+        lambda *_: [
+            wrong | {"error": {"code": "repository_damaged", "data": {}}},
+            FINISHED | {"ok": False},
+        ]
+    )
     assert region.run("check", "andes") == 1
-    assert "cal1 to disk: failed: damaged" in capsys.readouterr().out
+    assert "cal1 to disk: failed: The repository is damaged" in capsys.readouterr().out
 
 
 def test_keys_can_only_serve_the_repository_of_their_node(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from chautari.node.backup import reasons
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.text_format import to_one_line
 
 _BACK_UP = "run: deploy backup {region} --node {node}"
 MAX_REASON = 400  # characters
+MAX_PROBLEMS = 5  # of one error
+
+
+def _failed_step(data: Data) -> str:
+    first = f"{data['fix']}; then " if data.get("fix") else ""
+    return f"{first}run: deploy backup {data['region']} --node {data['node']}"
 
 
 def _failed_text(data: Data) -> str:
@@ -28,7 +37,7 @@ STATES: dict[str, tuple[Template, Template]] = {
         "run: deploy federation status {region}; then follow its next step, and deploy",
     ),
     "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
-    "failed": (_failed_text, _BACK_UP),
+    "failed": (_failed_text, _failed_step),
     "too_old": (
         "the last backup is {age} old, and more than {limit_hours} hours is too old",
         _BACK_UP,
@@ -117,6 +126,22 @@ def size_text(number: float) -> str:
     return f"{number:.1f} TB"
 
 
+def error_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return why a backup failed, and what to do, as the node reports it.
+
+    The data comes from a node that may be faulty or hostile.
+    """
+    lines = [fill_template(None, code, data)]
+    if code in reasons.TEXTS:  # else it is of another program, or of a newer version
+        with suppress(AttributeError, LookupError, TypeError, ValueError):
+            lines = reasons.error_text(code, data).splitlines() or lines
+    parts = [to_one_line(line).partition(" Fix: ") for line in lines[:MAX_PROBLEMS]]
+    what = "; ".join(dict.fromkeys(part[0].rstrip(".") for part in parts))
+    fix = "; ".join(dict.fromkeys(part[2].rstrip(".") for part in parts if part[2]))
+    return what[:MAX_REASON], fix[:MAX_REASON]
+
+
 def error_text(code: str, data: Data) -> str:
-    """Return why a backup failed, as the node reports it."""
-    return to_one_line(fill_template(None, code, data))[:MAX_REASON]
+    """Return why a backup failed, and what to do, in one line."""
+    what, fix = error_texts(code, data)
+    return f"{what}. Fix: {fix}" if fix else what

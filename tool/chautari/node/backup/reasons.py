@@ -1,0 +1,122 @@
+"""The texts of the codes of a backup: what happened, and what to do.
+
+The node mails them; the control side reads them through `report/messages.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chautari.node.safe_text import escape_controls
+
+MAX_TEXT = 300
+# Templates of a code's data. `{key:size}` is a number of bytes.
+TEXTS = {
+    "settings_missing": "The settings of the backup are missing. Fix: deploy the region again.",
+    "settings_invalid": "The settings of the backup are damaged: {reason}. "
+    "Fix: deploy the region again.",
+    "target_unknown": "The node has no target {target}. Fix: deploy the region again.",
+    "already_running": "Another backup is running on this node. Fix: wait until it has finished.",
+    "interrupted": "The backup was stopped. Fix: start it again; it resumes where it stopped.",
+    "killed": "The backup ended without a result. "
+    "Fix: start it again; it resumes where it stopped.",
+    "not_mounted": "{path} is not mounted, and {service} stores data there. Fix: mount it.",
+    "folder_missing": "The folder {path} of {service} is missing. "
+    "Fix: bring it back, or deploy again.",
+    "folder_empty": "The folder {path} of {service} is empty. Fix: find out where its data is.",
+    "database_unreachable": "The database {database} ({server}) does not answer: {reason}. "
+    "Fix: start the database server.",
+    "dump_failed": "The database {database} ({server}) could not be dumped: {reason}. "
+    "Fix: look for damage in the log of the database server.",
+    "pause_failed": "{service} could not be paused: {reason}. Fix: check the service.",
+    "resume_failed": "{service} was paused for the backup and does not resume: {reason}. "
+    "Fix: run `chautari-backup resume` on the node.",
+    "no_room_for_cache": "{path} has {free:size} of free space, and the backup needs "
+    "{needed:size}. "
+    "Fix: make room there.",
+    "no_room_for_copies": "{path} has no room for what changed during the backup: {reason}. "
+    "Fix: make room there.",
+    "no_room": "The target has no room left. Fix: make room there.",
+    "disk_too_small": "The disk at {path} has {free:size} of free space, and the backup needs "
+    "{needed:size}. Fix: use a larger disk, or keep fewer archives.",
+    "quota_too_small": "The target has {free:size} of its quota left, and the backup needs "
+    "{needed:size}. Fix: ask the peer for a larger quota.",
+    "quota_exceeded": "The quota at the target is used up. Fix: ask the peer for a larger quota.",
+    "disk_not_mounted": "No disk is mounted at {path}. Fix: connect the disk and mount it.",
+    "disk_unwritable": "The disk cannot be written to at {path}: {reason}. Fix: check the disk.",
+    "target_unreachable": "The target does not answer. Fix: check whether its server is up.",
+    "connection_lost": "The connection to the target was lost too often. "
+    "Fix: start the backup again; it resumes where it stopped.",
+    "stalled": "The target stopped answering. Fix: start the backup again.",
+    "login_refused": "The target refuses the login of this node. "
+    "Fix: let its operators deploy their region, so that it knows the key.",
+    "host_key_changed": "The host key of the target changed. "
+    "Fix: compare it with its operators, then write the new key into `region.yml`.",
+    "passphrase_wrong": "The passphrase does not open the repository. "
+    "Fix: deploy the region again, with the secrets that it had before.",
+    "repository_locked": "The repository is locked by another program. Fix: wait, or restart it.",
+    "repository_unwritable": "The repository cannot be written to. Fix: check its disk.",
+    "repository_refused": "The target does not let this node use the repository. "
+    "Fix: let its operators deploy their region.",
+    "repository_missing": "The repository does not exist. Fix: run a backup, which creates it.",
+    "repository_damaged": "The repository is damaged. Fix: check its disk, and ask for a copy.",
+    "repository_replaced": "The target has another repository than before. "
+    "Fix: ask its operators; if they replaced it, run `chautari-backup "
+    "accept {target}` on the node.",
+    "repository_replayed": "The target went back to an older state of the repository. "
+    "Fix: ask its operators.",
+    "archive_from_future": "The archive {archive} has a date in the future, so no archive was "
+    "removed. Fix: check the clock; if another person made the archive, change the keys.",
+    "archive_date_differs": "The archive {archive} has another date than its name says, so no "
+    "archive was removed. Fix: if another person made it, change the keys.",
+    "archive_exists": "An archive of this name exists. Fix: start the backup again.",
+    "files_left_out": "The backup succeeded, but left out {count} files, such as {paths}. "
+    "Fix: rename or remove them, or check the disk.",
+    "borg_failed": "borg failed: {reason}. Fix: start the backup again.",
+    "check_failed": "The check of the repository found damage: {reason}. "
+    "Fix: check the disk of the target, and make a new repository on a healthy one.",
+    "several": "Several things are in the way.",
+}
+
+
+class _Data(dict[str, Any]):
+    """The data of a code; a key that is missing is shown as a question mark."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+class _Value(str):
+    """A value of unknown origin; `{key:size}` shows it as a size."""
+
+    def __format__(self, spec: str) -> str:
+        if spec == "size" and self.lstrip("-").isdigit():
+            return size_text(int(self))
+        return escape_controls(self[:MAX_TEXT])
+
+
+def error_text(code: str, data: Mapping[str, Any]) -> str:
+    """Return an error as a text of one or several lines."""
+    if code == "several":
+        problems = data.get("problems", [])
+        return "\n".join(error_text(str(p.get("code")), p.get("data") or {}) for p in problems)
+    template = TEXTS.get(code, f"The backup failed ({escape_controls(code)[:40]}).")
+    if code == "no_room" and "needed" in data:
+        template = TEXTS["disk_too_small"]
+    values = {key: _Value(_flat(value)) for key, value in data.items()}
+    return template.format_map(_Data(values))
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    number = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(number) < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _flat(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
