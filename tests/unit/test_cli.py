@@ -212,6 +212,7 @@ def test_status_prints_each_node(
         "nodes": states,
         "outdated": [],
         "releases_unknown": [],
+        "backups": [],
     }
 
 

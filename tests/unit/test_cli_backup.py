@@ -269,7 +269,7 @@ def test_status_shows_backups_and_fails_for_broken_ones(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["now", "--help"], ["keys", "-h"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["now", "--help"], ["keys", "--help"]])
 def test_help_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["backup", *arguments]) == 0
     assert "Usage: deploy backup" in capsys.readouterr().out
