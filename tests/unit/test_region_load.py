@@ -410,6 +410,24 @@ def test_doubtful_value_is_a_warning(
 
 
 @pytest.mark.parametrize(
+    ("to", "where"),
+    [("[disk]", ["backup.to", "backup"]), ("[disk, box]", ["backup"])],
+)
+def test_backups_that_one_fire_destroys_or_no_mail_reports_are_warned_of(
+    to: str, where: list[str], tmp_path: Path
+) -> None:
+    box = f"box: {{ssh: u1@box.example.org, host_key: {' '.join(KEY.split()[:2])}}}"
+    targets = f"disk: {{disk: /mnt/backup}}{', ' + box if 'box' in to else ''}"
+    file = tmp_path / "a.yml"
+    file.write_text(
+        f"region: a\ndomain: a.org\ncontact: a@a.org\noperators: {{ana: {KEY}}}\n"
+        "nodes: {a: {address: 192.88.99.7, services: [portal]}}\n"
+        f"backup: {{to: {to}, targets: {{{targets}}}}}\n"
+    )
+    assert [warning.where for warning in load_region(file).warnings] == where
+
+
+@pytest.mark.parametrize(
     ("today", "where"), [(date(2027, 6, 29), []), (date(2027, 6, 30), [("nodes", "old", "os")])]
 )
 def test_old_system_is_a_warning_from_a_date(

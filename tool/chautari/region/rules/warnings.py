@@ -26,6 +26,7 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             )
     if region.sandbox is not None:
         return
+    yield from _backup_warnings(region)
     for name, node in region.nodes.items():
         newer, move_by = MOVE_BY.get(node.os, ("", date.max))
         if (today or date.today()) >= move_by:
@@ -40,6 +41,24 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             value = getattr(node, field)
             if value and (doubt := _address_warning(ip_address(value))):
                 yield ("nodes", name, field), f"{value} {doubt}"
+
+
+def _backup_warnings(region: Region) -> Iterator[Finding]:
+    if region.backup is None or not region.backup.to:
+        return
+    targets = [region.backup.targets.get(name) for name in region.backup.to]
+    if all(target and target.disk for target in targets):
+        yield (
+            ("backup", "to"),
+            "all backups are on disks of the nodes, so a theft or a fire can destroy them too; add "
+            "a peer or an SSH server",
+        )
+    if region.mail is None:
+        yield (
+            ("backup",),
+            "failed backups cannot be reported by mail, because the region has no mail relay; "
+            "write mail: {relay: smtp.example.org, user: …, from: …}",
+        )
 
 
 def _address_warning(address: IPv4Address | IPv6Address) -> str:
