@@ -42,6 +42,8 @@ FAILED = DONE | {
     "ok": False,
     "error": {"code": "folder_empty", "data": {"path": "/srv/x", "service": "wiki"}},
 }
+KEY_EVENT = {"event": "key", "target": "disk", "key": KEY}
+TARGETS = {"bog1": ("disk", "box"), "cal1": ("disk",)}
 Answer = Callable[[str, list[str]], list[Any]]
 
 
@@ -92,15 +94,16 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
 def well(node: str, arguments: list[str]) -> list[Any]:
     """Answer as a node does on which all is well."""
     if arguments[0] == "start":
-        also_box = [DONE | {"target": "box"}] if node == "bog1" else []
-        return [STARTED, ANNOUNCED, DONE, *also_box, FINISHED]
+        done = [DONE | {"target": name} for name in TARGETS[node]]
+        return [STARTED, ANNOUNCED, *done, FINISHED]
     if arguments[0] == "export-key":
         return [{"event": "key", "target": arguments[2], "key": KEY}]
     archives = [{"name": f"{node}-1", "time": 1764460000}]
     if arguments[0] == "list":
-        disk = {"archives": archives, "error": None}
-        return [{"event": "archives", "targets": {"disk": disk}}]
-    return [{"event": "target_checked", "target": "disk", "ok": True, "seconds": 3.0}, FINISHED]
+        found = {"archives": archives, "error": None}
+        return [{"event": "archives", "targets": dict.fromkeys(TARGETS[node], found)}]
+    intact = {"event": "target_checked", "ok": True, "seconds": 3.0}
+    return [*(intact | {"target": name} for name in TARGETS[node]), FINISHED]
 
 
 def test_backup_without_a_subcommand_backs_up_now(
@@ -161,6 +164,17 @@ def test_node_that_names_targets_of_others_is_not_believed(region: Region, nodes
     assert region.run("andes", "--node", "cal1") == 0
     assert region.secrets().get("backup_borg_key_cal1_elsewhere") is None
     assert region.secrets().get("backup_borg_key_cal1_box") is None
+
+
+def test_target_that_a_node_does_not_know_yet_is_no_success(
+    region: Region, nodes: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes(lambda _, given: [KEY_EVENT] if given[0] == "export-key" else [DONE, FINISHED])
+    assert region.run("andes", "--node", "bog1") == 1
+    out = capsys.readouterr().out
+    assert "bog1 to disk: backed up" in out
+    assert "bog1 to box: failed: the node does not store backups there yet" in out
+    assert "run: deploy region andes" in out
 
 
 def test_hostile_text_of_a_node_controls_no_terminal(

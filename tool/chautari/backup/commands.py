@@ -10,7 +10,7 @@ from typing import Any
 from chautari.backup import node_program
 from chautari.backup.node_program import Problem, ProgramEvent
 from chautari.backup.node_state import NodeError
-from chautari.backup.scope import nodes_with_backup, targets_of_node
+from chautari.backup.scope import is_peer_target, nodes_with_backup, targets_of_node
 from chautari.backup.secrets import borg_key_name, public_login_key
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
@@ -18,7 +18,7 @@ from chautari.parallel import map_parallel
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
-from chautari.report.backup_texts import error_text
+from chautari.report.backup_texts import backup_state_texts, error_text
 from chautari.secrets.ensure import open_secrets, recipients_of, save_encrypted
 from chautari.secrets.store import SecretStore, default_private_keys
 from chautari.ssh.target import SSHTarget, ssh_targets
@@ -126,7 +126,7 @@ def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
             result.error = error_object(event.error)
 
     result.problem = node_program.follow_backup(region.region, target, take)
-    _limit_to_known_targets(region, result)
+    _complete_targets(region, result)
     return result
 
 
@@ -164,7 +164,7 @@ def list_archives(request: Request) -> list[NodeResult]:
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("list",), take)
-        _limit_to_known_targets(region, result)
+        _complete_targets(region, result)
         return result
 
     return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
@@ -186,7 +186,7 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("check",), take)
-        _limit_to_known_targets(region, result)
+        _complete_targets(region, result)
         return result
 
     return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
@@ -213,10 +213,26 @@ def error_object(error: NodeError | None) -> dict[str, Any] | None:
     return error.model_dump() | {"text": error_text(error.code, error.data)}
 
 
-def _limit_to_known_targets(region: Region, result: NodeResult) -> None:
-    """Drop targets that the region does not have: a node is believed about its own only."""
+def _complete_targets(region: Region, result: NodeResult) -> None:
+    """Limit a result to the region's targets, and add those that the node does not know yet.
+
+    A node is believed about its own targets only.
+    """
     known = targets_of_node(region, result.node)
     result.targets = {name: item for name, item in result.targets.items() if name in known}
+    if result.problem or result.error:
+        return
+    for name in known:
+        if name not in result.targets:
+            error = _unknown_target_error(region, result.node, name)
+            result.targets[name] = {"ok": False, "error": error}
+
+
+def _unknown_target_error(region: Region, node: str, target: str) -> dict[str, Any]:
+    code = "waiting_for_peer" if is_peer_target(region, target) else "not_deployed"
+    data = {"region": region.region, "node": node, "target": target}
+    cause, fix = backup_state_texts(code, data)
+    return {"code": code, "data": data, "text": f"{cause}. Fix: {fix}"}
 
 
 def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:

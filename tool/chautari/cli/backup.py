@@ -170,8 +170,6 @@ def _print_failures(result: NodeResult) -> None:
         if not item["ok"]:
             text = item["error"]["text"] if item["error"] else "no reason was given"
             echo(to_one_line(f"{result.node} to {target}: failed: {text}"))
-    if not (result.targets or result.problem or result.error):
-        echo(f"{result.node}: no target is set up on the node yet. Fix: see deploy status")
 
 
 def _describe_backup(item: dict[str, Any]) -> str:
