@@ -38,10 +38,8 @@ backup:
     disk: {{disk: /mnt/backup}}
     box: {{ssh: u1@box.example.org, nodes: [bog1], host_key: '{key}'}}
 """
-FAILED = DONE | {
-    "ok": False,
-    "error": {"code": "folder_empty", "data": {"path": "/srv/x", "service": "wiki"}},
-}
+EMPTY = {"code": "folder_empty", "data": {"path": "/srv/x", "service": "wiki"}}
+FAILED = DONE | {"ok": False, "error": EMPTY}
 KEY_EVENT = {"event": "key", "target": "disk", "key": KEY}
 TARGETS = {"bog1": ("disk", "box"), "cal1": ("disk",)}
 Answer = Callable[[str, list[str]], list[Any]]
@@ -143,13 +141,15 @@ def test_failed_backup_is_reported_and_keeps_the_others(
 ) -> None:
     def answer(node: str, arguments: list[str]) -> list[Any]:
         if (node, arguments[0]) == ("bog1", "start"):
-            return [STARTED, FAILED, DONE | {"target": "box"}, FINISHED | {"ok": False}]
+            failed = FINISHED | {"ok": False, "error": EMPTY}
+            return [STARTED, FAILED, DONE | {"target": "box"}, failed]
         return well(node, arguments)
 
     nodes(answer)
     assert region.run("andes") == 1
     out = capsys.readouterr().out
     assert "bog1 to disk: failed: The folder /srv/x of wiki is empty. Fix: find out" in out
+    assert out.count("is empty") == 1
     assert "bog1 to box: backed up" in out and "cal1 to disk: backed up" in out
     assert region.secrets().get("backup_borg_key_bog1_disk") is None
 

@@ -229,7 +229,7 @@ def _complete_targets(region: Region, result: NodeResult) -> None:
 
 
 def _unknown_target_error(region: Region, node: str, target: str) -> dict[str, Any]:
-    code = "waiting_for_peer" if is_peer_target(region, target) else "not_deployed"
+    code = "space_not_known" if is_peer_target(region, target) else "not_deployed"
     data = {"region": region.region, "node": node, "target": target}
     cause, fix = backup_state_texts(code, data)
     return {"code": code, "data": data, "text": f"{cause}. Fix: {fix}"}

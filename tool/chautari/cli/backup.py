@@ -164,7 +164,8 @@ def _print_failures(result: NodeResult) -> None:
     if result.problem:
         text = f"{result.node}: {result.problem.reason}. Fix: {result.problem.fix}"
         echo(to_one_line(text))
-    if result.error:
+    known = [item["error"] for item in result.targets.values()]
+    if result.error and result.error not in known:
         echo(to_one_line(f"{result.node}: failed: {result.error['text']}"))
     for target, item in result.targets.items():
         if not item["ok"]:

@@ -33,8 +33,13 @@ STATES: dict[str, tuple[Template, Template]] = {
     "stored": ("the last backup is {age} old", ""),
     "never": ("there is no backup yet", _BACK_UP),
     "waiting_for_peer": (
-        "{target} has not written yet where the backups of {node} are stored",
-        "run: deploy federation status {region}; then follow its next step, and deploy",
+        "there is no backup at {target} yet",
+        "run: deploy federation status {region}; once the space at {target} is green, deploy, and "
+        "run: deploy backup {region} --node {node}",
+    ),
+    "space_not_known": (
+        "the node does not know yet where at {target} its backups are stored",
+        "run: deploy federation status {region}; once the space at {target} is green, deploy",
     ),
     "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
     "failed": (_failed_text, _failed_step),
