@@ -33,7 +33,9 @@ def test_size_of_the_first_upload_is_announced_with_its_longest_duration() -> No
     ]
     later = FIRST.model_copy(update={"first": False})
     ProgressPrinter(lines.append, 500).take("bog1", later)
-    assert lines[1].endswith("are compared, and what changed is uploaded")
+    assert lines[1].endswith(
+        "1,234 files are compared with the last backup, and 5.0 GB of them are read"
+    )
 
 
 def test_line_is_printed_for_each_new_step_and_every_ten_seconds(clock: list[float]) -> None:

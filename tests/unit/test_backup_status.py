@@ -53,10 +53,24 @@ def judge(region: Region, target: Any = FRESH, drill: Any = PROVEN) -> list[Back
         ({"last_success": NOW - 9 * DAY}, "too_old", "broken", "9 days old"),
         ({"last_success": NOW + 300}, "stored", "green", "less than a minute"),
         ({"last_success": NOW + HOUR}, "in_future", "broken", "in the future"),
-        ({"check_ok": False}, "damaged", "broken", "check of the repository failed"),
+        (
+            {"check_ok": False, "check_error": {"reason": "segment 5"}},
+            "damaged", "broken", "may be unusable: The check of the repository found damage: seg",
+        ),
+        (
+            {"error": {"code": "files_left_out", "data": {"count": 2, "paths": ["a", "b"]}}},
+            "incomplete", "pending", "3 hours old; The backup succeeded, but left out 2 files",
+        ),
+        ({"quota_bytes": 1000, "quota_used": 900}, "stored", "green", "3 hours"),
+        ({"quota_bytes": 1000, "quota_used": 901}, "nearly_full", "pending", "90 % of the space"),
+        ({"quota_bytes": 0, "quota_used": 901}, "stored", "green", "3 hours"),
         ({"check_ok": None, "last_check": None}, "stored", "green", "3 hours"),
         (
-            {"error": {"code": "target_unreachable", "data": {}}},
+            {"error": {"code": "archive_exists", "data": {}}},
+            "failed", "broken", "3 hours old, but something is wrong: An archive of this name",
+        ),
+        (
+            {"error": {"code": "target_unreachable", "data": {}}, "last_attempt": NOW},
             "failed", "broken", "The target does not answer; the newest one is 3 hours old",
         ),
         (

@@ -46,6 +46,9 @@ class TargetState(NodeModel):
     paused_seconds: Duration | None = None
     last_check: Seconds | None = None
     check_ok: bool | None = None
+    check_error: dict[str, Any] | None = Field(default=None, max_length=20)
+    quota_bytes: Count | None = None
+    quota_used: Count | None = None
 
 
 class DrillState(NodeModel):

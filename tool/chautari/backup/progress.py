@@ -16,6 +16,7 @@ _STEPS = {
     "manifest": "writing the list of contents", "prune": "deleting old backups",
     "check": "checking the repository",
 }  # fmt: skip
+_STEPS_WITH_AMOUNTS = ("files", "databases")
 
 
 class ProgressPrinter:
@@ -42,7 +43,8 @@ class ProgressPrinter:
     def _announcement(self, event: Announced) -> str:
         amount = f"{size_text(event.bytes)} in {event.files:,} files"
         if not event.first:
-            return f"{amount} are compared, and what changed is uploaded"
+            files = f"{event.files:,} files are compared with the last backup"
+            return f"{files}, and {size_text(event.bytes)} of them are read"
         text = f"this is the first backup, so {amount} are uploaded (less where files compress)"
         if self._limit:
             seconds = event.bytes / (self._limit * 1024)
@@ -61,6 +63,6 @@ class ProgressPrinter:
 
 def _progress_text(event: Progress) -> str:
     text = _STEPS.get(event.step, event.step)
-    if event.bytes:
+    if event.bytes and event.step in _STEPS_WITH_AMOUNTS:
         text += f": {size_text(event.bytes)} read, {size_text(event.bytes_sent)} uploaded"
     return text

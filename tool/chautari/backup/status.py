@@ -20,12 +20,16 @@ from chautari.report.model import BackupStatus, PairState
 
 # A nightly backup, with the time that one may take.
 LIMIT_HOURS = 26
+# Errors of a backup that was stored nevertheless.
+_STORED_WITH_ERROR = ("files_left_out",)
+_FULL = 0.9  # of a quota
 _HOUR, _DAY = 3600, 86_400
 # Clocks of two machines differ; more than this is a wrong clock, or a lie.
 _MAX_AHEAD_SECONDS = 600
 _STATES: dict[str, PairState] = {
-    "stored": "green", "never": "pending", "waiting_for_peer": "pending", "not_deployed": "pending",
-    "failed": "broken", "too_old": "broken", "damaged": "broken", "in_future": "broken",
+    "stored": "green", "incomplete": "pending", "nearly_full": "pending", "never": "pending",
+    "waiting_for_peer": "pending", "not_deployed": "pending", "failed": "broken",
+    "too_old": "broken", "damaged": "broken", "in_future": "broken",
     "node_unreachable": "broken", "file_unreadable": "broken", "drill_passed": "green",
     "drill_never": "pending", "drill_old": "pending", "drill_failed": "broken",
 }  # fmt: skip
@@ -104,6 +108,8 @@ class _Judge:
             "bytes_sent": state.bytes_sent,
             "seconds": state.seconds,
             "paused_seconds": state.paused_seconds,
+            "quota_bytes": state.quota_bytes,
+            "quota_used": state.quota_used,
         }
         if last is not None:
             data["age"] = age_text(self._now - last)
@@ -114,14 +120,22 @@ class _Judge:
     ) -> tuple[str, dict[str, Any]]:
         if last is not None and last > self._now + _MAX_AHEAD_SECONDS:
             return "in_future", data
-        if state.error is not None:
-            return "failed", data | _error_data(state.error)
+        is_stored = state.error is not None and state.error.code in _STORED_WITH_ERROR
+        if state.error is not None and not is_stored:
+            stored = last is not None and last >= (state.last_attempt or 0)
+            return "failed", data | _error_data(state.error) | {"stored": stored}
         if last is None:
             return "never", data
         if state.check_ok is False:
-            return "damaged", data
+            error = NodeError(code="check_failed", data=state.check_error or {})
+            return "damaged", data | _error_data(error)
         if self._now - last > LIMIT_HOURS * _HOUR:
             return "too_old", data | {"limit_hours": LIMIT_HOURS}
+        if state.error is not None:
+            return "incomplete", data | _error_data(state.error)
+        if state.quota_bytes and (state.quota_used or 0) > _FULL * state.quota_bytes:
+            percent = min(100, 100 * (state.quota_used or 0) // state.quota_bytes)
+            return "nearly_full", data | {"percent": percent}
         return "stored", data
 
     def of_drill(self, drill: DrillState | None) -> BackupStatus:

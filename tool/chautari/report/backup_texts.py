@@ -19,6 +19,8 @@ def _failed_step(data: Data) -> str:
 
 
 def _failed_text(data: Data) -> str:
+    if data.get("stored"):  # the archive is complete, and something after it failed
+        return f"the last backup is {data['age']} old, but something is wrong: {data['reason']}"
     newest = f"the newest one is {data['age']} old" if data.get("age") else "there is none yet"
     return f"the last backup failed: {data['reason']}; {newest}"
 
@@ -48,8 +50,13 @@ STATES: dict[str, tuple[Template, Template]] = {
         _BACK_UP,
     ),
     "damaged": (
-        "the check of the repository failed, so backups in it may be unusable",
-        "run: deploy backup check {region} --node {node}",
+        "backups may be unusable: {reason}",
+        "{fix}; then run: deploy backup check {region} --node {node}",
+    ),
+    "incomplete": ("the last backup is {age} old; {reason}", "{fix}"),
+    "nearly_full": (
+        "the last backup is {age} old, and {percent} % of the space is used",
+        "ask the group of {target} for more space, or keep fewer archives: keep",
     ),
     "in_future": (
         "the node reports a backup that is in the future, so its clock may be wrong",
