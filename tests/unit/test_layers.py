@@ -20,7 +20,7 @@ LAYERS = (
     ("chautari.prepare",),
     ("chautari.ssh",),
     ("chautari.federation",),
-    ("chautari.render",),
+    ("chautari.render", "chautari.dns_zone"),
     ("chautari.secrets",),
     ("chautari.preflight",),
     # The model of region.yml is made of the services' settings; the next test finds circles.

@@ -28,6 +28,7 @@ COMMANDS = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "plan": "show what a deploy would run, why, and what it would change",
     "validate": "check region files without connecting to any machine",
+    "dns": "show the DNS records to create, and which are missing",
     "prepare": "prepare new machines for Ansible; install no services",
     "render": "write a plain Ansible inventory for a region",
     "verify": "run all checks for a region; change nothing",

@@ -1,0 +1,125 @@
+"""`deploy dns NAME`: the DNS records to make, and which of them are there."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option, region_argument
+from chautari.cli.output import echo
+from chautari.dns_zone import records, states
+from chautari.dns_zone.states import RecordState, ZoneState
+from chautari.paths import regions_root
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.report import dns_record_texts
+from chautari.report.plain_table import table_lines
+
+DEFAULT_MINUTES = 30
+MAX_MINUTES = 24 * 60
+SECONDS_PER_MINUTE = 60.0
+_SHOWN_MISSING = 8
+
+
+@click.command("dns")
+@region_argument
+@click.option(
+    "--format", "form", type=click.Choice(["table", "zone"]), default="table", show_default=True,
+    help="Print a table with the state of each record, or the lines of a zone file. For a zone "
+    "file, no name server is asked.",
+)  # fmt: skip
+@click.option(
+    "--wait", "minutes", type=click.IntRange(1, MAX_MINUTES), is_flag=False,
+    flag_value=DEFAULT_MINUTES, metavar="[MINUTES]",
+    help="Wait until all records are right, at most this many minutes. Write this option after "
+    f"NAME. Default: {DEFAULT_MINUTES} minutes.",
+)  # fmt: skip
+@json_option
+def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_json: bool) -> int:
+    """Show the DNS records that a region needs, and which of them are right, wrong or missing.
+
+    The command asks the domain's own name servers, so that no cache hides a change. The exit code
+    is 1 if a required record is missing or if a record is wrong.
+
+    \b
+    deploy dns andes
+    deploy dns andes --format zone
+    deploy dns andes --wait 60
+    """
+    if form == "zone" and (as_json or minutes):
+        raise click.UsageError(
+            "--format zone asks no name server. Fix: remove --json and --wait, or --format zone."
+        )
+    loaded_region = load_region(find_region_file(name, regions_root()), with_peers=False)
+    region = loaded_region.region
+    if form == "zone":
+        echo(records.zone_file_text(region, records.desired_records(region)), nl=False)
+        return 0
+    found = _look(loaded_region, minutes)
+    if as_json:
+        print_json({"region": region.region, "domain": region.domain, **found.as_object()})
+    else:
+        _print_zone(loaded_region, found)
+    return 0 if found.ok else 1
+
+
+def _look(loaded_region: LoadedRegion, minutes: int | None) -> ZoneState:
+    resolver = known_endpoints(loaded_region).resolver
+
+    def look() -> ZoneState:
+        return states.look_at_zone(loaded_region.region, resolver)
+
+    if not minutes:
+        return look()
+    return states.wait_for_zone(look, SECONDS_PER_MINUTE * minutes, _report_waiting)
+
+
+def _report_waiting(found: ZoneState) -> None:
+    """Print to standard error which records the command still waits for."""
+    waiting = [f"{x.record.name} {x.record.kind}" for x in found.records if x.is_problem]
+    more = len(waiting) - _SHOWN_MISSING
+    rest = f" and {more} more" if more > 0 else ""
+    echo(f"Waiting for: {', '.join(waiting[:_SHOWN_MISSING])}{rest}", err=True)
+
+
+def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
+    region = loaded_region.region
+    for line in table_lines(("Name", "Type", "Value", "State"), _rows(found)):
+        echo(line)
+    echo()
+    if found.zone.problem:
+        data = {"domain": region.domain, "region": region.region, "zone": found.zone.name}
+        message, fix = dns_record_texts.zone_problem_texts(found.zone.problem, data)
+        echo(f"{message}\n  Fix: {fix}", err=True)
+        return
+    for item in found.records:
+        if text := dns_record_texts.record_step_text(item.state, _text_data(item)):
+            echo(text)
+    if not records.caa_issuer(region) and region.sandbox is None:
+        echo("The name of the certificate authority for CAA records is not known.", err=True)
+    for server in found.silent_servers:
+        echo(f"The name server {server} did not answer.", err=True)
+    if found.ok:
+        servers = ", ".join(server.name for server in found.zone.servers)
+        echo(f"All required records are right (asked: {servers}).")
+    else:
+        echo(f"Then run: deploy dns {region.region} --wait")
+
+
+def _rows(found: ZoneState) -> list[tuple[str, ...]]:
+    return [
+        (
+            item.record.name,
+            item.record.kind,
+            item.record.value or ", ".join(item.found),
+            dns_record_texts.STATE_WORDS[item.state],
+        )
+        for item in found.records
+    ]
+
+
+def _text_data(item: RecordState) -> dict[str, Any]:
+    return item.as_object()

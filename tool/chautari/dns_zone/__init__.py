@@ -1,0 +1,1 @@
+"""The DNS records that a region needs, and what its domain's own name servers answer."""
