@@ -16,7 +16,7 @@ TOOL = ROOT / "tool"
 LAYERS = (
     ("chautari_sandbox",),
     ("chautari.cli", "chautari.__main__", "chautari.reference"),
-    ("chautari.deploy", "chautari.backup"),
+    ("chautari.deploy", "chautari.backup", "chautari.region_setup", "chautari.capacity"),
     ("chautari.prepare",),
     ("chautari.ssh",),
     ("chautari.federation",),

@@ -26,6 +26,7 @@ INTERRUPTION = "Interrupted. Runs that have started on a node continue there."
 OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 300_000
 COMMANDS = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
+    "init": "create the files of a new region",
     "plan": "show what a deploy would run, why, and what it would change",
     "validate": "check region files without connecting to any machine",
     "dns": "show the DNS records to create, and which are missing",

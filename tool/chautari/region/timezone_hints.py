@@ -45,6 +45,15 @@ def _countries_with_one_zone() -> Iterator[tuple[str, str]]:
             return
 
 
+def zones_of_country(country: str) -> tuple[str, ...]:
+    """Return the time zones of a country, by its code; none if the system has no table."""
+    for folder in map(Path, zoneinfo.TZPATH):
+        if (zones := folder / "zone.tab").is_file():
+            rows = [row.split("\t") for row in _rows(zones)]
+            return tuple(zone for code, _, zone, *_ in rows if code == country)
+    return ()
+
+
 def _rows(table: Path) -> list[str]:
     lines = table.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]

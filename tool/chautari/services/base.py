@@ -121,6 +121,20 @@ class FrontPageEntry(NamedTuple):
     opened_in: tuple[str, ...] = ()
 
 
+class NewRegion(NamedTuple):
+    """What is known of a region whose first `region.yml` is written.
+
+    Attributes:
+        operator: name of its first operator.
+        os: operating system of the node that runs the service.
+        services: all services that the region wants.
+    """
+
+    operator: str
+    os: str
+    services: tuple[str, ...]
+
+
 class PeerStateMeaning(NamedTuple):
     """What a code in a service's file about its peers means.
 
@@ -207,6 +221,7 @@ class Service:
         settings: the model of `services.NAME`; None for an auxiliary service, which has neither
             settings nor a public name and may run on any number of nodes.
         example: settings shown in the reference.
+        first_settings: returns the settings without which a new region would not be valid.
         app: the name of its role and its artifact; its own name where nothing else is set.
         databases: names of databases by the role that creates them; owners are named the same.
         state: what a backup stores of it, besides its databases; every service answers this.
@@ -253,6 +268,7 @@ class Service:
     own_roles: tuple[Role, ...] = ()
     settings: type[StrictModel] | None = None
     example: Mapping[str, object] = field(default_factory=dict)
+    first_settings: Callable[[NewRegion], Mapping[str, object]] | None = None
     app: str = ""
     databases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     state: State | None = None

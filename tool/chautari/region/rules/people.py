@@ -35,11 +35,16 @@ def _system_accounts() -> frozenset[str]:
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
+def is_reserved_account(name: str) -> bool:
+    """Return whether a system has or may get an account or group called `name`."""
+    return name in _system_accounts() or name.startswith(SYSTEM_PREFIXES)
+
+
 def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Finding]:
     """An operator with another account's name would take it over, and lock it on leaving."""
     logins = {node.user: name for name, node in region.nodes.items()}
     for name in region.operators:
-        if name in _system_accounts() or name.startswith(SYSTEM_PREFIXES):
+        if is_reserved_account(name):
             yield (
                 ("operators", name),
                 f"{name} is reserved for a system account or group; give the operator another name",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import (
     FrontPageEntry,
     MoveProcedure,
+    NewRegion,
     Requirements,
     Role,
     Service,
@@ -55,6 +57,16 @@ def service_for_region(region: Region) -> Service:
     )
 
 
+def first_settings(new: NewRegion) -> Mapping[str, object]:
+    """Return the release line that the node's OS runs, and the service that has the rooms."""
+    found: dict[str, object] = {}
+    if line := next((line for line, os in OS_OF.items() if os == new.os), ""):
+        found["release"] = line
+    if "greenlight" in new.services:
+        found["rooms"] = "greenlight"
+    return found
+
+
 SERVICE = Service(
     name=NAME,
     title="BigBlueButton",
@@ -62,6 +74,7 @@ SERVICE = Service(
     page="bigbluebutton",
     settings=BigBlueButton,
     example={"host": "rooms", "recordings": True, "keep_days": 90},
+    first_settings=first_settings,
     roles=("nginx", "tls", "repository", "turn", "bigbluebutton"),
     own_roles=(Role("bigbluebutton", "BigBlueButton", after=("tls", "turn")),),
     state=STATE,

@@ -47,6 +47,7 @@ SERVICE = Service(
     page="jitsi",
     settings=Jitsi,
     example={"host": "meet", "access": "members", "members": ["ana"]},
+    first_settings=lambda new: {"members": [new.operator]},
     roles=("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     own_roles=(VIDEOBRIDGE, ROLE),
     state=STATE,

@@ -6,6 +6,7 @@ from typing import get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.nextcloud import releases, variables
+from chautari.services.nextcloud.bigbluebutton_rooms import first_settings_with_rooms
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
@@ -37,6 +38,7 @@ SERVICE = Service(
     page="nextcloud",
     settings=Nextcloud,
     example={"host": "cloud", "quota": "5 GB"},
+    first_settings=first_settings_with_rooms,
     roles=("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
     own_roles=(ROLE,),
     databases={"postgresql": ("nextcloud",)},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from chautari.region.operating_systems import PHP_OF
 from chautari.region.rule import Finding, Pins, placement_path
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
@@ -16,7 +17,7 @@ from chautari.services.scalelite.secrets import POOL_SECRET
 if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
-    from chautari.services.base import Secrets, Variables
+    from chautari.services.base import NewRegion, Secrets, Variables
 
 
 def has_bigbluebutton_rooms(region: Region) -> bool:
@@ -42,6 +43,18 @@ def secret_variables(region: Region, secrets: Secrets) -> Variables:
     return {"nextcloud_bigbluebutton_secret": secrets[spec.name]}
 
 
+def first_settings_with_rooms(new: NewRegion) -> Mapping[str, object]:
+    """Return the newest release with rooms, if a new region needs them and its OS has a newer one.
+
+    It is written down, so that a later version of Chautari does not skip the check of the app.
+    """
+    if "bigbluebutton" not in new.services or new.os not in PHP_OF:
+        return {}
+    with_rooms = releases.newest_with_rooms_app(new.os)
+    is_newest = with_rooms == releases.newest_for_os(new.os)
+    return {} if is_newest else {"version": with_rooms.version}
+
+
 def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     """Rooms need an app of Nextcloud, and an app is only unpacked when its checksum is known.
 
@@ -50,6 +63,8 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     if not has_bigbluebutton_rooms(region) or region.sandbox is not None:
         return
     for node in region.nodes_running(releases.NAME):
+        if region.nodes[node].os not in PHP_OF:
+            continue  # another rule refuses the node
         selected = region.settings_of(Nextcloud).version
         version = selected or releases.newest_for_os(region.nodes[node].os).version
         app = releases.rooms_app_release(version, pins)

@@ -1,0 +1,215 @@
+"""`deploy init [NAME]`: the files of a new region, from questions or options."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari import __version__
+from chautari.cli.checked_text import CheckedText
+from chautari.cli.init_questions import InitOptions, NewRegionFiles, collect_answers
+from chautari.cli.json_output import print_json
+from chautari.cli.options import SSHKeyFile, identity_option, json_option
+from chautari.cli.output import echo
+from chautari.files import is_present
+from chautari.paths import content_root
+from chautari.region import field_types
+from chautari.region.locate import REGION_FILE
+from chautari.region_setup import answers, new_files
+from chautari.region_setup.region_text import region_text
+from chautari.report import region_setup_texts
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_OPTIONS: tuple[Decorator, ...] = (
+    click.argument("name", required=False, type=CheckedText("NAME", field_types.validate_name)),
+    click.option(
+        "--domain", type=CheckedText("DOMAIN", field_types.validate_domain),
+        help="Domain of the region.",
+    ),
+    click.option(
+        "--contact", type=CheckedText("MAIL", field_types.validate_email),
+        help="Mail address of the operators.",
+    ),
+    click.option(
+        "--country", type=CheckedText("CODE", field_types.check_country),
+        help="Two-letter code of the country.",
+    ),
+    click.option(
+        "--timezone", type=CheckedText("ZONE", field_types.validate_timezone),
+        help="Time zone of the nodes. Default: the country's.",
+    ),
+    click.option(
+        "--language", "languages", multiple=True,
+        type=CheckedText("CODE", field_types.check_language),
+        help="Language of the people, the most important one first. You can repeat this option.",
+    ),
+    click.option(
+        "--bandwidth", type=click.Choice(["normal", "low"]),
+        help="Use `low` if many people have slow connections. Default: normal.",
+    ),
+    click.option(
+        "--operator", type=CheckedText("NAME", field_types.validate_name),
+        help="Name of the first operator. Default: the name in the key's comment, or your account.",
+    ),
+    click.option(
+        "--key", "key_file", metavar="FILE", type=SSHKeyFile(dir_okay=False, path_type=Path),
+        help="File with the operator's public SSH key. Default: a key in ~/.ssh or in the agent.",
+    ),
+    click.option(
+        "--node", "nodes", multiple=True,
+        type=CheckedText("NAME=[USER@]ADDRESS[:PORT][,os=OS]", answers.parse_node),
+        help="A machine. You can repeat this option.",
+    ),
+    click.option(
+        "--service", "services", multiple=True,
+        type=CheckedText("SERVICE[@NODE]", answers.parse_service),
+        help="A service, with its node if you do not want a proposal. You can repeat this option.",
+    ),
+    click.option(
+        "--relay", type=CheckedText("HOST[:PORT]", answers.parse_relay), help="The mail relay.",
+    ),
+    click.option(
+        "--relay-user", type=CheckedText("ACCOUNT", answers.check_relay_account),
+        help="Account on the mail relay. Its password is set later.",
+    ),
+    click.option(
+        "--mail-from", type=CheckedText("MAIL", field_types.validate_email),
+        help="Sender address of the region's services.",
+    ),
+    click.option("--no-look", is_flag=True, help="Do not connect to the machines."),
+    click.option(
+        "--folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+        help="Folder of the region's repository. Default: the current folder.",
+    ),
+    click.option(
+        "--ci", type=click.Choice(region_setup_texts.FORGES), default="github", show_default=True,
+        help="The kind of server that checks region.yml after each push.",
+    ),
+    click.option("--yes", is_flag=True, help="Ask no questions; use the proposal."),
+    identity_option,
+    json_option,
+)  # fmt: skip
+
+
+def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command("init")
+@_with_options
+def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any) -> int:
+    """Create the files of a new region: region.yml, and the files of its repository.
+
+    The command asks for what the options do not say. It looks at the machines over SSH and
+    proposes which machine runs which service. Nothing changes on the machines. Files that exist
+    are not replaced, and nothing is written before the last question.
+
+    \b
+    deploy init
+    deploy init andes --domain andes.example.org --contact ops@andes.example.org \\
+        --node bog1=root@203.0.113.10 --service SERVICE --relay smtp.example.org \\
+        --relay-user andes --mail-from cloud@andes.example.org --yes
+    """
+    asks = sys.stdin is not None and sys.stdin.isatty() and not (yes or as_json)
+    found = collect_answers(InitOptions(**given), asks, lambda name: _refuse_region(folder, name))
+    files, kept = _files_to_write(found, folder, ci)
+    if asks:
+        for file in files:
+            echo(f"  {file}", err=True)
+        click.confirm("Write these files?", default=True, abort=True, err=True)
+    new_files.write_new_files(files)
+    steps = _next_steps(found, folder)
+    if as_json:
+        print_json(_result_object(found, files, kept, steps))
+    else:
+        _print_result(found, files, kept, steps)
+    return 0
+
+
+def _region_file(folder: Path | None, name: str) -> Path:
+    """Return where the `region.yml` goes: where the other commands look for it."""
+    named = os.environ.get("CHAUTARI_INVENTORIES")
+    root = Path(named) if named and folder is None else (folder or Path()) / "inventories"
+    return root / name / REGION_FILE
+
+
+def _refuse_region(folder: Path | None, name: str) -> None:
+    """Refuse the name of a region that exists already."""
+    file = _region_file(folder, name)
+    fix = f"choose another name; or change this file, then run: deploy validate {name}"
+    new_files.refuse_existing(file, fix)
+
+
+def _files_to_write(
+    found: NewRegionFiles, folder: Path | None, ci: str
+) -> tuple[dict[Path, str], list[Path]]:
+    """Return the texts by file, and the files that exist and are kept."""
+    name, repository = found.answers.name, folder or Path()
+    text = region_text(found.proposal, found.machines)
+    new_files.check_region_text(name, text, "correct these options, then run the command again")
+    file = _region_file(folder, name)
+    files, kept = {file: text}, []
+    data = {
+        "region": name,
+        "domain": found.answers.domain,
+        "contact": found.answers.contact,
+        "folder": str(file.parent if file.is_absolute() else file.relative_to(repository).parent),
+        "version": __version__,
+    }
+    # The toolkit's own repository has such files for itself.
+    if repository.resolve() != content_root():
+        for path, content in region_setup_texts.repository_texts(data, ci).items():
+            if is_present(repository / path):
+                kept.append(repository / path)
+            else:
+                files[repository / path] = content
+    return files, kept
+
+
+def _next_steps(found: NewRegionFiles, folder: Path | None) -> list[str]:
+    """Return the three commands that follow."""
+    name = found.answers.name
+    first = f"deploy secrets set {name} mail_relay_password"
+    if found.answers.mail is None:
+        first = f"deploy validate {name}"
+    if folder is not None and folder.resolve() != Path.cwd():
+        first = f"cd {shlex.quote(str(folder))} && {first}"
+    return [first, f"deploy dns {name} --wait", f"deploy plan {name}"]
+
+
+def _result_object(
+    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str]
+) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "region": found.answers.name,
+        "files": list(map(str, files)),
+        "kept": list(map(str, kept)),
+        "machines": found.machine_objects(),
+        "placements": found.placement_objects(),
+        "postponed": [item._asdict() for item in found.proposal.postponed],
+        "next_steps": steps,
+    }
+
+
+def _print_result(
+    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str]
+) -> None:
+    for file in files:
+        echo(f"Wrote {file}")
+    for file in kept:
+        echo(f"Kept {file}, which already existed")
+    if found.proposal.postponed:
+        echo("The reasons why a service does not run yet are in region.yml.")
+    echo("\nNext steps:")
+    for number, step in enumerate(steps, 1):
+        echo(f"  {number}. {step}")

@@ -1,0 +1,387 @@
+"""The questions of `deploy init`; each option that is given answers one of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.account import account_name
+from chautari.cli.checked_text import CheckedText
+from chautari.cli.output import echo
+from chautari.errors import BadInput
+from chautari.region import field_types
+from chautari.region.timezone_hints import zones_of_country
+from chautari.region_setup import answers, machines, operator_keys
+from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
+from chautari.region_setup.machines import Machine
+from chautari.region_setup.operator_names import first_usable_name
+from chautari.region_setup.placement import Proposal, propose_placement
+from chautari.report import region_setup_texts
+from chautari.report.messages import refusal_texts
+from chautari.report.plain_table import table_lines
+from chautari.services.registry import EXAMPLE, SERVICES
+
+_LOCALE_LANGUAGE = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
+_MAX_NODES = 50
+
+
+@dataclass(frozen=True)
+class InitOptions:
+    """The options as they were given; None or empty where a question decides."""
+
+    name: str | None = None
+    domain: str | None = None
+    contact: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+    languages: tuple[str, ...] = ()
+    bandwidth: str | None = None
+    operator: str | None = None
+    key_file: Path | None = None
+    nodes: tuple[NodeAnswer, ...] = ()
+    services: tuple[ServiceAnswer, ...] = ()
+    relay: tuple[str, int] | None = None
+    relay_user: str | None = None
+    mail_from: str | None = None
+    no_look: bool = False
+    identities: tuple[Path, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class NewRegionFiles:
+    """All that the files are made of."""
+
+    answers: RegionAnswers
+    machines: list[Machine]
+    proposal: Proposal
+
+    def machine_objects(self) -> list[dict[str, object]]:
+        """Return what is known of each machine as plain JSON data."""
+        return [
+            machine.as_object() | {"problems": [_problem_object(x) for x in machine.problems]}
+            for machine in self.machines
+        ]
+
+    def placement_objects(self) -> list[dict[str, object]]:
+        """Return where each service runs, and why, as plain JSON data."""
+        return [
+            item._asdict() | {"text": _placement_text(item.code, item.data, item.node)}
+            for item in self.proposal.placements
+        ]
+
+
+def collect_answers(
+    options: InitOptions, asks: bool, refuse_region: Callable[[str], None]
+) -> NewRegionFiles:
+    """Return all answers, the machines and the proposal.
+
+    Raises:
+        BadInput: when an answer is missing and there is no person to ask, or it cannot be used.
+    """
+    if options.name:
+        refuse_region(options.name)
+    if not asks:
+        _refuse_missing_options(options)
+    name = options.name or _ask_name(refuse_region)
+    domain = options.domain or _ask("Domain of the region", field_types.validate_domain)
+    contact = options.contact or _ask("Mail address of the operators", field_types.validate_email)
+    country = _country(options, asks)
+    key = _operator_key(options, asks)
+    start = RegionAnswers(
+        name=name, domain=domain, contact=contact, country=country, key=key.line,
+        operator="", timezone=_timezone(options, country, asks),
+        languages=_languages(options, asks), bandwidth=_bandwidth(options, asks),
+    )  # fmt: skip
+    nodes = options.nodes or _ask_nodes()
+    _refuse_second_name(nodes)
+    found = _look(nodes, options)
+    start = replace(
+        start,
+        nodes=tuple(machine.node for machine in found),
+        operator=_operator_name(options, key.line, [machine.node.user for machine in found], asks),
+        services=options.services or (_ask_services() if asks else ()),
+    )
+    _refuse_unknown_nodes(start)
+    start = replace(start, mail=_mail(options, start, asks))
+    return _with_proposal(start, found, asks)
+
+
+def _refuse_missing_options(options: InitOptions) -> None:
+    """Refuse all that is missing at once, where no person can be asked."""
+    needed = {
+        "NAME": options.name,
+        "--domain DOMAIN": options.domain,
+        "--contact MAIL": options.contact,
+        "--node NAME=ADDRESS": options.nodes,
+        "--service SERVICE": options.services,
+    }
+    missing = [option for option, value in needed.items() if not value]
+    if missing:
+        raise BadInput(
+            f"without questions, these are also needed: {', '.join(missing)}",
+            fix="add them; or run `deploy init` in a terminal, without --yes and --json",
+        )
+
+
+def _ask(question: str, validator: Callable[[str], Any], default: str | None = None) -> Any:
+    """Return a checked answer; a wrong one is explained, and asked again."""
+    return click.prompt(
+        question, type=CheckedText("TEXT", validator), default=default, err=True,
+        show_default=bool(default),
+    )  # fmt: skip
+
+
+def _ask_name(refuse_region: Callable[[str], None]) -> str:
+    while True:
+        name: str = _ask("Name of the region, such as andes", field_types.validate_name)
+        try:
+            refuse_region(name)
+        except BadInput as error:
+            echo(error.message, err=True)
+        else:
+            return name
+
+
+def _country(options: InitOptions, asks: bool) -> str:
+    if options.country or not asks:
+        return options.country or ""
+
+    def check(value: str) -> str:
+        return field_types.check_country(value.upper()) if value else ""
+
+    return str(_ask("Country, such as CO or NP (may be empty)", check, ""))
+
+
+def _timezone(options: InitOptions, country: str, asks: bool) -> str:
+    """Return the time zone: the option's, the country's only one, or the answer."""
+    zones = zones_of_country(country) if country else ()
+    if options.timezone or not asks:
+        return options.timezone or (zones[0] if zones else "UTC")
+    if len(zones) == 1:
+        return zones[0]
+    if zones:
+        echo(f"Time zones of {country}: {', '.join(zones)}", err=True)
+    return str(_ask("Time zone", field_types.validate_timezone, zones[0] if zones else "UTC"))
+
+
+def _languages(options: InitOptions, asks: bool) -> tuple[str, ...]:
+    found = _LOCALE_LANGUAGE.match(os.environ.get("LC_ALL") or os.environ.get("LANG") or "")
+    default = found[1] if found else "en"
+    if options.languages or not asks:
+        return options.languages or (default,)
+    return tuple(
+        _ask(
+            "Languages of the people, such as es or ne, the most important one first",
+            _check_languages,
+            default,
+        )
+    )
+
+
+def _check_languages(text: str) -> tuple[str, ...]:
+    return tuple(field_types.check_language(word) for word in _words(text))
+
+
+def _bandwidth(options: InitOptions, asks: bool) -> str:
+    if options.bandwidth or not asks:
+        return options.bandwidth or "normal"
+    slow = click.confirm("Do many people have slow connections?", default=True, err=True)
+    return "low" if slow else "normal"
+
+
+def _operator_key(options: InitOptions, asks: bool) -> operator_keys.OperatorKey:
+    """Return the operator's public key; where there are several, the person chooses."""
+    if options.key_file:
+        try:
+            return operator_keys.read_key_file(options.key_file)
+        except ValueError as error:
+            raise BadInput(
+                f"{options.key_file}: {error}", fix="use the .pub file of your SSH key: --key FILE"
+            ) from None
+    found, unusable = operator_keys.find_operator_keys()
+    if not found:
+        reasons = "".join(f"\n  {item.source}: {item.reason}" for item in unusable)
+        raise BadInput(
+            f"no SSH key was found that can be used{reasons}",
+            fix="create one: ssh-keygen -t ed25519; or name a file: --key FILE",
+        )
+    if len(found) == 1 or not asks:
+        return found[0]
+    for number, key in enumerate(found, 1):
+        kind, comment = key.line.split()[0], _key_comment(key.line)
+        echo(f"  {number}. {kind} {comment} ({key.source})", err=True)
+    chosen = click.prompt("Your key", type=click.IntRange(1, len(found)), default=1, err=True)
+    return found[chosen - 1]
+
+
+def _key_comment(line: str) -> str:
+    words = line.split(maxsplit=2)
+    return words[2] if len(words) == 3 else ""
+
+
+def _operator_name(options: InitOptions, key: str, logins: Iterable[str], asks: bool) -> str:
+    if options.operator:
+        return options.operator
+    default = first_usable_name((_key_comment(key).partition("@")[0], account_name()), logins)
+    return (
+        str(_ask("Your name as operator", field_types.validate_name, default))
+        if asks
+        else (default)
+    )
+
+
+def _ask_nodes() -> tuple[NodeAnswer, ...]:
+    """Ask for machines until the answer is empty."""
+    found: list[NodeAnswer] = []
+    while len(found) < _MAX_NODES:
+        question = "Address of the first machine, such as root@203.0.113.10"
+        if found:
+            question = "Address of the next machine (empty: no more machines)"
+        node = _ask(question, lambda text: _parse_next_node(text, found), "" if found else None)
+        if node is None:
+            break
+        name = _ask("  Its name", lambda text: _check_new_name(text, found), node.name)
+        found.append(node._replace(name=name))
+    return tuple(found)
+
+
+def _parse_next_node(text: str, found: Sequence[NodeAnswer]) -> NodeAnswer | None:
+    if not text and found:
+        return None
+    node = answers.parse_login(f"node{len(found) + 1}", text)
+    if any((node.address, node.port) == (other.address, other.port) for other in found):
+        raise ValueError(f"{node.address} is already in the list; each node needs its own address")
+    return node
+
+
+def _refuse_second_name(nodes: Sequence[NodeAnswer]) -> None:
+    names = [node.name for node in nodes]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(
+                f"{name} is already the name of another node", fix="give each node its own name"
+            )
+
+
+def _check_new_name(text: str, found: Sequence[NodeAnswer]) -> str:
+    name = field_types.validate_name(text)
+    if any(name == node.name for node in found):
+        raise ValueError(f"{name} is already the name of another node")
+    return name
+
+
+def _look(nodes: Sequence[NodeAnswer], options: InitOptions) -> list[Machine]:
+    if options.no_look:
+        return [Machine(node) for node in nodes]
+    echo(f"Looking at: {', '.join(node.name for node in nodes)} …", err=True)
+    found = machines.look_at_machines(nodes, options.identities)
+    for machine in found:
+        echo(
+            f"  {machine.node.name}: {region_setup_texts.machine_note(machine.as_object())}",
+            err=True,
+        )
+        for problem in machine.problems:
+            happened, fix = refusal_texts(problem.code, problem.data)
+            echo(f"    {happened} {fix}", err=True)
+    return found
+
+
+def _ask_services() -> tuple[ServiceAnswer, ...]:
+    rows = [(name, service.summary) for name, service in SERVICES.items()]
+    for line in table_lines(("Service", "Purpose"), rows):
+        echo(line, err=True)
+    found: tuple[ServiceAnswer, ...] = _ask(
+        "Services, separated by spaces", lambda text: _parse_services(text), EXAMPLE
+    )
+    return found
+
+
+def _parse_services(text: str) -> tuple[ServiceAnswer, ...]:
+    found = tuple(dict.fromkeys(answers.parse_service(word) for word in _words(text)))
+    if not found:
+        raise ValueError("write at least one service")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _refuse_unknown_nodes(start: RegionAnswers) -> None:
+    names = [node.name for node in start.nodes]
+    for item in start.services:
+        if item.node and item.node not in names:
+            raise BadInput(
+                f"{item.service}@{item.node}: no machine is called {item.node}",
+                fix=f"use one of: {', '.join(names)}",
+            )
+
+
+def _mail(options: InitOptions, start: RegionAnswers, asks: bool) -> MailAnswer | None:
+    """Return the mail relay, which services that send mail need."""
+    needed = any(SERVICES[item.service].sends_mail for item in start.services)
+    complete = options.relay and options.relay_user and options.mail_from
+    if not complete and not asks:
+        if needed or options.relay or options.relay_user or options.mail_from:
+            raise BadInput(
+                "the services send mail, but the mail relay is not complete",
+                fix="add --relay HOST, --relay-user ACCOUNT and --mail-from MAIL",
+            )
+        return None
+    if not needed and not options.relay:
+        return None
+    host, port = options.relay or _ask(
+        "Mail relay, such as smtp.example.org:587", answers.parse_relay
+    )
+    user = options.relay_user or _ask("  Account on the relay", answers.check_relay_account)
+    sender = options.mail_from or _ask(
+        "  Sender address", field_types.validate_email, f"cloud@{start.domain}"
+    )
+    return MailAnswer(host, port, user, sender)
+
+
+def _with_proposal(start: RegionAnswers, found: list[Machine], asks: bool) -> NewRegionFiles:
+    """Return the answers with a proposal; a person can choose other nodes."""
+    while True:
+        proposal = propose_placement(start, found)
+        _print_proposal(proposal)
+        if not asks or click.confirm("Is this right?", default=True, err=True):
+            return NewRegionFiles(start, found, proposal)
+        start = replace(start, services=_ask_placement(start, proposal))
+
+
+def _ask_placement(start: RegionAnswers, proposal: Proposal) -> tuple[ServiceAnswer, ...]:
+    """Return the services on the nodes that a person chooses; `-` leaves one out."""
+    proposed = {item.service: item.node for item in proposal.placements}
+    nodes = [node.name for node in start.nodes]
+    chosen = []
+    for item in start.services:
+        node = click.prompt(
+            f"Node for {item.service} (-: none)", type=click.Choice([*nodes, "-"]),
+            default=proposed.get(item.service, "-"), err=True, show_choices=True,
+        )  # fmt: skip
+        if node != "-":
+            chosen.append(ServiceAnswer(item.service, node))
+    return tuple(chosen)
+
+
+def _print_proposal(proposal: Proposal) -> None:
+    for item in proposal.placements:
+        echo(f"{item.service}: {_placement_text(item.code, item.data, item.node)}", err=True)
+    for later in proposal.postponed:
+        echo(region_setup_texts.postponed_text(later.service, later.reasons), err=True)
+
+
+def _placement_text(code: str, data: dict[str, Any], node: str) -> str:
+    return region_setup_texts.placement_reason(code, data | {"node": node})
+
+
+def _problem_object(problem: Any) -> dict[str, object]:
+    reason, fix = refusal_texts(problem.code, problem.data)
+    return {"code": problem.code, "data": dict(problem.data), "reason": reason, "fix": fix}

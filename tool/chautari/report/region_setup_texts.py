@@ -1,0 +1,68 @@
+"""The texts of `deploy init`: reasons of the proposal, comments, and the repository's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template as StringTemplate
+
+from chautari.report.message_templates import Data, Template, fill_template
+
+_FILES = Path(__file__).with_name("templates") / "region"
+HOST_KEY_NOTE = "Compare this with the host key that the provider's console shows."
+
+_REASONS: dict[str, Template] = {
+    "chosen": "Runs on {node}, as you chose.",
+    "only_node": "Runs on {node}, the only node.",
+    "only_fit": "Runs on {node}, because it does not fit on {others} ({reasons}).",
+    "most_memory": "Runs on {node}, which has the most free memory ({free_mb} MB).",
+    "fewest_services": "Runs on {node}, which has the fewest services.",
+}
+
+
+def file_head(region: str) -> str:
+    """Return the comment at the top of a new `region.yml`."""
+    return (
+        f"The region {region}. You can change every value later.\n"
+        f"To see what a key means: deploy explain KEY\n"
+        f"After each change: deploy validate {region}; deploy plan {region}; deploy region {region}"
+    )
+
+
+def machine_note(machine: Data) -> str:
+    """Return what was seen on a machine, for a comment."""
+    if not machine["reached"]:
+        return "This machine was not reached when this file was written. Check os and user."
+    return (
+        f"Seen: {machine['os']}, {machine['arch'] or 'unknown processor'}, {machine['cores']} "
+        f"cores, {machine['memory_mb']} MB of memory."
+    )
+
+
+def placement_reason(code: str, data: Data) -> str:
+    """Return why a service runs on its node."""
+    return fill_template(_REASONS.get(code), code, data)
+
+
+def postponed_text(title: str, reasons: Sequence[str]) -> str:
+    """Return that a service does not run yet, and why."""
+    return "\n".join([f"{title} does not run on any node yet:", *(f"- {text}" for text in reasons)])
+
+
+def repository_texts(data: dict[str, str], ci: str) -> dict[str, str]:
+    """Return the files of the region's repository, by their path; `ci` names the forge."""
+    names = {".gitignore": "gitignore", "README.md": "readme.md.txt"}
+    names |= _CI_FILES[ci]
+    return {
+        path: StringTemplate((_FILES / name).read_text()).substitute(data)
+        for path, name in names.items()
+    }
+
+
+_CI_FILES = {
+    "github": {".github/workflows/validate.yml": "actions.yml.txt"},
+    "forgejo": {".forgejo/workflows/validate.yml": "actions.yml.txt"},
+    "gitlab": {".gitlab-ci.yml": "gitlab.yml.txt"},
+    "none": {},
+}
+FORGES = tuple(_CI_FILES)
