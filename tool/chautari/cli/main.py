@@ -30,6 +30,7 @@ COMMANDS = {
     "plan": "show what a deploy would run, why, and what it would change",
     "validate": "check region files without connecting to any machine",
     "dns": "show the DNS records to create, and which are missing",
+    "capacity": "show how many people, accounts and GB a region has room for",
     "prepare": "prepare new machines for Ansible; install no services",
     "render": "write a plain Ansible inventory for a region",
     "verify": "run all checks for a region; change nothing",

@@ -6,7 +6,7 @@ registry of services.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifacts import Artifact, Image, PackageRepository
+from chautari.services.capacity import CapacityLimit, MachineSize
 from chautari.services.languages import Translations
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
@@ -221,6 +222,7 @@ class Service:
         settings: the model of `services.NAME`; None for an auxiliary service, which has neither
             settings nor a public name and may run on any number of nodes.
         example: settings shown in the reference.
+        capacity: returns what each resource of a machine allows; None if no figure is known.
         first_settings: returns the settings without which a new region would not be valid.
         app: the name of its role and its artifact; its own name where nothing else is set.
         databases: names of databases by the role that creates them; owners are named the same.
@@ -268,6 +270,7 @@ class Service:
     own_roles: tuple[Role, ...] = ()
     settings: type[StrictModel] | None = None
     example: Mapping[str, object] = field(default_factory=dict)
+    capacity: Callable[[Region, str, MachineSize], Iterable[CapacityLimit]] | None = None
     first_settings: Callable[[NewRegion], Mapping[str, object]] | None = None
     app: str = ""
     databases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

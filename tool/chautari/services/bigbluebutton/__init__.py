@@ -14,7 +14,7 @@ from chautari.services.base import (
     Role,
     Service,
 )
-from chautari.services.bigbluebutton import move, preflight, variables
+from chautari.services.bigbluebutton import capacity, move, preflight, variables
 from chautari.services.bigbluebutton.lending import LENDING
 from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES, RELEASE_TAGS
 from chautari.services.bigbluebutton.pool import is_pooled, own_servers
@@ -75,6 +75,7 @@ SERVICE = Service(
     settings=BigBlueButton,
     example={"host": "rooms", "recordings": True, "keep_days": 90},
     first_settings=first_settings,
+    capacity=capacity.limits,
     roles=("nginx", "tls", "repository", "turn", "bigbluebutton"),
     own_roles=(Role("bigbluebutton", "BigBlueButton", after=("tls", "turn")),),
     state=STATE,

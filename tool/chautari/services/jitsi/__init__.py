@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Port, Role, Service
-from chautari.services.jitsi import lending, variables
+from chautari.services.jitsi import capacity, lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
 from chautari.services.jitsi.rules import RULES
@@ -48,6 +48,7 @@ SERVICE = Service(
     settings=Jitsi,
     example={"host": "meet", "access": "members", "members": ["ana"]},
     first_settings=lambda new: {"members": [new.operator]},
+    capacity=capacity.limits,
     roles=("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     own_roles=(VIDEOBRIDGE, ROLE),
     state=STATE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.services.base import Service
-from chautari.services.jitsi import variables
+from chautari.services.jitsi import capacity, variables
 from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
@@ -22,6 +22,7 @@ SERVICE = Service(
     secret_variables=variables.bridge_secret_variables,
     variables={"videobridge": variables.videobridge_variables},
     rules=BRIDGE_RULES,
+    capacity=capacity.limits,
     lending=LENDING,
     peer_secret_variables=bridge_peer_secret_variables,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
-from chautari.services.nextcloud import releases, variables
+from chautari.services.nextcloud import capacity, releases, variables
 from chautari.services.nextcloud.bigbluebutton_rooms import first_settings_with_rooms
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
@@ -39,6 +39,7 @@ SERVICE = Service(
     settings=Nextcloud,
     example={"host": "cloud", "quota": "5 GB"},
     first_settings=first_settings_with_rooms,
+    capacity=capacity.limits,
     roles=("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
     own_roles=(ROLE,),
     databases={"postgresql": ("nextcloud",)},

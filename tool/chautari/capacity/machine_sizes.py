@@ -1,0 +1,100 @@
+"""The sizes of a region's machines: measured over SSH, or assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from chautari.parallel import map_parallel
+from chautari.preflight.facts import Facts
+from chautari.region.load import LoadedRegion
+from chautari.render.endpoints import Endpoints
+from chautari.services.capacity import MachineSize
+from chautari.ssh.machine_facts import read_machine_facts
+from chautari.ssh.target import SSHTarget, ssh_targets
+
+# Where services keep their data.
+DATA = ("/var", "/")
+_FIELDS = {"cores": "cores", "memory": "memory_gb", "disk": "free_gb", "mbit": "mbit"}
+# What SSH can measure; the speed of a connection it cannot.
+_MEASURED = ("cores", "memory_gb", "free_gb")
+MAX_VALUE = 1_000_000
+
+
+class MeasuredSize(NamedTuple):
+    """The size of a machine, and why it could not be measured; empty if it was."""
+
+    size: MachineSize
+    problem: str = ""
+
+
+class AssumedSize(NamedTuple):
+    """What a person says about the machine of a node."""
+
+    node: str
+    values: Mapping[str, float]
+
+
+def parse_assumed_size(text: str) -> AssumedSize:
+    """Return the size in `NODE:KEY=VALUE,…`.
+
+    Raises:
+        ValueError: with what to write instead.
+    """
+    node, colon, rest = text.partition(":")
+    example = "write, for example, bog1:cores=8,memory=16,disk=500,mbit=250"
+    if not colon or not node:
+        raise ValueError(f"{text!r} has no node; {example}")
+    found: dict[str, float] = {}
+    for item in rest.split(","):
+        key, _, value = item.partition("=")
+        if key not in _FIELDS:
+            raise ValueError(f"{key!r} is not one of: {', '.join(_FIELDS)}; {example}")
+        if not (value.isascii() and value.isdecimal() and 0 < int(value[:9]) <= MAX_VALUE):
+            raise ValueError(f"{value!r} is not a whole number up to {MAX_VALUE}; {example}")
+        found[_FIELDS[key]] = int(value)
+    return AssumedSize(node, found)
+
+
+def sizes_of_machines(
+    loaded_region: LoadedRegion,
+    endpoints: Endpoints,
+    assumed: Sequence[AssumedSize] = (),
+    identities: tuple[Path, ...] = (),
+) -> dict[str, MeasuredSize]:
+    """Return the sizes of all machines; one whose size is assumed is not connected to."""
+    said: dict[str, dict[str, float]] = {}
+    for item in assumed:
+        said.setdefault(item.node, {}).update(item.values)
+    nodes = tuple(loaded_region.region.nodes)
+    asked = tuple(name for name in nodes if not set(_MEASURED) <= set(said.get(name, {})))
+    targets = ssh_targets(loaded_region, endpoints, asked, identities)
+    measured = dict(zip(asked, map_parallel(_measure, targets), strict=True)) if targets else {}
+    return {
+        name: _overlaid(measured.get(name, MeasuredSize(MachineSize())), said.get(name, {}))
+        for name in nodes
+    }
+
+
+def size_from_facts(found: Facts) -> MachineSize:
+    """Return the size of a machine that reported its facts."""
+    free_kb = next((found.free[path] for path in DATA if path in found.free), None)
+    return MachineSize(
+        cores=found.cores or None,
+        memory_gb=found.memory_kb * 1024 / 1e9 or None,
+        free_gb=None if free_kb is None else free_kb * 1024 / 1e9,
+    )
+
+
+def _measure(target: SSHTarget) -> MeasuredSize:
+    answer = read_machine_facts(target)
+    if answer.facts is not None:
+        return MeasuredSize(size_from_facts(answer.facts))
+    last = answer.said.splitlines()[-1:] or ["no answer"]
+    return MeasuredSize(MachineSize(), last[0])
+
+
+def _overlaid(measured: MeasuredSize, values: Mapping[str, float]) -> MeasuredSize:
+    fields = measured.size._asdict() | dict(values)
+    return MeasuredSize(MachineSize(**fields), measured.problem)

@@ -1,0 +1,112 @@
+"""`deploy capacity NAME`: how many people, accounts and GB a region has room for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from chautari.capacity.machine_sizes import (
+    AssumedSize,
+    MeasuredSize,
+    parse_assumed_size,
+    sizes_of_machines,
+)
+from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total
+from chautari.cli.checked_text import CheckedText
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
+from chautari.errors import BadInput
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.report import capacity_texts
+from chautari.report.plain_table import table_lines
+from chautari.services.capacity import Kind
+
+
+@click.command("capacity")
+@region_argument
+@click.option(
+    "--assume", "assumed", multiple=True, type=CheckedText("NODE:KEY=VALUE,…", parse_assumed_size),
+    help="Assume a size for the machine of a node: cores, memory (GB), disk (free GB) and mbit "
+    "(Mbit/s in each direction). You can repeat this option.",
+)  # fmt: skip
+@identity_option
+@json_option
+def command(
+    name: str, assumed: tuple[AssumedSize, ...], identities: tuple[Path, ...], as_json: bool
+) -> int:
+    """Show how many people, accounts and GB a region has room for, and what limits it first.
+
+    The command reads the size of each machine over SSH, and changes nothing. It cannot measure the
+    speed of the connection; give it with --assume. Each figure has its source.
+
+    \b
+    deploy capacity andes --assume bog1:mbit=100
+    deploy capacity andes --assume bog1:cores=8,memory=16,disk=500,mbit=250
+    """
+    loaded_region = load_region(find_region_file(name, regions_root()), with_peers=False)
+    for item in assumed:
+        if item.node not in loaded_region.region.nodes:
+            known = ", ".join(loaded_region.region.nodes)
+            raise BadInput(f"this region has no node {item.node!r}", fix=f"use one of: {known}")
+    sizes = sizes_of_machines(loaded_region, known_endpoints(loaded_region), assumed, identities)
+    found = capacity_of_region(
+        loaded_region.region, {node: item.size for node, item in sizes.items()}
+    )
+    if as_json:
+        print_json(_result_object(loaded_region.region.region, sizes, found))
+    else:
+        _print_capacity(sizes, found)
+    return 0
+
+
+def _result_object(
+    region: str, sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]
+) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "region": region,
+        "totals": {kind: total(found, kind) for kind in get_args(Kind)},
+        "machines": {
+            node: item.size._asdict() | {"problem": item.problem or None}
+            for node, item in sizes.items()
+        },
+        "services": [item.as_object() for item in found],
+    }
+
+
+def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]) -> None:
+    for kind in get_args(Kind):
+        echo(f"{capacity_texts.amount_text(total(found, kind)):>9}  {capacity_texts.KINDS[kind]}")
+    echo()
+    for line in table_lines(("Service", "Node", "Room for", "Limited by"), _rows(found)):
+        echo(line)
+    echo()
+    for node, item in sizes.items():
+        if item.problem:
+            echo(f"{node} could not be measured: {item.problem}", err=True)
+    for service in found:
+        if unknown := service.unknown_resources():
+            echo(capacity_texts.unknown_text(service.node, unknown))
+    echo(capacity_texts.ESTIMATES)
+    echo("Sources:")
+    for source in dict.fromkeys(limit.source for item in found for limit in item.limits):
+        echo(f"  {source}")
+
+
+def _rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for item in found:
+        if not item.limits:
+            rows.append((item.service, item.node, capacity_texts.NOT_KNOWN, ""))
+        for limit in item.first_limits():
+            amount = capacity_texts.amount_text(limit.number, limit.is_estimate)
+            resource = capacity_texts.RESOURCES[limit.resource] if limit.number is not None else ""
+            kind = capacity_texts.KINDS[limit.kind]
+            rows.append((item.service, item.node, f"{amount} {kind}", resource))
+    return rows

@@ -1,0 +1,34 @@
+"""The texts of `deploy capacity`."""
+
+from __future__ import annotations
+
+KINDS = {
+    "people": "people in meetings at the same time",
+    "people_in_one_meeting": "people in one meeting",
+    "accounts": "accounts",
+    "storage_gb": "GB of files",
+}
+RESOURCES = {
+    "cores": "processor cores",
+    "memory": "memory",
+    "disk": "free disk space",
+    "network": "speed of the connection",
+    "software": "the software",
+}
+NOT_KNOWN = "not known"
+ESTIMATES = (
+    "~ marks an estimate: a figure that was scaled to this machine, or that contains an assumption."
+)
+
+
+def amount_text(number: int | None, is_estimate: bool = False) -> str:
+    """Return a number as people read it."""
+    if number is None:
+        return NOT_KNOWN
+    return f"~{number:,}" if is_estimate else f"{number:,}"
+
+
+def unknown_text(node: str, resources: list[str]) -> str:
+    """Return what is not known of a machine, and how to say it."""
+    names = " and ".join(RESOURCES[resource] for resource in resources)
+    return f"{node}: the {names} is not known, and may limit earlier."

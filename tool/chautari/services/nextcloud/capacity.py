@@ -1,0 +1,38 @@
+"""How many accounts and how much storage Nextcloud has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.services.capacity import CapacityLimit, MachineSize, scaled
+from chautari.services.nextcloud.settings import Nextcloud
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+PEOPLE, CORES, MEMORY_GB = 150, 2, 16
+DOCUMENTED = (
+    "docs.nextcloud.com, Deployment recommendations: up to 150 people with 2 cores and 16 GB"
+)
+DISK = "free disk space of the machine"
+QUOTA = "free disk space of the machine, divided by the quota in region.yml"
+_GB = {"MB": 0.001, "GB": 1.0, "TB": 1000.0}
+
+
+def limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
+    """Yield what each resource allows; an account counts with its whole quota."""
+    by_cores = scaled(PEOPLE, size.cores, CORES)
+    by_memory = scaled(PEOPLE, size.memory_gb, MEMORY_GB * 0.94)  # the kernel keeps some
+    yield CapacityLimit("accounts", "cores", by_cores, DOCUMENTED, by_cores != PEOPLE)
+    yield CapacityLimit("accounts", "memory", by_memory, DOCUMENTED, by_memory != PEOPLE)
+    free = None if size.free_gb is None else int(size.free_gb)
+    full = None if free is None else int(free / quota_gb(region.settings_of(Nextcloud).quota))
+    yield CapacityLimit("accounts", "disk", full, QUOTA)
+    yield CapacityLimit("storage_gb", "disk", free, DISK)
+
+
+def quota_gb(text: str) -> float:
+    """Return an amount of storage, such as `5 GB`, in GB."""
+    number, unit = text.split()
+    return int(number) * _GB[unit]
