@@ -17,10 +17,12 @@ from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_regio
 from chautari.cli import main
 from chautari.preflight.facts import Facts
 from chautari.region.model import Region
+from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.services.capacity import CapacityLimit, Kind, MachineSize, scaled
 from chautari.services.nextcloud.capacity import quota_gb
 from chautari.services.registry import SERVICES
 from chautari.ssh.machine_facts import MachineAnswer
+from chautari.ssh.target import SSHTarget
 
 __all__ = ["inventories"]
 BIG = MachineSize(8, 16.0, 500.0, 250.0)
@@ -117,7 +119,9 @@ def test_size_is_read_from_facts() -> None:
 def answers_from_machines(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, MachineAnswer]
 ) -> None:
-    monkeypatch.setattr(machine_sizes, "read_machine_facts", lambda target: answers[target.name])
+    monkeypatch.setattr(
+        machine_sizes, "read_machine_facts", lambda target, **_: answers[target.name]
+    )
 
 
 def test_command_asks_only_machines_whose_size_is_not_given(
@@ -152,3 +156,24 @@ def test_json_has_totals_machines_and_sources(
 def test_unknown_node_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["capacity", "andes", "--assume", "bog9:cores=1", "--json"]) == 2
     assert "has no node 'bog9'" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_host_key_of_first_contact_is_compared_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+    expected = "SHA256:" + "A" * 43
+    text = REGION.replace("port: 2222}}", f"port: 2222, host_key: '{expected}'}}}}")
+    loaded = load_sample_region(tmp_path, text)
+
+    def answer(target: SSHTarget, *, first_contact: bool) -> MachineAnswer:
+        assert first_contact and target.known_hosts.parent != loaded.folder
+        with target.known_hosts.open("a") as stream:
+            stream.write(f"[203.0.113.10]:2222 ssh-ed25519 {key}\n")
+        return MachineAnswer(Facts(cores=2))
+
+    monkeypatch.setattr(machine_sizes, "read_machine_facts", answer)
+    found = machine_sizes.sizes_of_machines(loaded, PUBLIC_INTERNET)
+    assert found["bog1"].problem == f"its host key is not {expected}"
+    assert (found["med1"].size.cores, found["med1"].problem) == (2, "")
+    assert not loaded.known_hosts_file.exists()

@@ -225,7 +225,7 @@ def test_jitsi_key_can_be_replaced_as_its_fix_says(
 
 def test_set_refuses_a_secret_without_a_use(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "set", "andes", "jitsi_password", IDENTITY, key]) == 2
-    assert "use one of: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
+    assert "Known: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
 
 
 def test_show_reports_a_missing_secret(key: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,7 +238,7 @@ def test_show_reports_a_missing_secret(key: str, capsys: pytest.CaptureFixture[s
     [
         ("mail_relay_password", "deploy secrets set andes mail_relay_password"),
         ("nextcloud_admin_password", "generate it: deploy region andes"),
-        ("jitsi_password", "use one of: mail_relay_password, nextcloud_admin_password"),
+        ("jitsi_password", "did you mean mail_relay_password?"),
     ],
 )
 def test_show_names_the_command_that_makes_an_absent_secret(

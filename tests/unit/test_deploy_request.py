@@ -47,7 +47,10 @@ def say(_: str) -> None:
 def test_unknown_node_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         Request(load_sample_region(tmp_path), "deploy", ("bog9",)).node_names()
-    assert str(refused.value) == "this region has no node 'bog9'\n  Fix: use one of: bog1, med1"
+    assert (
+        str(refused.value)
+        == "this region has no node 'bog9'\n  Fix: did you mean bog1? Known: bog1, med1"
+    )
 
 
 def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:

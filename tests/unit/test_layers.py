@@ -55,7 +55,7 @@ LAYERS = (
     ("chautari.checks",),
     ("chautari.node",),
     ("chautari.process", "chautari.parallel", "chautari.files"),
-    ("chautari.paths", "chautari.errors", "chautari.account"),
+    ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
 )
 # These run on nodes, in containers, or in pytest.
 ELSEWHERE = ("chautari.node", "chautari.checks", "chautari_sandbox")

@@ -9,9 +9,10 @@ import pytest
 from region_samples import KEY
 
 from chautari.errors import InvalidRegion, ProblemInFile
-from chautari.region.error_messages import as_flow_yaml, nearest_word
+from chautari.region.error_messages import as_flow_yaml
 from chautari.region.load import load_region
 from chautari.region.yaml_reader import read_yaml
+from chautari.suggestions import nearest_word
 
 ANA = f"ana: {KEY} ana@laptop"
 REGION = f"""\

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from chautari.files import temp_files_root
 from chautari.parallel import map_parallel
 from chautari.preflight.facts import Facts
 from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import Endpoints
 from chautari.services.capacity import MachineSize
+from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 from chautari.ssh.machine_facts import read_machine_facts
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -69,8 +72,7 @@ def sizes_of_machines(
         said.setdefault(item.node, {}).update(item.values)
     nodes = tuple(loaded_region.region.nodes)
     asked = tuple(name for name in nodes if not set(_MEASURED) <= set(said.get(name, {})))
-    targets = ssh_targets(loaded_region, endpoints, asked, identities)
-    measured = dict(zip(asked, map_parallel(_measure, targets), strict=True)) if targets else {}
+    measured = _measure_machines(loaded_region, endpoints, asked, identities) if asked else {}
     return {
         name: _overlaid(measured.get(name, MeasuredSize(MachineSize())), said.get(name, {}))
         for name in nodes
@@ -87,8 +89,30 @@ def size_from_facts(found: Facts) -> MachineSize:
     )
 
 
-def _measure(target: SSHTarget) -> MeasuredSize:
-    answer = read_machine_facts(target)
+def _measure_machines(
+    loaded_region: LoadedRegion,
+    endpoints: Endpoints,
+    nodes: tuple[str, ...],
+    identities: tuple[Path, ...],
+) -> dict[str, MeasuredSize]:
+    """Return the sizes of `nodes`; host keys of first contact are pinned only until the end."""
+    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
+        known_hosts = Path(folder) / "known_hosts"
+        known_hosts.write_text(read_known_hosts_text(loaded_region.known_hosts_file))
+        targets = ssh_targets(loaded_region, endpoints, nodes, identities, known_hosts)
+        expected = [loaded_region.region.nodes[name].host_key or "" for name in nodes]
+        pairs = list(zip(targets, expected, strict=True))
+        found = map_parallel(lambda pair: _measure(*pair), pairs)
+    return dict(zip(nodes, found, strict=True))
+
+
+def _measure(target: SSHTarget, host_key: str) -> MeasuredSize:
+    answer = read_machine_facts(target, first_contact=True)
+    pins = find_known_hosts_lines(
+        read_known_hosts_text(target.known_hosts), target.address, target.port
+    )
+    if host_key and pins and host_key not in [pin.fingerprint for pin in pins]:
+        return MeasuredSize(MachineSize(), f"its host key is not {host_key}")
     if answer.facts is not None:
         return MeasuredSize(size_from_facts(answer.facts))
     last = answer.said.splitlines()[-1:] or ["no answer"]

@@ -25,7 +25,8 @@ from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.report import capacity_texts
 from chautari.report.plain_table import table_lines
-from chautari.services.capacity import Kind
+from chautari.services.capacity import CapacityLimit, Kind
+from chautari.suggestions import fix_for_unknown_word
 
 
 @click.command("capacity")
@@ -52,8 +53,8 @@ def command(
     loaded_region = load_region(find_region_file(name, regions_root()), with_peers=False)
     for item in assumed:
         if item.node not in loaded_region.region.nodes:
-            known = ", ".join(loaded_region.region.nodes)
-            raise BadInput(f"this region has no node {item.node!r}", fix=f"use one of: {known}")
+            fix = fix_for_unknown_word(item.node, list(loaded_region.region.nodes))
+            raise BadInput(f"this region has no node {item.node!r}", fix=fix)
     sizes = sizes_of_machines(loaded_region, known_endpoints(loaded_region), assumed, identities)
     found = capacity_of_region(
         loaded_region.region, {node: item.size for node, item in sizes.items()}
@@ -105,8 +106,12 @@ def _rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
         if not item.limits:
             rows.append((item.service, item.node, capacity_texts.NOT_KNOWN, ""))
         for limit in item.first_limits():
-            amount = capacity_texts.amount_text(limit.number, limit.is_estimate)
             resource = capacity_texts.RESOURCES[limit.resource] if limit.number is not None else ""
-            kind = capacity_texts.KINDS[limit.kind]
-            rows.append((item.service, item.node, f"{amount} {kind}", resource))
+            rows.append((item.service, item.node, _room_text(limit), resource))
     return rows
+
+
+def _room_text(limit: CapacityLimit) -> str:
+    kind = capacity_texts.KINDS[limit.kind]
+    amount = capacity_texts.amount_text(limit.number, limit.is_estimate)
+    return f"{kind}: {amount}" if limit.number is None else f"{amount} {kind}"

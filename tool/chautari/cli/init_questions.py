@@ -26,6 +26,7 @@ from chautari.report import region_setup_texts
 from chautari.report.messages import refusal_texts
 from chautari.report.plain_table import table_lines
 from chautari.services.registry import EXAMPLE, SERVICES
+from chautari.suggestions import fix_for_unknown_word
 
 _LOCALE_LANGUAGE = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
 _MAX_NODES = 50
@@ -282,10 +283,10 @@ def _look(nodes: Sequence[NodeAnswer], options: InitOptions) -> list[Machine]:
     echo(f"Looking at: {', '.join(node.name for node in nodes)} …", err=True)
     found = machines.look_at_machines(nodes, options.identities)
     for machine in found:
-        echo(
-            f"  {machine.node.name}: {region_setup_texts.machine_note(machine.as_object())}",
-            err=True,
-        )
+        note = region_setup_texts.NOT_REACHED
+        if machine.facts is not None:
+            note = region_setup_texts.machine_note(machine.as_object())
+        echo(f"  {machine.node.name}: {note}", err=True)
         for problem in machine.problems:
             happened, fix = refusal_texts(problem.code, problem.data)
             echo(f"    {happened} {fix}", err=True)
@@ -319,7 +320,7 @@ def _refuse_unknown_nodes(start: RegionAnswers) -> None:
         if item.node and item.node not in names:
             raise BadInput(
                 f"{item.service}@{item.node}: no machine is called {item.node}",
-                fix=f"use one of: {', '.join(names)}",
+                fix=fix_for_unknown_word(item.node, names),
             )
 
 

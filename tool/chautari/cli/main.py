@@ -15,7 +15,7 @@ import click
 from chautari import __version__, process
 from chautari.cli.json_output import print_json
 from chautari.cli.output import discard_output, echo
-from chautari.errors import BadInput, ChautariError
+from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
 
 BUG = 3
@@ -31,6 +31,7 @@ COMMANDS = {
     "validate": "check region files without connecting to any machine",
     "dns": "show the DNS records to create, and which are missing",
     "capacity": "show how many people, accounts and GB a region has room for",
+    "explain": "explain a key of region.yml",
     "prepare": "prepare new machines for Ansible; install no services",
     "render": "write a plain Ansible inventory for a region",
     "verify": "run all checks for a region; change nothing",
@@ -110,16 +111,17 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _report_usage_error(error: click.ClickException, arguments: list[str] | None) -> int:
-    """Show a mistake in the command line as click does, with the usage of the command."""
-    shown = error.format_message()
-    message, _, fix = shown.partition(" Fix: ")
+    """Show a mistake in the command line with the usage of the command, and what to do."""
+    from chautari.cli.usage_errors import to_bad_input  # only a mistake needs it
+
+    usage = to_bad_input(error, sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = getattr(error, "ctx", None)
-    help_command = f"{context.command_path if context else 'deploy'} --help"
-    usage = BadInput(message, fix=fix or f"see the options and arguments: {help_command}")
-    text = f"Error: {shown}"
+    shown = error.format_message()
+    text = f"Error: {usage}" if usage.is_corrected else f"Error: {shown}"
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         text = shown
     elif context:
+        help_command = f"{context.command_path} --help"
         text = f"{context.get_usage()}\nTry '{help_command}' for help.\n\n{text}"
     return _report_error(usage, arguments, text)
 

@@ -12,6 +12,7 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.services.registry import SERVICES
+from chautari.suggestions import fix_for_unknown_word
 
 
 @click.command("move")
@@ -36,13 +37,14 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
     move = moves.get(service)
     if move is None:
         raise BadInput(
-            f"there are no steps to move {service!r}", fix=f"choose one of: {', '.join(moves)}"
+            f"there are no steps to move {service!r}",
+            fix=fix_for_unknown_word(service, list(moves)),
         )
     release = release or move.releases[-1]
     if release not in move.releases:
         raise BadInput(
             f"{service} has no release line {release!r}",
-            fix=f"choose one of: {', '.join(move.releases)}",
+            fix=fix_for_unknown_word(release, move.releases),
         )
     loaded_region = load_region(find_region_file(name, regions_root()))
     found = move.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)

@@ -28,6 +28,7 @@ from chautari.secrets.ensure import (
 )
 from chautari.secrets.store import SecretStore
 from chautari.services.secret_spec import SecretSpec, hidden_character
+from chautari.suggestions import fix_for_unknown_word
 
 
 @click.group("secrets")
@@ -94,7 +95,9 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
             else f"generate it: deploy region {region}",
         )
     names = opened.names or tuple(known)
-    return BadInput(f"there is no secret called {secret!r}", fix=f"use one of: {', '.join(names)}")
+    return BadInput(
+        f"there is no secret called {secret!r}", fix=fix_for_unknown_word(secret, names)
+    )
 
 
 @command.command("init")
@@ -146,7 +149,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     if secret not in known:
         raise BadInput(
             f"the region does not need a secret called {secret!r}",
-            fix=f"use one of: {', '.join(known)}",
+            fix=fix_for_unknown_word(secret, list(known)),
         )
     value = _read_new_value(known[secret], loaded_region.region.region)
     endpoints = known_endpoints(loaded_region)

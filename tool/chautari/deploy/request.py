@@ -25,6 +25,7 @@ from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import load_and_complete_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
 from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts_text
+from chautari.suggestions import fix_for_unknown_word
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -71,7 +72,8 @@ class Request:
         for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
                 raise BadInput(
-                    f"this region has no node {name!r}", fix=f"use one of: {', '.join(known)}"
+                    f"this region has no node {name!r}",
+                    fix=fix_for_unknown_word(name, list(known)),
                 )
         names = self.nodes or tuple(known)
         return tuple(dict.fromkeys([*filter(None, [self.canary]), *names]))

@@ -33,6 +33,7 @@ from chautari.region.locate import REGION_FILE
 from chautari.render.endpoints import Endpoints
 from chautari.secrets.store import SecretStore
 from chautari.services.registry import PUBLISHERS
+from chautari.suggestions import fix_for_unknown_word
 
 
 class Candidate(NamedTuple):
@@ -190,7 +191,7 @@ def delete_pin(loaded_region: LoadedRegion, name: str) -> None:
     if name not in known:
         raise BadInput(
             f"{loaded_region.region.region} has no pinned peer {name!r}",
-            fix=f"pinned peers: {', '.join(known) or 'none'}",
+            fix=fix_for_unknown_word(name, known),
         )
     file = peers.peer_file(loaded_region.folder, name)
     try:

@@ -16,6 +16,7 @@ from chautari.errors import ProblemInFile
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
 from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_, parse_scalar
+from chautari.suggestions import nearest_word
 
 _KINDS = {
     "string_type": "text",
@@ -46,15 +47,6 @@ def to_file_problems(document: Document, error: ValidationError) -> list[Problem
         )
         for item in found
     ]
-
-
-def nearest_word(word: str, known: Sequence[str]) -> str | None:
-    """Return the one of `known` that `word` was probably meant to be, in any case."""
-    import difflib  # only a mistake needs it
-
-    by_lower_case = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower_case, n=1)
-    return by_lower_case[close[0]] if close else None
 
 
 def _is_follow_up_error(item: ErrorDetails) -> bool:

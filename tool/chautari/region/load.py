@@ -26,6 +26,7 @@ from chautari.region.model import Region
 from chautari.region.rules.warnings import find_warnings
 from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
+from chautari.suggestions import nearest_word
 
 if TYPE_CHECKING:
     from chautari.federation.letters import ReceivedLetter
@@ -90,7 +91,7 @@ def _pinnable_image_names() -> set[str]:
 def _check_pin_name(value: str) -> str:
     known = _pinnable_archive_names() | _pinnable_image_names()
     if value not in known:
-        close = error_messages.nearest_word(value, sorted(known))
+        close = nearest_word(value, sorted(known))
         hint = f"did you mean {close}?" if close else f"choose one of: {', '.join(sorted(known))}"
         raise ValueError(f"no service uses an archive or image with this name; {hint}")
     return value

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.files import fix_for_unusable_path, is_present, refuse_special_file
+from chautari.suggestions import nearest_word
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
@@ -47,8 +48,6 @@ def find_region_file(name: str, root: Path) -> Path:
         _refuse_unusable_region_file(file.parent)
     _refuse_invalid_folder_name(name, root)
     there = region_names(root)
-    from chautari.region.error_messages import nearest_word  # only a mistake needs it
-
     similar = _nearest_valid_name(name)
     close = similar if similar in there else nearest_word(name, there)
     if close:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple, get_args
 
-from chautari.region.error_messages import nearest_word
 from chautari.region.field_types import to_canonical_address, validate_domain, validate_name
 from chautari.region.model import OperatingSystem
 from chautari.services.registry import SERVICES
+from chautari.suggestions import fix_for_unknown_word
 
 DEFAULT_OS = "debian-13"
 _LOGIN = re.compile(
@@ -160,8 +160,7 @@ def parse_service(text: str) -> ServiceAnswer:
     """
     service, _, node = text.partition("@")
     if service not in SERVICES:
-        close = nearest_word(service, list(SERVICES))
-        hint = f"did you mean {close}?" if close else f"choose one of: {', '.join(SERVICES)}"
+        hint = fix_for_unknown_word(service, list(SERVICES))
         raise ValueError(f"there is no service {service!r}; {hint}")
     return ServiceAnswer(service, node)
 

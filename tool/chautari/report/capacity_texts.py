@@ -30,5 +30,5 @@ def amount_text(number: int | None, is_estimate: bool = False) -> str:
 
 def unknown_text(node: str, resources: list[str]) -> str:
     """Return what is not known of a machine, and how to say it."""
-    names = " and ".join(RESOURCES[resource] for resource in resources)
-    return f"{node}: the {names} is not known, and may limit earlier."
+    names = ", ".join(RESOURCES[resource] for resource in resources)
+    return f"Not known on {node}: {names}. They may limit the numbers earlier."

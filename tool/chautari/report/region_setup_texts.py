@@ -39,6 +39,9 @@ def machine_note(machine: Data) -> str:
     )
 
 
+NOT_REACHED = "not reached"
+
+
 def placement_reason(code: str, data: Data) -> str:
     """Return why a service runs on its node."""
     return fill_template(_REASONS.get(code), code, data)

@@ -35,7 +35,8 @@ def read_machine_facts(target: SSHTarget, *, first_contact: bool = False) -> Mac
     argv = ssh_argv(target, f"sh -c {shlex.quote(facts.facts_script({}))}")
     if first_contact:
         # SSH uses the first value of an option.
-        argv = (argv[0], "-o", "StrictHostKeyChecking=accept-new", *argv[1:])
+        new = ("-o", "StrictHostKeyChecking=accept-new", "-o", "HashKnownHosts=no")
+        argv = (argv[0], *new, *argv[1:])
     sent_at = time.time()
     try:
         done = run(argv, timeout=SECONDS, check=False)

@@ -15,6 +15,7 @@ from chautari.services.base import MoveStep
 from chautari.services.bigbluebutton.packages import NAME, OS_OF
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.suggestions import nearest_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +66,11 @@ def _node_to_move_from(region: Region, to: str) -> str:
             fix=f"add bigbluebutton to the services of {to} and deploy",
         )
     if to not in region.nodes:
+        close = nearest_word(to, region.nodes)
         raise BadInput(
             f"this region has no node {to!r}",
-            fix=f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
+            fix=(f"did you mean {close}? If not, " if close else "")
+            + f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
         )
     if to in nodes_running:
         raise BadInput(
