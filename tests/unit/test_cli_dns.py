@@ -76,6 +76,7 @@ def test_without_network_a_sentence_says_so(
     serve: Serve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(states, "find_zone", lambda *_: name_servers.Zone("", (), "no_network"))
+    monkeypatch.setattr(states, "ask_resolver", lambda *_: None)
     assert main.run(["dns", "andes"]) == 1
     captured = capsys.readouterr()
     assert "cloud.andes.example.org" in captured.out

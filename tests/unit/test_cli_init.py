@@ -113,6 +113,14 @@ def test_files_go_where_the_other_commands_look(
     assert (tmp_path / "regions" / "andes" / "region.yml").is_file()
 
 
+def test_clone_of_the_toolkit_gets_only_the_region(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chautari.cli.init.content_root", lambda: folder)
+    assert run() == 0
+    assert written(folder) == {"inventories/andes/region.yml"}
+
+
 def test_missing_options_are_named_together(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -253,3 +261,4 @@ def test_interruption_leaves_nothing(answered: int, folder: Path) -> None:
     terminal.interrupt()
     assert terminal.process.wait(10) == 130
     assert list(folder.iterdir()) == []
+    terminal.wait_for("Nothing was written.")

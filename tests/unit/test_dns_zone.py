@@ -175,6 +175,18 @@ def test_silent_resolver_is_said(region: Region) -> None:
     assert found.zone.problem == "resolver_silent"
 
 
+def test_resolver_answers_where_the_network_blocks_other_servers(region: Region) -> None:
+    blocked = RIGHT.replace("ns1.example.org A 127.0.0.1", "ns1.example.org A 127.0.0.2")
+    with name_server(blocked) as server:
+        found = states.look_at_zone(region, client=resolver_of(server))
+    assert (found.ok, found.is_from_cache) == (True, True)
+    assert found.silent_servers == ("ns1.example.org",)
+    without = blocked.replace("ns1.example.org A 127.0.0.2\n", "")
+    with name_server(without) as server:
+        found = states.look_at_zone(region, client=resolver_of(server))
+    assert (found.ok, found.is_from_cache, found.zone.problem) == (True, True, "")
+
+
 def test_resolver_of_a_sandbox_is_asked_directly(region: Region) -> None:
     with name_server(RIGHT.replace(ZONE, "")) as server:
         servers = (NameServer("sandbox", "127.0.0.1", server.port, recursive=True),)

@@ -291,6 +291,16 @@ def test_silent_or_hostile_machine_has_no_facts(
         assert found.facts is None and len(found.said) <= 2 * machine_facts.MAX_SAID + 1
 
 
+def test_hostile_name_of_a_system_does_not_reach_the_file() -> None:
+    found = [machine("bog1")]
+    node = found[0].node._replace(os="debian-13")
+    hostile = Facts(os="x\x1b[31m\x00\u202e" + "y" * 5000, machine="x86_64", memory_kb=4_000_000)
+    found = [Machine(node, hostile)]
+    text = region_text(propose_placement(answers_for("nextcloud", found), found), found)
+    assert not {"\x1b", "\x00", "\u202e"} & set(text) and "y" * 100 not in text
+    new_files.check_region_text("andes", text, "")
+
+
 def test_account_that_the_machine_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(target: SSHTarget, *, first_contact: bool) -> MachineAnswer:
         if target.user == "root":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from region_samples import KEY, SANDBOX, load_sample_region, region_file
 
+from chautari.errors import InvalidRegion
 from chautari.region.load import load_region
 from chautari.render.context import NodeContext, Variables
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -81,6 +82,14 @@ def test_app_without_a_checksum_is_reported_and_never_installed(tmp_path: Path) 
     assert found["nextcloud_missing_apps"] == [
         {"name": "bbb", "reason": "no release of this app is pinned for Nextcloud 35.0.1"}
     ]
+
+
+def test_nextcloud_on_ubuntu_is_refused_without_an_internal_error(tmp_path: Path) -> None:
+    text = REGION.replace("os: OS", "os: ubuntu-24.04").replace("ROOMS", "nextcloud")
+    start, end = text.index("sandbox:"), text.index("operators:")
+    file = region_file(tmp_path, text[:start] + text[end:])
+    with pytest.raises(InvalidRegion, match="Nextcloud requires debian-12 or debian-13"):
+        load_region(file)
 
 
 def test_pin_of_the_region_comes_first(tmp_path: Path) -> None:

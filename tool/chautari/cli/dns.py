@@ -100,11 +100,15 @@ def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
             echo(text)
     if not records.caa_issuer(region) and region.sandbox is None:
         echo("The name of the certificate authority for CAA records is not known.", err=True)
-    for server in found.silent_servers:
-        echo(f"The name server {server} did not answer.", err=True)
+    if found.is_from_cache:
+        echo(dns_record_texts.FROM_CACHE, err=True)
+    else:
+        for server in found.silent_servers:
+            echo(f"The name server {server} did not answer.", err=True)
     if found.ok:
-        servers = ", ".join(server.name for server in found.zone.servers)
-        echo(f"All required records are right (asked: {servers}).")
+        servers = [server.name for server in found.zone.servers]
+        asked = f" (asked: {', '.join(servers)})" if servers and not found.is_from_cache else ""
+        echo(f"All required records are right{asked}.")
     else:
         echo(f"Then run: deploy dns {region.region} --wait")
 

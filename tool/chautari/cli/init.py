@@ -120,19 +120,29 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         --relay-user andes --mail-from cloud@andes.example.org --yes
     """
     asks = sys.stdin is not None and sys.stdin.isatty() and not (yes or as_json)
-    found = collect_answers(InitOptions(**given), asks, lambda name: _refuse_region(folder, name))
-    files, kept = _files_to_write(found, folder, ci)
-    if asks:
-        for file in files:
-            echo(f"  {file}", err=True)
-        click.confirm("Write these files?", default=True, abort=True, err=True)
-    new_files.write_new_files(files)
+    try:
+        found = collect_answers(
+            InitOptions(**given), asks, lambda name: _refuse_region(folder, name)
+        )
+        files, kept = _files_to_write(found, folder, ci)
+        if asks:
+            _confirm_files(files)
+        new_files.write_new_files(files)
+    except (KeyboardInterrupt, click.Abort):
+        echo("\nNothing was written.", err=True)
+        raise
     steps = _next_steps(found, folder)
     if as_json:
         print_json(_result_object(found, files, kept, steps))
     else:
         _print_result(found, files, kept, steps)
     return 0
+
+
+def _confirm_files(files: dict[Path, str]) -> None:
+    for file in files:
+        echo(f"  {file}", err=True)
+    click.confirm("Write these files?", default=True, abort=True, err=True)
 
 
 def _region_file(folder: Path | None, name: str) -> Path:

@@ -36,6 +36,10 @@ class NameServer(NamedTuple):
     recursive: bool = False
 
 
+# Stands for the resolver of this machine.
+RESOLVER = NameServer("resolver", "", recursive=True)
+
+
 class Zone(NamedTuple):
     """The zone that contains a name, and its name servers.
 
@@ -109,6 +113,22 @@ def ask_all(
     for (server, question), value in zip(pairs, values, strict=True):
         found[question][server] = value
     return found
+
+
+def ask_resolver(questions: Sequence[Question], client: Resolver) -> Answers | None:
+    """Return what this machine's resolver answers, perhaps from its cache; None if it is silent.
+
+    Some networks let DNS pass only through their own resolver.
+    """
+    from dns import name
+
+    def ask(question: Question) -> Values:
+        return _resolve(name.from_text(question.name), question.kind, client)
+
+    if not questions or ask(questions[0]) is None:
+        return None
+    values = map_parallel(ask, questions, PARALLEL)
+    return {question: {RESOLVER: value} for question, value in zip(questions, values, strict=True)}
 
 
 def ask_server(server: NameServer, question: Question, client: Resolver) -> Values:

@@ -15,6 +15,7 @@ from chautari.dns_zone.name_servers import (
     Values,
     Zone,
     ask_all,
+    ask_resolver,
     find_zone,
     system_resolver,
 )
@@ -73,11 +74,17 @@ class RecordState:
 
 @dataclass(frozen=True)
 class ZoneState:
-    """All records of a region as its domain's name servers have them."""
+    """All records of a region as its domain's name servers have them.
+
+    Attributes:
+        silent_servers: names of the servers that did not answer.
+        is_from_cache: whether this machine's resolver was asked in their place.
+    """
 
     zone: Zone
     records: tuple[RecordState, ...]
     silent_servers: tuple[str, ...] = ()
+    is_from_cache: bool = False
 
     @property
     def ok(self) -> bool:
@@ -94,6 +101,7 @@ class ZoneState:
                 {"name": server.name, "address": server.address} for server in self.zone.servers
             ],
             "silent_servers": list(self.silent_servers),
+            "from_cache": self.is_from_cache,
             "records": [item.as_object() for item in self.records],
         }
 
@@ -113,16 +121,29 @@ def look_at_zone(
         else find_zone(region.domain, client)
     )
     records = desired_records(region)
-    if not zone.servers:
-        states = (RecordState(record, "unknown") for record in records if record.value)
-        return ZoneState(zone, tuple(states))
-    answers = ask_all(zone.servers, _questions(region, records), client)
-    silent = tuple(
-        server.name
-        for server in zone.servers
-        if all(by_server[server] is None for by_server in answers.values())
-    )
+    questions = _questions(region, records)
+    answers = ask_all(zone.servers, questions, client)
+    if not zone.servers or _are_all_silent(zone.servers, answers):
+        return _look_through_resolver(region, zone, questions, client)
+    silent = tuple(x.name for x in zone.servers if _are_all_silent((x,), answers))
     return ZoneState(zone, tuple(_states(region, records, answers)), silent)
+
+
+def _are_all_silent(servers: Iterable[NameServer], answers: Answers) -> bool:
+    return all(answers[question][server] is None for question in answers for server in servers)
+
+
+def _look_through_resolver(
+    region: Region, zone: Zone, questions: list[Question], client: Resolver
+) -> ZoneState:
+    """Return the state as this machine's resolver knows it, where no server can be asked."""
+    records, silent = desired_records(region), tuple(server.name for server in zone.servers)
+    is_registered = zone.problem != "domain_not_delegated"
+    if is_registered and (answers := ask_resolver(questions, client)) is not None:
+        states = tuple(_states(region, records, answers))
+        return ZoneState(zone._replace(problem=""), states, silent, is_from_cache=True)
+    unknown = tuple(RecordState(record, "unknown") for record in records if record.value)
+    return ZoneState(zone._replace(problem=zone.problem or "servers_silent"), unknown, silent)
 
 
 def wait_for_zone(

@@ -39,6 +39,11 @@ _NODE_MISSING = (
     "mail servers check it."
 )
 
+FROM_CACHE = (
+    "The domain's own name servers could not be asked, perhaps because this network does not "
+    "allow it. These answers are from this machine's DNS server, and may be some hours old."
+)
+
 PROBLEMS: dict[str, tuple[str, str]] = {
     "domain_not_delegated": (
         "{domain} has no name servers yet: only the registry {zone} answered.",
@@ -54,6 +59,11 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "The name servers of {domain} could not be asked: this machine has no network.",
         "connect this machine to the internet, then run the command again; to list the records "
         "without a connection: deploy dns {region} --format zone",
+    ),
+    "servers_silent": (
+        "The name servers of {domain} did not answer.",
+        "check your internet connection, then run the command again; to list the records without "
+        "a connection: deploy dns {region} --format zone",
     ),
     "servers_without_address": (
         "The name servers of {domain} have no address.",

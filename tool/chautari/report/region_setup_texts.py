@@ -7,8 +7,10 @@ from pathlib import Path
 from string import Template as StringTemplate
 
 from chautari.report.message_templates import Data, Template, fill_template
+from chautari.report.text_format import to_one_line
 
 _FILES = Path(__file__).with_name("templates") / "region"
+MAX_OS = 40  # characters of what a machine calls its system
 HOST_KEY_NOTE = "Compare this with the host key that the provider's console shows."
 
 _REASONS: dict[str, Template] = {
@@ -33,10 +35,8 @@ def machine_note(machine: Data) -> str:
     """Return what was seen on a machine, for a comment."""
     if not machine["reached"]:
         return "This machine was not reached when this file was written. Check os and user."
-    return (
-        f"Seen: {machine['os']}, {machine['arch'] or 'unknown processor'}, {machine['cores']} "
-        f"cores, {machine['memory_mb']} MB of memory."
-    )
+    os, arch = to_one_line(machine["os"])[:MAX_OS], machine["arch"] or "unknown processor"
+    return f"Seen: {os}, {arch}, {machine['cores']} cores, {machine['memory_mb']} MB of memory."
 
 
 NOT_REACHED = "not reached"
@@ -56,6 +56,7 @@ def repository_texts(data: dict[str, str], ci: str) -> dict[str, str]:
     """Return the files of the region's repository, by their path; `ci` names the forge."""
     names = {".gitignore": "gitignore", "README.md": "readme.md.txt"}
     names |= _CI_FILES[ci]
+    data = data | {"check": "A job checks `region.yml` after each push." if _CI_FILES[ci] else ""}
     return {
         path: StringTemplate((_FILES / name).read_text()).substitute(data)
         for path, name in names.items()
