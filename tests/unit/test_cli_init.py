@@ -189,8 +189,10 @@ class Terminal:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.master, child = pty.openpty()
         environment = dict(os.environ, PYTHONPATH=str(ROOT / "tool"), TERM="dumb")
+        # A shell that runs the tests in the background lets all their processes ignore Ctrl-C.
+        command = ("env", "--default-signal=INT", sys.executable, "-m", "chautari", "init")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chautari", "init", *arguments], cwd=folder, env=environment,
+            [*command, *arguments], cwd=folder, env=environment,
             stdin=child, stdout=child, stderr=child, start_new_session=True,
         )  # fmt: skip
         os.close(child)
