@@ -16,6 +16,10 @@ class CheckedText(click.ParamType[Any]):
         self.name = name
         self._validate = validator
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """Return the form of the text; click would write it in capitals."""
+        return self.name
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the checked value."""
         if not isinstance(value, str):
