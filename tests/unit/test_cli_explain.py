@@ -44,8 +44,8 @@ def test_each_page_can_be_printed(page: KeyPage, capsys: pytest.CaptureFixture[s
     ("text", "found"),
     [
         ("nodes.bog1.host_key", ["nodes.NAME.host_key"]),
-        ("bog1.host_key", ["nodes.NAME.host_key"]),
-        ("host_key:", ["nodes.NAME.host_key"]),
+        ("bog1.address6", ["nodes.NAME.address6"]),
+        ("address6:", ["nodes.NAME.address6"]),
         ("quota", ["services.nextcloud.quota"]),
         ("nodes.bog1", ["nodes.NAME"]),
         ("jitsi.host", ["services.jitsi.host"]),

@@ -18,7 +18,7 @@ from chautari.services.registry import SERVICES
 
 WIDTH = 98
 # Keys that most regions need one day; the reference has all.
-_LATER = ("mail", "federation")
+_LATER = ("mail", "backup", "federation")
 
 
 def region_text(proposal: Proposal, machines: Sequence[Machine]) -> str:
