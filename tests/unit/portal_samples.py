@@ -61,7 +61,7 @@ HEARTBEATS = {"himalaya": {"last": NOW - 600, "silent": False}}
 STATE: dict[str, Any] = {
     "checked": NOW,
     "services": {
-        "nextcloud": {"responds": True, "since": NOW - 9000},
+        "nextcloud": {"responds": True, "since": NOW - 9000, "restored": NOW - 86_400},
         "polls": {"responds": True, "since": NOW},
         "jitsi": {"responds": False, "since": NOW - 3000},
     },

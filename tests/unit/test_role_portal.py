@@ -135,6 +135,8 @@ def test_state_is_in_words_and_has_its_time_and_zone() -> None:
     text = " ".join("".join(Elements(render()).words).split())
     assert "✓ Works" in text
     assert "✗ Does not respond since 2025-11-29 18:13 (UTC-05:00)" in text
+    assert "last restored for a test on 2025-11-28 19:03 (UTC-05:00)." in text
+    assert text.count("last restored") == 1
     assert "State of the services on 2025-11-29 19:03 (UTC-05:00)." in text
 
 

@@ -104,7 +104,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def check(name: str = NAME, **changes: Any) -> service_checks.Result:
-    request = {"url": f"https://{name}/page?a=b", "expected_text": "ready", "on_this_node": False}
+    request = {
+        "url": f"https://{name}/page?a=b",
+        "expected_text": "ready",
+        "restored_url": "",
+        "on_this_node": False,
+    }
     return service_checks.check_service(request | changes, pause=0)
 
 
@@ -124,6 +129,31 @@ def test_expected_answer_counts_as_responding(server: Server) -> None:
     server.answers = [OK + b"it is ready"]
     assert check() == service_checks.Result(True)
     assert server.requests == ["GET /page?a=b HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "restored"),
+    [
+        (OK + b'{"restored": 1700000000}', 1_700_000_000),
+        (OK + b'{"restored": 99999999999}', 0),  # in the future
+        (OK + b'{"restored": -1}', 0),
+        (OK + b'{"restored": true}', 0),
+        (OK + b'{"restored": "1700000000"}', 0),
+        (OK + b"[1700000000]", 0),
+        (OK + b"{", 0),
+        (OK + b"[" * 100_000, 0),
+        (OK + b"x" * 300_000, 0),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", 0),
+        (redirect("https://evil.example.org/"), 0),
+    ],
+)
+def test_date_of_a_restored_backup_is_read_with_limits(
+    server: Server, answer: bytes, restored: int
+) -> None:
+    server.answers = [OK + b"ready", answer]
+    found = check(restored_url=f"https://{NAME}/restored")
+    assert found == service_checks.Result(True, restored=restored)
+    assert server.requests[1] == "GET /restored HTTP/1.1"
 
 
 def test_redirect_within_the_host_is_followed(server: Server) -> None:
@@ -183,7 +213,12 @@ def test_service_of_the_node_is_reached_without_the_router(
 
 def test_slow_service_delays_no_other(server: Server) -> None:
     server.answers = [OK + b"ready"]
-    request = {"url": f"https://{NAME}/", "expected_text": "ready", "on_this_node": False}
+    request = {
+        "url": f"https://{NAME}/",
+        "expected_text": "ready",
+        "restored_url": "",
+        "on_this_node": False,
+    }
     found = service_checks.check_all({"a": request, "b": request})
     assert all(item.responds for item in found.values())
 
@@ -191,9 +226,15 @@ def test_slow_service_delays_no_other(server: Server) -> None:
 def test_state_keeps_since_when_it_is_so() -> None:
     up, down = service_checks.Result(True), service_checks.Result(False, "status 503")
     first = service_checks.next_state({}, {"polls": up, "jitsi": down}, 100)
-    assert first["services"]["polls"] == {"responds": True, "since": 100}
+    assert first["services"]["polls"] == {"responds": True, "since": 100, "restored": 0}
     second = service_checks.next_state(first, {"polls": up, "jitsi": up}, 400)
     assert second["checked"] == 400
     assert second["services"]["polls"]["since"] == 100
-    assert second["services"]["jitsi"] == {"responds": True, "since": 400}
+    assert second["services"]["jitsi"] == {"responds": True, "since": 400, "restored": 0}
     assert service_checks.failures({"polls": up, "jitsi": down}) == ["jitsi: status 503"]
+
+
+def test_state_keeps_the_date_of_a_restored_backup_while_a_service_is_down() -> None:
+    first = service_checks.next_state({}, {"polls": service_checks.Result(True, restored=50)}, 100)
+    second = service_checks.next_state(first, {"polls": service_checks.Result(False, "503")}, 400)
+    assert second["services"]["polls"] == {"responds": False, "since": 400, "restored": 50}

@@ -82,6 +82,7 @@ def test_services_are_those_that_people_open(tmp_path: Path) -> None:
     assert services["polls"]["check"] == {
         "url": "https://polls.andes.example.org/",
         "expected_text": "create_poll.php",
+        "restored_url": "",
         "on_this_node": True,
     }
     assert services["nextcloud"]["check"]["url"].endswith("/status.php")
@@ -95,6 +96,19 @@ def test_services_are_those_that_people_open(tmp_path: Path) -> None:
         "nextcloud": "all",
         "bigbluebutton": "host",
         "jitsi": "host",
+    }
+
+
+def test_page_asks_when_backups_were_restored_where_there_are_backups(tmp_path: Path) -> None:
+    disk = "nodes: [bog1, med1, cal1]}}}}}}\n"
+    backup = f"backup: {{{{to: [disk], targets: {{{{disk: {{{{disk: /mnt/backup, {disk}"
+    found = load_sample_region(tmp_path, text("") + backup)
+    page = variables_of_node(NodeContext(found, SANDBOX, "bog1"), None).public["portal_page"]
+    assert {item["name"]: item["check"]["restored_url"] for item in page["services"]} == {
+        "polls": "https://polls.andes.example.org/.well-known/chautari/backup.json",
+        "nextcloud": "https://cloud.andes.example.org/.well-known/chautari/backup.json",
+        "bigbluebutton": "",  # its web server is upstream's
+        "jitsi": "https://meet.andes.example.org/.well-known/chautari/backup.json",
     }
 
 

@@ -186,6 +186,7 @@ class Page:
             f"<p>{escape(texts['purpose'])}</p>" if texts else "",
             f"<p>{self._service_state(service['name'])}</p>",
             self._fallback(service),
+            self._last_restore(service["name"]),
             self._service_address(service),
             f'<p class="soft">{escape(self.texts["account_" + service["account"]])}</p>',
             self._service_languages(service),
@@ -200,6 +201,11 @@ class Page:
             return self._marked("good", "✓", escape(self.texts["responds"]))
         moment = self._with_moment("silent", found["since"])
         return self._marked("bad", "✗", moment)
+
+    def _last_restore(self, name: str) -> str:
+        """Return when a backup of the service was last restored for a test, if that is known."""
+        seconds = self.state.get("services", {}).get(name, {}).get("restored", 0)
+        return f'<p class="soft">{self._with_moment("restored", seconds)}</p>' if seconds else ""
 
     def _fallback(self, service: Data) -> str:
         """Return where else people can use a service that does not respond.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
 import threading
@@ -24,10 +25,15 @@ Check = Mapping[str, Any]
 
 
 class Result(NamedTuple):
-    """Whether a service responds; the reason is for the journal only."""
+    """Whether a service responds; the reason is for the journal only.
+
+    `restored` is when a backup of the service was last restored for a test, in seconds since 1970;
+    0 if that is not known.
+    """
 
     responds: bool
     reason: str = ""
+    restored: int = 0
 
 
 class CheckFailed(Exception):
@@ -74,25 +80,42 @@ def check_service(check: Check, pause: float = PAUSE_SECONDS) -> Result:
     for attempt in range(2):
         time.sleep(pause if attempt else 0)
         try:
-            _request(check)
+            if check["expected_text"].encode() not in _fetch(check["url"], check["on_this_node"]):
+                raise CheckFailed("the answer does not contain the expected text")
         except (CheckFailed, OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
         else:
-            return Result(True)
+            return Result(True, restored=_last_restore(check))
     return Result(False, reason)
 
 
-def _request(check: Check) -> None:
-    """Request the page of a check; raise if the answer is not the expected one."""
-    first = urlsplit(check["url"])
-    url = check["url"]
+def _last_restore(check: Check) -> int:
+    """Return when a backup of the service was last restored for a test; 0 if nothing says so."""
+    if not check["restored_url"]:
+        return 0
+    try:
+        found = json.loads(_fetch(check["restored_url"], check["on_this_node"]))["restored"]
+    except (CheckFailed, OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+        return 0
+    except RecursionError:
+        return 0
+    return found if type(found) is int and 0 < found <= time.time() else 0
+
+
+def _fetch(url: str, on_this_node: bool) -> bytes:
+    """Return the page at `url`; raise if there is none.
+
+    Raises:
+        CheckFailed: the answer is no page, too large, too slow, or on another server.
+    """
+    first = urlsplit(url)
     deadline = time.monotonic() + LIMIT_SECONDS
     for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         if (parts.scheme, parts.netloc) != ("https", first.netloc):
             raise CheckFailed(f"redirected to {parts.scheme}://{parts.netloc[:100]}")
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = _open(first.netloc, path or "/", check["on_this_node"])
+        connection = _open(first.netloc, path or "/", on_this_node)
         try:
             answer = connection.getresponse()
             if answer.status in REDIRECTS:
@@ -100,9 +123,7 @@ def _request(check: Check) -> None:
                 continue
             if answer.status != 200:
                 raise CheckFailed(f"status {answer.status}")
-            if check["expected_text"].encode() not in _read(answer, deadline):
-                raise CheckFailed("the answer does not contain the expected text")
-            return
+            return _read(answer, deadline)
         finally:
             connection.close()
     raise CheckFailed("too many redirects")
@@ -147,13 +168,17 @@ def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
 def next_state(
     before: Mapping[str, Any], results: Mapping[str, Result], now: int
 ) -> dict[str, Any]:
-    """Return the new state: of each service whether it responds, and since when that is so."""
+    """Return the new state: of each service whether it responds, and since when that is so.
+
+    A service that does not respond keeps the date of its last restored backup.
+    """
     old = before.get("services", {})
     services = {}
     for name, result in results.items():
         same = old.get(name, {}).get("responds") is result.responds
         since = old[name]["since"] if same else now
-        services[name] = {"responds": result.responds, "since": since}
+        restored = result.restored if result.responds else old.get(name, {}).get("restored", 0)
+        services[name] = {"responds": result.responds, "since": since, "restored": restored}
     return {"checked": now, "services": services}
 
 

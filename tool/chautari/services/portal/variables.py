@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chautari import __version__
+from chautari.backup import scope
 from chautari.federation import signing_key
 from chautari.federation.descriptor import descriptor_body
 from chautari.services.base import AccessDetails
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 NAME = "portal"
 HTTPS = 443
+# Each site of the role `web_site` publishes there when a backup of its node was last restored.
+RESTORED_PATH = "/.well-known/chautari/backup.json"
 
 
 def portal_variables(context: NodeContext) -> Variables:
@@ -94,6 +97,12 @@ def services_on_page(context: NodeContext) -> list[Variables]:
 def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEntry) -> Variables:
     region = context.region
     own = f"https://{region.fqdn(region.dns_label_of_service(service.name))}"
+    # A service with a web server of its own has no site of the role `web_site`.
+    is_backed_up = not service.owns_https and any(
+        service.name == item.name
+        for node in scope.nodes_with_backup(region)
+        for item in scope.states_of_node(region, node)
+    )
     opened_in = next((name for name in entry.opened_in if region.nodes_running(name)), "")
     return {
         "name": service.name,
@@ -105,6 +114,7 @@ def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEnt
         "check": {
             "url": f"{own}{entry.check_path}",
             "expected_text": entry.expected_text,
+            "restored_url": f"{own}{RESTORED_PATH}" if is_backed_up else "",
             # A router may not lead the node back to its own public address.
             "on_this_node": context.node in region.nodes_running(service.name),
         },
