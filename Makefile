@@ -42,7 +42,7 @@ lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellche
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet tool/chautari/node/*.py
+	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet $$(git ls-files 'tool/chautari/node/*.py')
 	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint

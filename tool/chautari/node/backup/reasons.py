@@ -83,8 +83,8 @@ TEXTS = {
 class _Data(dict[str, Any]):
     """The data of a code; a key that is missing is shown as a question mark."""
 
-    def __missing__(self, key: str) -> str:
-        return "?"
+    def __missing__(self, key: str) -> _Value:
+        return _Value("?")
 
 
 class _Value(str):

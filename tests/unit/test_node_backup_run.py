@@ -1,0 +1,290 @@
+"""What a backup does around borg: pauses, preconditions, results, the watch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backup_samples import settings
+
+from chautari.node.backup import feed, preconditions, run, state_file, watch
+from chautari.node.backup.errors import BackupError, raise_all
+from chautari.node.backup.feed import BLOCK, BorgCreate
+from chautari.node.backup.manifest import FolderSpec, StateSpec
+from chautari.node.backup.services import Pause
+
+NEXTCLOUD = StateSpec("nextcloud", pause=("/pause", "cloud"), resume=("/resume", "cloud"))
+POLLS = StateSpec("polls", pause=("/pause", "polls"), resume=("/resume", "polls"))
+PORTAL = StateSpec("portal")
+
+
+class Commands:
+    """Remembers the commands of services, and lets those that contain `failing` fail."""
+
+    def __init__(self, failing: str = "nothing") -> None:
+        self.calls: list[str] = []
+        self.failing = failing
+
+    def __call__(self, command: Sequence[str]) -> str:
+        self.calls.append(" ".join(command))
+        return "it hangs" if self.failing in self.calls[-1] else ""
+
+
+def test_services_pause_in_order_and_resume_in_reverse(tmp_path: Path) -> None:
+    commands, journal = Commands(), tmp_path / "paused.json"
+    pause = Pause(journal, commands)
+    pause.pause([NEXTCLOUD, PORTAL, POLLS])
+    assert [item["name"] for item in json.loads(journal.read_text())] == ["nextcloud", "polls"]
+    pause.resume()
+    assert commands.calls == ["/pause cloud", "/pause polls", "/resume polls", "/resume cloud"]
+    assert not journal.exists() and pause.seconds > 0
+    pause.resume()
+    assert len(commands.calls) == 4
+
+
+def test_killed_pause_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    Pause(tmp_path / "paused.json", Commands()).pause([NEXTCLOUD])
+    commands = Commands()
+    Pause(tmp_path / "paused.json", commands).resume()
+    assert commands.calls == ["/resume cloud"]
+
+
+def test_service_that_does_not_pause_resumes_all(tmp_path: Path) -> None:
+    commands = Commands(failing="/pause polls")
+    with pytest.raises(BackupError, match="pause_failed"):
+        Pause(tmp_path / "paused.json", commands).pause([NEXTCLOUD, POLLS])
+    assert commands.calls[-2:] == ["/resume polls", "/resume cloud"]
+
+
+def test_service_that_does_not_resume_is_tried_again_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    journal, commands = tmp_path / "paused.json", Commands(failing="/resume cloud")
+    pause = Pause(journal, commands)
+    pause.pause([NEXTCLOUD, POLLS])
+    with pytest.raises(BackupError, match="resume_failed"):
+        pause.resume()
+    assert commands.calls.count("/resume cloud") == 3 and "/resume polls" in commands.calls
+    assert journal.exists()
+
+
+def problems(tmp_path: Path, *folders: FolderSpec, fstab: str = "") -> list[str]:
+    (tmp_path / "fstab").write_text(fstab)
+    found = preconditions.state_problems([StateSpec("cloud", folders)], tmp_path / "fstab")
+    return [f"{error.code} {error.data['path']}" for error in found]
+
+
+def test_missing_and_empty_folders_are_refused_by_name(tmp_path: Path) -> None:
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    empty.mkdir()
+    full.mkdir()
+    (full / "x").touch()
+    found = [FolderSpec(str(path)) for path in (empty, full, tmp_path / "lost")]
+    assert problems(tmp_path, *found) == [
+        f"folder_empty {empty}", f"folder_missing {tmp_path}/lost",
+    ]  # fmt: skip
+    assert problems(tmp_path, FolderSpec(str(empty), (), True)) == []
+
+
+def test_file_system_of_fstab_that_is_not_mounted_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "srv" / "data"
+    data.mkdir(parents=True)
+    (data / "x").touch()
+    for mount in (tmp_path / "srv", data, data / "files"):
+        text = f"# disks\nUUID=1 {mount} ext4 defaults 0 2\nUUID=2 /elsewhere ext4 noauto 0 2\n"
+        assert problems(tmp_path, FolderSpec(str(data)), fstab=text) == [f"not_mounted {mount}"]
+    other = f"UUID=1 {tmp_path}/srv-other ext4 defaults 0 2\nUUID=2 / ext4 defaults 0 1\n"
+    assert problems(tmp_path, FolderSpec(str(data)), fstab=other) == []
+
+
+def test_unmounted_disk_is_refused(tmp_path: Path) -> None:
+    target = settings(tmp_path).target("disk")
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(BackupError, match="disk_not_mounted"):
+        preconditions.check_disk(target)
+    assert preconditions.is_mounted(Path("/proc")) and not preconditions.is_mounted(tmp_path)
+
+
+def test_backup_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    found = settings(tmp_path)
+    (tmp_path / "disk" / "andes").mkdir(parents=True)
+    disk, peer = found.target("disk"), found.target("himalaya")
+    preconditions.check_target_room(disk, 1000, (0, 0), is_first=True)
+    with pytest.raises(BackupError, match="no_room"):
+        preconditions.check_target_room(disk, 1 << 60, (0, 0), is_first=True)
+    preconditions.check_target_room(peer, 40, (100, 50), is_first=False)
+    with pytest.raises(BackupError, match="quota_too_small"):
+        preconditions.check_target_room(peer, 60, (100, 50), is_first=False)
+    # What an interrupted first backup stored is part of the next attempt.
+    preconditions.check_target_room(peer, 60, (100, 50), is_first=True)
+    with pytest.raises(BackupError, match="no_room_for_cache"):
+        preconditions.check_cache_room(1 << 50, 1, tmp_path)
+
+
+def test_all_problems_are_named_at_once() -> None:
+    raise_all([])
+    first, second = BackupError("folder_empty", path="/a"), BackupError("folder_missing", path="/b")
+    with pytest.raises(BackupError) as found:
+        raise_all([first, second])
+    assert found.value.as_object()["code"] == "several"
+    assert [item["code"] for item in found.value.data["problems"]] == [  # type: ignore[attr-defined]
+        "folder_empty", "folder_missing",
+    ]  # fmt: skip
+
+
+def test_only_one_run_holds_the_lock(tmp_path: Path) -> None:
+    with (
+        run.hold_lock(tmp_path / "lock"),
+        pytest.raises(BackupError, match="already_running"),
+        run.hold_lock(tmp_path / "lock"),
+    ):
+        pass
+    with run.hold_lock(tmp_path / "lock"):
+        pass
+
+
+def test_results_survive_a_damaged_file_and_removed_targets(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("{")
+    state_file.update_target("disk", path, last_success=5)
+    state_file.update_target("himalaya", path, error={"code": "no_room", "data": {}})
+    assert path.stat().st_mode & 0o777 == 0o644
+    state_file.forget_other_targets(["disk"], path)
+    found = state_file.read_state(path)
+    assert list(found["targets"]) == ["disk"] and found["targets"]["disk"]["last_success"] == 5
+
+
+NOW = 1_796_000_000.0
+HOUR = 3600
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(
+        watch, "send_mail", lambda m: found.append(f"{m['Subject']}\n{m.get_content()}")
+    )
+    monkeypatch.setattr(watch, "uptime", lambda: 1e6)
+    return found
+
+
+def look(tmp_path: Path, hours: float) -> int:
+    return watch.watch(settings(tmp_path), tmp_path, NOW + hours * HOUR)
+
+
+def remember(tmp_path: Path, hours: float, *names: str, **values: Any) -> None:
+    for name in names or ("disk", "himalaya"):
+        moment = int(NOW + hours * HOUR)
+        state_file.update_target(name, tmp_path / "state.json", last_success=moment, **values)
+
+
+def test_missing_backups_are_mailed_once_a_day_and_once_when_they_are_back(
+    tmp_path: Path, mails: list[str]
+) -> None:
+    assert look(tmp_path, 0) == 0
+    remember(tmp_path, 1)
+    assert look(tmp_path, 26) == 0 and mails == []
+    remember(tmp_path, 25, "disk")
+    state_file.update_target(
+        "himalaya", tmp_path / "state.json", error={"code": "target_unreachable", "data": {}}
+    )
+    assert [look(tmp_path, hour) for hour in (28, 29, 40)] == [1, 1, 1]
+    assert len(mails) == 1
+    assert mails[0].startswith("bog1 (andes): backups need attention")
+    assert "himalaya: no backup succeeded since 20" in mails[0] and "disk:" not in mails[0]
+    assert "does not answer" in mails[0] and "deploy backup andes" in mails[0]
+    look(tmp_path, 53)
+    assert len(mails) == 2
+    remember(tmp_path, 54)
+    assert [look(tmp_path, hour) for hour in (54, 55)] == [0, 0]
+    assert len(mails) == 3 and "backups work again" in mails[2]
+
+
+def test_damage_and_files_left_out_are_mailed_although_backups_succeed(
+    tmp_path: Path, mails: list[str]
+) -> None:
+    look(tmp_path, 0)
+    remember(tmp_path, 0, "disk", check_ok=False)
+    left_out = {"code": "files_left_out", "data": {"count": 1, "paths": ["/srv/a"]}}
+    remember(tmp_path, 0, "himalaya", error=left_out)
+    assert look(tmp_path, 1) == 1
+    assert "found damage" in mails[0] and "/srv/a" in mails[0]
+
+
+def test_machine_that_just_started_is_given_time(
+    tmp_path: Path, mails: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(tmp_path, -100)
+    monkeypatch.setattr(watch, "uptime", lambda: 600.0)
+    assert look(tmp_path, 0) == 0 and mails == []
+
+
+# Reads paths as borg does: see `iter_separated` and `do_create` in borg's archiver.
+READER = f"""
+import io, json, os, sys
+pipe = io.TextIOWrapper(sys.stdin.buffer, errors="surrogateescape", encoding="utf-8")
+part, found = "", []
+while block := pipe.read({BLOCK}):
+    *full, part = (part + block).split("\\0")
+    for path in full:
+        name = os.path.normpath(path)
+        content = open(name, "rb").read().decode() if os.path.exists(name) else ""
+        found.append([name, content])
+print(json.dumps(found))
+"""
+
+
+def start(tmp_path: Path, program: str = READER) -> BorgCreate:
+    return BorgCreate([sys.executable, "-c", program], {"LC_ALL": "C.UTF-8"}, tmp_path)
+
+
+def test_gate_opens_when_everything_before_is_read(tmp_path: Path) -> None:
+    create = start(tmp_path)
+    for number in range(500):
+        create.feed(f"/srv/नमस्ते/{number}".encode() + b"\xff")
+    create.store(tmp_path / "first", b"1" * 200_000)
+    create.feed(b"/srv/last")
+    code = create.relay(
+        tmp_path / "dump", lambda end: subprocess.Popen(["printf", "rows"], stdout=end)
+    )
+    create.store(tmp_path / "third", b"")
+    assert code == 0
+    found: Any = create.finish()
+    assert len(found) == 504
+    assert dict(found)[str(tmp_path / "dump")] == "rows"
+    assert len(dict(found)[str(tmp_path / "first")]) == 200_000
+
+
+def test_borg_that_ends_early_is_reported_and_not_waited_for(tmp_path: Path) -> None:
+    message = {"levelname": "ERROR", "msgid": "LockTimeout", "message": "x"}
+    create = start(
+        tmp_path, f"import sys; sys.exit(print({json.dumps(message)!r}, file=sys.stderr) or 2)"
+    )
+    with pytest.raises(BackupError, match="repository_locked"):
+        create.store(tmp_path / "gate", b"")
+    create.abort()
+
+
+def test_stalled_borg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "STALLED_SECONDS", -1)
+    monkeypatch.setattr(feed, "WATCH_SECONDS", 0.05)
+    create = start(tmp_path, "import time; time.sleep(60)")
+    with pytest.raises(BackupError, match="stalled"):
+        create.store(tmp_path / "gate", b"")
+
+
+def test_progress_of_borg_is_passed_on(tmp_path: Path) -> None:
+    line = {"type": "archive_progress", "nfiles": 3, "original_size": 9, "deduplicated_size": 4}
+    program = f"import sys; print({json.dumps(line)!r}, file=sys.stderr); print('{{}}')"
+    found: list[tuple[int, int, int]] = []
+    create = BorgCreate(
+        [sys.executable, "-c", program], dict(os.environ), tmp_path, lambda *n: found.append(n)
+    )
+    assert create.finish() == {} and found == [(3, 9, 4)]

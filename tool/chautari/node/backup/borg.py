@@ -1,0 +1,226 @@
+"""Call borg: its environment, its arguments, and what its messages mean."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chautari.node.backup.errors import BackupError
+from chautari.node.backup.settings import Settings, Target
+from chautari.node.backup.state_file import HOME
+
+BORG = "/usr/bin/borg"
+LOCK_SECONDS = 120
+CHUNKS = "buzhash,16,20,18,4095"
+CHECKPOINT_SECONDS = 30
+UNFINISHED = ".unfinished"
+# A killed program ends the list of paths, and half of a list must not become an archive.
+DIE_WITH_PARENT = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Names that borg gives to errors, and the code of each.
+CODES = {
+    "PassphraseWrong": "passphrase_wrong",
+    "PasscommandFailure": "passphrase_wrong",
+    "LockTimeout": "repository_locked",
+    "LockFailed": "repository_unwritable",
+    "ConnectionClosed": "connection_lost",
+    "ConnectionClosedWithHint": "connection_lost",
+    "Repository.DoesNotExist": "repository_missing",
+    "Repository.InvalidRepository": "repository_missing",
+    "Repository.ParentPathDoesNotExist": "repository_missing",
+    "Repository.StorageQuotaExceeded": "quota_exceeded",
+    "Repository.InsufficientFreeSpaceError": "no_room",
+    "Repository.CheckNeeded": "repository_damaged",
+    "Repository.ObjectNotFound": "repository_damaged",
+    "IntegrityError": "repository_damaged",
+    "PathNotAllowed": "repository_refused",
+    "Cache.EncryptionMethodMismatch": "repository_replaced",
+    "Cache.CacheInitAbortedError": "repository_replaced",
+    "Cache.RepositoryReplay": "repository_replayed",
+    "UnsupportedPayloadError": "repository_replaced",
+    "Archive.AlreadyExists": "archive_exists",
+}
+_TEXT_CODES = (
+    ("Connection closed by remote host", "connection_lost"),
+    ("Broken pipe", "connection_lost"),
+    ("No space left on device", "no_room"),
+    ("Disk quota exceeded", "no_room"),
+    ("storage quota", "quota_exceeded"),
+    ("Permission denied (publickey", "login_refused"),
+    ("Host key verification failed", "host_key_changed"),
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key_changed"),
+    ("Connection refused", "target_unreachable"),
+    ("Connection timed out", "target_unreachable"),
+    ("No route to host", "target_unreachable"),
+    ("Could not resolve hostname", "target_unreachable"),
+    ("Network is unreachable", "target_unreachable"),
+)
+RETRIED = ("connection_lost", "target_unreachable", "stalled")
+
+
+def environment(settings: Settings, target: Target, home: Path = HOME) -> dict[str, str]:
+    """Return the whole environment of borg; the passphrase is in a file, not in it."""
+    return {
+        "PATH": PATH,
+        "HOME": str(home / "borg"),
+        # Paths on standard input are counted in characters of this encoding.
+        "LC_ALL": "C.UTF-8",
+        "BORG_BASE_DIR": str(home / "borg"),
+        "BORG_REPO": target.repository,
+        "BORG_PASSCOMMAND": f"/usr/bin/cat {settings.folder / 'passphrase'}",
+        "BORG_RSH": " ".join(ssh_command(settings)),
+        # A lock is known to be left over when the host that holds it is known.
+        "BORG_HOST_ID": f"{settings.region}-{settings.node}",
+        # The region says where a target is; the id of the repository is compared separately.
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+        # A target that offers a repository without encryption must not receive any data.
+        "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no",
+        "BORG_DISPLAY_PASSPHRASE": "no",
+        "BORG_EXIT_CODES": "legacy",
+    }
+
+
+def ssh_command(settings: Settings) -> list[str]:
+    """Return the command that logs in to a target: with its own key and list of host keys only."""
+    options = {
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "PreferredAuthentications": "publickey",
+        "UserKnownHostsFile": str(settings.folder / "known_hosts"),
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "BatchMode": "yes",
+        "ConnectTimeout": "30",
+        "ServerAliveInterval": "15",
+        "ServerAliveCountMax": "4",
+        "ClearAllForwardings": "yes",
+        "ControlPath": "none",
+        "PermitLocalCommand": "no",
+    }
+    given = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+    return ["/usr/bin/ssh", "-F", "none", "-T", "-i", str(settings.folder / "login_key"), *given]
+
+
+def command(*arguments: str, lock_seconds: int = LOCK_SECONDS) -> list[str]:
+    """Return a call of borg whose messages are JSON."""
+    return [BORG, "--log-json", "--lock-wait", str(lock_seconds), *arguments]
+
+
+def create_command(archive: str, limit_kib: int) -> list[str]:
+    """Return the call that stores the paths on its standard input as `archive`."""
+    limit = ["--upload-ratelimit", str(limit_kib)] if limit_kib else []
+    return DIE_WITH_PARENT + command(
+        "--progress", "--info", *limit, "create", "--json", "--paths-from-stdin",
+        "--paths-delimiter", "\\0", "--read-special", "--chunker-params", CHUNKS,
+        "--checkpoint-interval", str(CHECKPOINT_SECONDS), "--compression", "auto,zstd,3",
+        f"::{archive}",
+    )  # fmt: skip
+
+
+class Messages:
+    """What borg wrote to its standard error, as far as it matters."""
+
+    def __init__(self) -> None:
+        """Start with no messages."""
+        self.errors: list[tuple[str, str]] = []  # name and text
+        self.warnings: list[str] = []
+        self.other: list[str] = []
+        self.quota: int = 0
+        self.quota_used: int = 0
+
+    def add(self, line: str) -> None:
+        """Remember one line."""
+        try:
+            item = json.loads(line)
+            text, level = str(item.get("message", "")), item.get("levelname")
+            kind, name = item.get("type"), str(item.get("msgid") or "")
+        except (ValueError, AttributeError):
+            kind, text, level, name = "", line.strip(), "", ""
+        if kind in ("archive_progress", "progress_percent", "progress_message", "file_status"):
+            return
+        if found := _QUOTA.search(text):
+            self.quota_used, self.quota = _bytes(found[1]), _bytes(found[2])
+        if level in ("ERROR", "CRITICAL"):
+            self.errors.append((name, text))
+        elif level == "WARNING":
+            self.warnings.append(text)
+        elif text:
+            self.other = [*self.other[-20:], text]
+
+    def error(self) -> BackupError:
+        """Return why borg failed."""
+        for name, text in self.errors:
+            if name in CODES and name not in ("ConnectionClosed", "ConnectionClosedWithHint"):
+                return BackupError(CODES[name], reason=text[:500])
+        everything = "\n".join([text for _, text in self.errors] + self.warnings + self.other)
+        # ssh says why a connection was closed; borg only says that it was.
+        for part, code in (*_TEXT_CODES[2:], *_TEXT_CODES[:2]):
+            if part in everything:
+                return BackupError(code, reason=everything[-500:])
+        return BackupError("borg_failed", reason=everything[-500:])
+
+
+_QUOTA = re.compile(r"Storage quota: ([0-9.]+ [kMGTPEZY]?B) out of ([0-9.]+ [kMGTPEZY]?B) used")
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes that borg means by a text such as `1.50 GB`."""
+    number, _, unit = text.partition(" ")
+    powers = {letter: 1000**power for power, letter in enumerate("kMGTPEZY", 1)}
+    return int(float(number) * powers.get(unit[0], 1))
+
+
+def call(
+    settings: Settings, target: Target, *arguments: str, home: Path = HOME, limit: float = 3600
+) -> tuple[str, Messages]:
+    """Run borg and return its output and messages.
+
+    Raises:
+        BackupError: when it fails.
+    """
+    try:
+        done = subprocess.run(
+            command(*arguments),
+            env=environment(settings, target, home),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BackupError("stalled", command=arguments[0]) from None
+    messages = Messages()
+    for line in done.stderr.splitlines():
+        messages.add(line)
+    if done.returncode > 1 or done.returncode < 0:
+        raise messages.error()
+    return done.stdout, messages
+
+
+def archive_list(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
+    """Return the complete archives of this node, oldest first: name, id and time."""
+    found = all_archives(settings, target, home)
+    return [item for item in found if is_finished(item["name"])]
+
+
+def all_archives(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
+    """Return also what interrupted runs left."""
+    options = ("--json", "--consider-checkpoints", "--glob-archives", f"{settings.node}-*")
+    text, _ = call(settings, target, "list", *options, home=home)
+    found: Sequence[Mapping[str, Any]] = json.loads(text)["archives"]
+    return sorted(map(dict, found), key=lambda item: str(item["start"]))
+
+
+_FINISHED = re.compile(r"[a-z0-9-]+-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+
+def is_finished(name: str) -> bool:
+    """Return whether an archive has the name of one that is complete."""
+    return _FINISHED.fullmatch(name) is not None

@@ -1,0 +1,210 @@
+"""Give borg the paths to store one after the other, and know when it has read them.
+
+borg reads paths from its standard input in blocks of 4096 characters, and stores those of a block
+before it reads the next. A path that ends a block, and leads to a FIFO, is a gate: once borg has
+opened the FIFO, everything before it is read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from chautari.node.backup import borg
+from chautari.node.backup.errors import BackupError
+
+BLOCK = 4096
+STALLED_SECONDS = 1800
+WATCH_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+
+
+class BorgCreate:
+    """A running `borg create` that reads its paths from this process."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: dict[str, str],
+        stage: Path,
+        progress: Callable[[int, int, int], None] = lambda files, size, sent: None,
+    ) -> None:
+        """Start borg in the folder `stage`; relative paths lead to what is staged there.
+
+        Args:
+            command: the call of borg.
+            env: its whole environment.
+            stage: its working directory.
+            progress: takes files and bytes that were read, and bytes that were sent.
+        """
+        self._process = subprocess.Popen(
+            command,
+            env=env,
+            cwd=stage,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._progress = progress
+        self._characters = 0
+        self._output = b""
+        self._active = time.monotonic()
+        self._stalled = False
+        self._done = threading.Event()
+        self.messages = borg.Messages()
+        self._threads = [
+            threading.Thread(target=work, daemon=True)
+            for work in (self._read_messages, self._read_output, self._watch)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def feed(self, path: bytes) -> None:
+        """Let borg store a path."""
+        text = path.decode("utf-8", "surrogateescape")
+        self._characters += len(text) + 1
+        self._write(path + b"\0")
+
+    def open_gate(self, fifo: Path) -> int:
+        """Let borg store what is written to a FIFO, once it has stored everything before.
+
+        Returns:
+            the descriptor to write to; when the last one is closed, the file ends.
+        """
+        fifo.parent.mkdir(parents=True, exist_ok=True)
+        fifo.unlink(missing_ok=True)
+        os.mkfifo(fifo, 0o600)
+        name = str(fifo)
+        # Additional slashes do not change a path, so they fill the block.
+        padding = -(self._characters + len(name) + 1) % BLOCK
+        self.feed(os.fsencode("/" * padding + name))
+        return self._wait_for_reader(fifo)
+
+    def store(self, fifo: Path, content: bytes) -> None:
+        """Let borg store `content` as the file `fifo`."""
+        with os.fdopen(self.open_gate(fifo), "wb") as file:
+            self._guarded(lambda: file.write(content))
+            self._guarded(file.flush)
+
+    def finish(self) -> dict[str, Any]:
+        """End the list of paths, wait until borg has stored the archive, and return its figures.
+
+        Raises:
+            BackupError: when borg failed.
+        """
+        stdin = self._stdin()
+        self._guarded(stdin.close)
+        code = self._process.wait()
+        self._join()
+        if self._stalled:
+            raise BackupError("stalled", command="create")
+        if code not in (0, 1):
+            raise self.messages.error()
+        return dict(json.loads(self._output))
+
+    def abort(self) -> None:
+        """End borg without an archive; its last checkpoint stays."""
+        if self._process.poll() is None:
+            # It must not see the end of its input, so it is killed before that is closed.
+            self._process.kill()
+        self._process.wait()
+        self._join()
+        with suppress(OSError):
+            self._stdin().close()
+
+    def fail_if_ended(self) -> None:
+        """Raise the reason if borg has ended too early."""
+        if self._process.poll() is not None:
+            self._join()
+            if self._stalled:
+                raise BackupError("stalled", command="create")
+            raise self.messages.error()
+
+    def _write(self, data: bytes) -> None:
+        self._guarded(lambda: self._stdin().write(data))
+
+    def _guarded(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except BrokenPipeError:
+            self._process.wait()
+            self.fail_if_ended()
+        self._active = time.monotonic()
+
+    def _wait_for_reader(self, fifo: Path) -> int:
+        self._guarded(self._stdin().flush)
+        while True:
+            try:
+                found = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # ENXIO: borg has not opened it yet
+                self.fail_if_ended()
+                time.sleep(_POLL_SECONDS)
+                continue
+            flags = fcntl.fcntl(found, fcntl.F_GETFL)
+            fcntl.fcntl(found, fcntl.F_SETFL, flags & ~os.O_NONBLOCK)
+            self._active = time.monotonic()
+            return found
+
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    def _read_messages(self) -> None:
+        assert self._process.stderr is not None
+        for raw in self._process.stderr:
+            self._active = time.monotonic()
+            line = raw.decode(errors="replace")
+            if '"archive_progress"' in line:
+                self._note_progress(line)
+            else:
+                self.messages.add(line)
+
+    def _note_progress(self, line: str) -> None:
+        with suppress(ValueError):
+            item = json.loads(line)
+            keys = ("nfiles", "original_size", "deduplicated_size")
+            if not item.get("finished"):
+                self._progress(*(int(item.get(key) or 0) for key in keys))
+
+    def _read_output(self) -> None:
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.read()
+
+    def _watch(self) -> None:
+        """End borg when nothing happens for half an hour: a peer may accept data and not answer."""
+        while not self._done.wait(WATCH_SECONDS):
+            if time.monotonic() - self._active > STALLED_SECONDS:
+                self._stalled = True
+                self._process.kill()
+                return
+
+    def _join(self) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join(timeout=30)
+
+    def relay(self, fifo: Path, start: Callable[[int], subprocess.Popen[bytes]]) -> int:
+        """Let a program write into a FIFO, and return its exit code once it has ended."""
+        descriptor = self.open_gate(fifo)
+        try:
+            process = start(descriptor)
+        finally:
+            os.close(descriptor)
+        while True:
+            try:
+                return process.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                try:
+                    self.fail_if_ended()
+                except BackupError:
+                    process.kill()
+                    process.wait()
+                    raise

@@ -1,0 +1,171 @@
+"""The command line on the node: `chautari-backup`.
+
+run [--target T]        back up now; the service of systemd does this
+start                   start the service, and follow it
+follow [--after N]      print the events of the newest run from line N on, until it has finished
+list [--target T]       print the archives of each target
+check [--target T]      check the repositories
+export-key --target T   print the key of a repository
+accept TARGET           accept that a target has a new repository
+watch                   mail root when backups are missing
+resume                  resume services that an interrupted backup left paused
+status                  print what is remembered
+borg TARGET ARGUMENTS   run borg with the settings of a target
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from chautari.node.backup import borg, check, follow, preconditions, retention, run, state_file
+from chautari.node.backup.errors import BackupError
+from chautari.node.backup.events import Events, print_event
+from chautari.node.backup.reasons import error_text
+from chautari.node.backup.services import Pause
+from chautari.node.backup.settings import SETTINGS, read_settings
+from chautari.node.backup.watch import watch
+
+MAX_ARCHIVES = 1000
+BUSY_EXIT = 75
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(prog="chautari-backup", description="Back up this node.")
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "list", "check"):
+        command = commands.add_parser(name)
+        command.add_argument("--target", action="append", default=[])
+        command.add_argument("--wait", type=float, default=0.0, metavar="SECONDS")
+    commands.add_parser("export-key").add_argument("--target", required=True)
+    commands.add_parser("accept").add_argument("target")
+    commands.add_parser("follow").add_argument("--after", type=int, default=0)
+    for name in ("start", "watch", "resume", "status"):
+        commands.add_parser(name)
+    command = commands.add_parser("borg")
+    command.add_argument("target")
+    command.add_argument("arguments", nargs=argparse.REMAINDER)
+    return parser.parse_args(arguments)
+
+
+def run_command(given: argparse.Namespace) -> int:
+    """Back up every target, or those that are named."""
+    settings = read_settings(given.settings)
+    chosen = tuple(settings.target(name) for name in given.target) or settings.targets
+    place = run.Place()
+    with run.hold_lock(seconds=given.wait):
+        run.stop_on_signals()
+        events = Events()
+        limited = settings.with_targets(chosen)
+        return 0 if run.back_up(limited, events, place, Pause(), settings.targets) else 1
+
+
+def list_command(given: argparse.Namespace) -> int:
+    """Print the archives of each target as one line of JSON."""
+    settings = read_settings(given.settings)
+    targets = [settings.target(name) for name in given.target] or list(settings.targets)
+    found = {}
+    for target in targets:
+        error, archives = None, []
+        try:
+            if not target.is_remote:
+                preconditions.check_disk(target)
+            archives = borg.archive_list(settings, target)[-MAX_ARCHIVES:]
+        except BackupError as problem:
+            error = problem.as_object()
+        found[target.name] = {
+            "archives": [
+                {"name": item["name"], "time": int(retention.archive_time(item))}
+                for item in archives
+            ],
+            "error": error,
+        }
+    print_event("archives", targets=found)
+    return 1 if any(item["error"] for item in found.values()) else 0
+
+
+def check_command(given: argparse.Namespace) -> int:
+    """Check the repositories."""
+    settings = read_settings(given.settings)
+    with run.hold_lock(seconds=given.wait):
+        return 0 if check.check_all(settings, given.target) else 1
+
+
+def export_key_command(given: argparse.Namespace) -> int:
+    """Print the key of a repository, which opens it with the passphrase."""
+    settings = read_settings(given.settings)
+    target = settings.target(given.target)
+    key, _ = borg.call(settings, target, "key", "export", "::", "-")
+    print_event("key", target=target.name, key=key)
+    return 0
+
+
+def accept_command(given: argparse.Namespace) -> int:
+    """Forget which repository a target had."""
+    target = read_settings(given.settings).target(given.target)
+    state_file.update_target(target.name, repository_id=None)
+    return 0
+
+
+def watch_command(given: argparse.Namespace) -> int:
+    """Mail root when backups are missing."""
+    watch(read_settings(given.settings))
+    return 0
+
+
+def resume_command(given: argparse.Namespace) -> int:
+    """Resume services that an interrupted backup left paused, unless one is running."""
+    with run.hold_lock(seconds=10):
+        Pause().resume()
+    return 0
+
+
+def status_command(given: argparse.Namespace) -> int:
+    """Print what is remembered."""
+    print(json.dumps(state_file.read_state(), indent=1, sort_keys=True))
+    return 0
+
+
+def borg_command(given: argparse.Namespace) -> int:
+    """Replace this process by borg, with the environment for a target."""
+    settings = read_settings(given.settings)
+    env = borg.environment(settings, settings.target(given.target))
+    arguments = [item for item in given.arguments if item != "--"]
+    os.execve(borg.BORG, [borg.BORG, *arguments], env)
+    return 1
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": run_command,
+    "start": lambda given: follow.start(),
+    "follow": lambda given: follow.follow(given.after),
+    "list": list_command,
+    "check": check_command,
+    "export-key": export_key_command,
+    "accept": accept_command,
+    "watch": watch_command,
+    "resume": resume_command,
+    "status": status_command,
+    "borg": borg_command,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    given = parse_arguments(arguments)
+    try:
+        return COMMANDS[given.command](given)
+    except BackupError as error:
+        print_event("finished", ok=False, error=error.as_object())
+        print(error_text(error.code, error.data), file=sys.stderr)
+        return BUSY_EXIT if error.code == "already_running" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

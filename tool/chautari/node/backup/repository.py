@@ -1,0 +1,71 @@
+"""Open the repository of a target, and create it where it does not exist yet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from chautari.node.backup import borg, preconditions
+from chautari.node.backup.errors import BackupError
+from chautari.node.backup.settings import Settings, Target
+from chautari.node.backup.state_file import HOME
+
+
+class Repository(NamedTuple):
+    """A repository that answers.
+
+    Attributes:
+        id: made by borg when the repository was created.
+        quota_bytes: how much it may hold; 0 if it has no limit.
+        quota_used: how much of this it holds.
+        is_new: whether it was created now.
+    """
+
+    id: str
+    quota_bytes: int
+    quota_used: int
+    is_new: bool = False
+
+
+def open_repository(
+    settings: Settings, target: Target, known_id: str | None, home: Path = HOME
+) -> Repository:
+    """Return the repository of a target, which is created if it is missing.
+
+    Args:
+        settings: of the node.
+        target: whose repository.
+        known_id: id of the repository that this target had before.
+        home: folder of this program's own.
+
+    Raises:
+        BackupError: when it does not answer, or is another one than before.
+    """
+    if not target.is_remote:
+        preconditions.check_disk(target)
+    try:
+        found = _look(settings, target, home)
+    except BackupError as error:
+        if error.code != "repository_missing":
+            raise
+        create = ("init", "--encryption", "repokey-blake2", "--make-parent-dirs")
+        borg.call(settings, target, *create, home=home)
+        return _look(settings, target, home)._replace(is_new=True)
+    # Disks are exchanged, so that one of them is elsewhere. A server has one repository.
+    if target.is_remote and known_id and found.id != known_id:
+        raise BackupError("repository_replaced", target=target.name)
+    return found
+
+
+def _look(settings: Settings, target: Target, home: Path) -> Repository:
+    text, messages = borg.call(settings, target, "--info", "info", "--json", home=home)
+    return Repository(json.loads(text)["repository"]["id"], messages.quota, messages.quota_used)
+
+
+def break_lock(settings: Settings, target: Target, home: Path = HOME) -> None:
+    """Remove a lock that an interrupted run of this node left.
+
+    Only this node writes to its repository, and only one run at a time does.
+    """
+    borg.call(settings, target, "break-lock", home=home)

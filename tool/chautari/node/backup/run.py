@@ -1,0 +1,285 @@
+"""Back up the node to each of its targets, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from chautari.node.backup import (
+    archive,
+    borg,
+    databases,
+    preconditions,
+    repository,
+    retention,
+    scan,
+    state_file,
+)
+from chautari.node.backup.errors import BackupError, raise_all
+from chautari.node.backup.events import Events
+from chautari.node.backup.feed import BorgCreate
+from chautari.node.backup.services import Pause
+from chautari.node.backup.settings import Settings, Target
+from chautari.node.backup.state_file import HOME
+
+LOCK = HOME / "lock"
+ATTEMPTS = 60
+FIRST_DELAY_SECONDS = 10
+MAX_DELAY_SECONDS = 300
+MAX_LEFT_OUT = 20
+
+
+@dataclass
+class Place:
+    """The folders of this program, which tests replace."""
+
+    home: Path = HOME
+    root: Path = archive.ROOT
+
+    @property
+    def state(self) -> Path:
+        """File that remembers how backups ended."""
+        return self.home / "state.json"
+
+    @property
+    def work(self) -> Path:
+        """Folder for copies and lists of a run."""
+        return self.home / "work"
+
+    def list_file(self, target: Target) -> Path:
+        """Return the list of what the last archive of a target holds."""
+        return self.home / "lists" / target.name
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path = LOCK, seconds: float = 0.0) -> Iterator[None]:
+    """Let one program at a time use the repositories of this node.
+
+    Raises:
+        BackupError: when another one still runs after `seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise BackupError("already_running") from None
+            time.sleep(1)
+        yield
+
+
+def stop_on_signals() -> None:
+    """End a run in order when systemd stops it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise BackupError("interrupted")
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def back_up(
+    settings: Settings, events: Events, place: Place, pause: Pause, known: Sequence[Target]
+) -> bool:
+    """Back up to every target of `settings`, and return whether all succeeded.
+
+    What is remembered of targets that are not among those `known` is deleted.
+    """
+    state_file.forget_other_targets([target.name for target in known], place.state)
+    interrupted = (state_file.read_state(place.state)["running"] or {}).get("target")
+    name = archive_name(settings)
+    events.send("started", run=name)
+    problem: BackupError | None = None
+    try:
+        pause.resume()  # what an interrupted run left paused
+        raise_all(
+            [
+                *preconditions.state_problems(settings.states),
+                *databases.unreachable_databases(settings.databases),
+            ]
+        )
+    except BackupError as found:
+        problem = found
+    results = []
+    for target in settings.targets:
+        run = TargetRun(settings, target, events, place, pause)
+        if interrupted == target.name:
+            run.was_interrupted = True
+        results.append(run.finish(problem or run.attempt_all()))
+    state_file.update_state(place.state, running=None)
+    failed = [result for result in results if result is not None]
+    error = None if not failed else failed[0].as_object()
+    events.send("finished", ok=not failed, error=error)
+    return not failed
+
+
+def archive_name(settings: Settings) -> str:
+    """Return the name of an archive that begins now."""
+    now = datetime.now(timezone.utc)  # noqa: UP017
+    return f"{settings.node}-{now:%Y-%m-%dT%H:%M:%SZ}"
+
+
+class TargetRun:
+    """One run to one target."""
+
+    def __init__(
+        self, settings: Settings, target: Target, events: Events, place: Place, pause: Pause
+    ) -> None:
+        """Prepare a run."""
+        self._settings, self._target = settings, target
+        self._events, self._place, self._pause = events, place, pause
+        self._began = time.time()
+        self._result: dict[str, Any] = {}
+        self._step, self._numbers = "files", (0, 0, 0)
+        self.was_interrupted = False
+
+    def attempt_all(self) -> BackupError | None:
+        """Try until the backup succeeds, while the connection is what fails; return the error."""
+        state_file.update_state(
+            self._place.state,
+            running={"target": self._target.name, "since": int(self._began)},
+        )
+        delay = FIRST_DELAY_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._attempt()
+            except BackupError as error:
+                if error.code not in borg.RETRIED or attempt == ATTEMPTS:
+                    return error
+                print(f"{self._target.name}: {error.code}, attempt {attempt}", flush=True)
+            else:
+                return None
+            time.sleep(delay)
+            delay = min(delay * 2, MAX_DELAY_SECONDS)
+        return None
+
+    def finish(self, error: BackupError | None) -> BackupError | None:
+        """Remember how the run ended, and return its error."""
+        seconds = round(time.time() - self._began, 1)
+        code = None if error is None else error.as_object()
+        known = {"last_attempt": int(self._began), "error": code, "seconds": seconds}
+        state_file.update_target(self._target.name, self._place.state, **known, **self._result)
+        keys = ("archive", "bytes_sent", "bytes_stored", "paused_seconds")
+        result = {key: self._result.get(key) for key in keys}
+        self._events.send(
+            "target_finished", target=self._target.name, ok=error is None, seconds=seconds,
+            error=code, **result,
+        )  # fmt: skip
+        return error
+
+    def _attempt(self) -> None:
+        target, home = self._target, self._place.home
+        known = state_file.target_state(state_file.read_state(self._place.state), target.name)
+        found = self._open(known["repository_id"])
+        self._result |= {"repository_id": found.id, "quota_bytes": found.quota_bytes or None}
+        archive.empty_work_folder(self._place.work)
+        groups = archive.groups_of(self._settings.states, self._place.work)
+        new_bytes = self._list_everything(groups)
+        is_first = found.is_new or known["last_success"] is None
+        count = sum(group.totals.count for group in groups)
+        size = sum(group.totals.size for group in groups)
+        preconditions.check_cache_room(count, size, home)
+        quota = (found.quota_bytes, found.quota_used)
+        preconditions.check_target_room(target, new_bytes, quota, is_first=is_first)
+        self._events.send(
+            "announced", target=target.name, first=is_first, files=count,
+            bytes=size if is_first else new_bytes,
+        )  # fmt: skip
+        name = self._make_archive(groups)
+        self._remember_success(name, groups)
+        self._report("prune")
+        retention.prune(self._settings, target, home)
+        if left_out := self._result["left_out"]:
+            raise BackupError("files_left_out", count=len(left_out), paths=left_out[:5])
+
+    def _open(self, known_id: str | None) -> repository.Repository:
+        home = self._place.home
+        try:
+            return repository.open_repository(self._settings, self._target, known_id, home)
+        except BackupError as error:
+            if error.code != "repository_locked" or not self.was_interrupted:
+                raise
+        repository.break_lock(self._settings, self._target, home)
+        return repository.open_repository(self._settings, self._target, known_id, home)
+
+    def _list_everything(self, groups: tuple[archive.Group, archive.Group]) -> int:
+        """List what to store, and return the size of what the target does not have yet."""
+        for group in groups:
+            group.write_first_list()
+        before = self._place.list_file(self._target)
+        new = 0
+        for group in groups:
+            old = before.with_name(f"{before.name}.{group.list_file.name}")
+            earlier = scan.read_list(old) if old.is_file() else iter(())
+            for item in scan.changes(earlier, group.entries()):
+                new += item.size if isinstance(item, scan.Entry) else 0
+        return new
+
+    def _make_archive(self, groups: tuple[archive.Group, archive.Group]) -> str:
+        name = archive_name(self._settings)
+        home = self._place.home
+        create = BorgCreate(
+            borg.create_command(name + borg.UNFINISHED, self._settings.limit_kib),
+            borg.environment(self._settings, self._target, home),
+            self._place.work / "stage",
+            self._note_progress,
+        )
+        writer = archive.ArchiveWriter(
+            self._settings, groups, create, self._place.work, self._report, self._place.root
+        )
+        self._pause.seconds = 0.0
+        try:
+            writer.write(self._pause, self._began)
+            figures = create.finish()
+        except BaseException:
+            create.abort()
+            raise
+        # Until now the name says that it is incomplete; it counts from here on.
+        unfinished = f"::{name}{borg.UNFINISHED}"
+        borg.call(self._settings, self._target, "rename", unfinished, name, home=home)
+        stats = figures["archive"]["stats"]
+        self._result |= {
+            "bytes_sent": stats["deduplicated_size"],
+            "bytes_stored": figures["cache"]["stats"]["unique_csize"],
+            "paused_seconds": round(self._pause.seconds, 2),
+            "left_out": (writer.left_out + unread(create.messages.warnings))[:MAX_LEFT_OUT],
+        }
+        return name
+
+    def _remember_success(self, name: str, groups: tuple[archive.Group, archive.Group]) -> None:
+        self._result |= {"archive": name, "last_success": int(time.time())}
+        state_file.update_target(self._target.name, self._place.state, **self._result)
+        folder = self._place.list_file(self._target)
+        folder.parent.mkdir(exist_ok=True, mode=0o700)
+        for group in groups:
+            group.list_file.replace(folder.with_name(f"{folder.name}.{group.list_file.name}"))
+
+    def _note_progress(self, files: int, size: int, sent: int) -> None:
+        self._numbers = (files, size, sent)
+        self._events.progress(self._target.name, self._step, *self._numbers)
+
+    def _report(self, step: str) -> None:
+        self._step = step
+        self._events.progress(self._target.name, step, *self._numbers)
+
+
+def unread(warnings: list[str]) -> list[str]:
+    """Return the warnings of borg about files that it could not store.
+
+    A file that is gone, or that changed while it was read, is not among them: it is compared again
+    while the services pause.
+    """
+    known = ("file changed while we backed it up", "[Errno 2]")
+    return [text[:300] for text in warnings if not any(part in text for part in known)]

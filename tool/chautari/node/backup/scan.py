@@ -1,0 +1,198 @@
+"""List what a backup stores, and find what changed since an earlier list.
+
+Lists are sorted, so two of them are compared in one pass and in little memory, however many files
+a node has.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import heapq
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Union
+
+from chautari.node.backup.manifest import FolderSpec, StateSpec
+
+# What a restore keeps next to the data that it replaced.
+RESTORE_PREFIX = b".chautari-restore-"
+RESTORE_MARK = b".before-restore-"
+MAX_LEFT_OUT = 20  # names that are remembered
+
+
+class Entry(NamedTuple):
+    """One file, directory or symbolic link, with what changes when it is written to."""
+
+    path: bytes
+    inode: int
+    ctime: int  # nanoseconds
+    size: int
+    mode: int
+    links: int
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file."""
+        return stat.S_ISREG(self.mode)
+
+
+@dataclass
+class Scan:
+    """Entries of folders and files, and the totals of those that were listed so far."""
+
+    count: int = 0
+    size: int = 0
+    left_out: list[str] = field(default_factory=list)
+    left_out_count: int = 0
+
+    def entries(self, states: Sequence[StateSpec], *, reading: bool = True) -> Iterator[Entry]:
+        """Yield everything that the states store, sorted, each path once.
+
+        Args:
+            states: whose folders and files to list.
+            reading: whether to list what is stored for reading only as well.
+        """
+        sources: dict[bytes, FolderSpec] = {}
+        for state in states:
+            paths = [*state.files, *(state.for_reading if reading else ())]
+            found = [*state.folders, *(FolderSpec(path) for path in paths)]
+            sources |= {os.fsencode(folder.path): folder for folder in found}
+        lists = (self._below(root, folder, is_root=True) for root, folder in sources.items())
+        last = b""
+        # A folder may be below another one.
+        for entry in heapq.merge(*lists, key=lambda entry: _key(entry.path)):
+            if entry.path != last:
+                last = entry.path
+                self._count(entry)
+                yield entry
+
+    def _count(self, entry: Entry) -> None:
+        if entry.is_file:
+            self.count += 1
+            self.size += entry.size
+
+    def _below(self, root: bytes, folder: FolderSpec, *, is_root: bool) -> Iterator[Entry]:
+        path = root
+        entry = self._entry(path)
+        if entry is None:
+            return
+        is_folder = stat.S_ISDIR(entry.mode) or (is_root and _leads_to_folder(path, entry))
+        # The link itself is not stored where a folder is one: a restore makes a folder.
+        if not (is_root and is_folder and stat.S_ISLNK(entry.mode)):
+            yield entry
+        if is_folder:
+            yield from self._children(path, folder)
+
+    def _children(self, path: bytes, folder: FolderSpec) -> Iterator[Entry]:
+        try:
+            with os.scandir(path) as items:
+                names = sorted(item.name for item in items)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._leave_out(path, error.strerror or "unreadable")
+            return
+        start = len(os.fsencode(folder.path)) + 1
+        for name in names:
+            child = path + b"/" + name
+            if not _is_excluded(child[start:], folder.exclude):
+                yield from self._below(child, folder, is_root=False)
+
+    def _entry(self, path: bytes) -> Entry | None:
+        """Return the entry of a path; None if it is gone, or cannot be stored."""
+        if b"\r" in path:
+            self._leave_out(path, "carriage return in its name")
+            return None
+        try:
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode) and _is_special(_target_mode(path)):
+                self._leave_out(path, "link to a device or a pipe")
+                return None
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._leave_out(path, error.strerror or "unreadable")
+            return None
+        if _is_special(found.st_mode):
+            return None
+        size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+        return Entry(path, found.st_ino, found.st_ctime_ns, size, found.st_mode, found.st_nlink)
+
+    def _leave_out(self, path: bytes, reason: str) -> None:
+        self.left_out_count += 1
+        if len(self.left_out) < MAX_LEFT_OUT:
+            self.left_out.append(f"{os.fsdecode(path)!a}: {reason}")
+
+
+class Gone(NamedTuple):
+    """A path that an earlier list has, and the later one lacks."""
+
+    path: bytes
+
+
+def _key(path: bytes) -> list[bytes]:
+    return path.split(b"/")
+
+
+def _leads_to_folder(path: bytes, entry: Entry) -> bool:
+    return stat.S_ISLNK(entry.mode) and Path(os.fsdecode(path)).is_dir()
+
+
+def _target_mode(path: bytes) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0  # a link that leads nowhere is stored as it is
+
+
+def _is_special(mode: int) -> bool:
+    return bool(mode) and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def _is_excluded(relative: bytes, patterns: Sequence[str]) -> bool:
+    name = relative.rpartition(b"/")[2]
+    if name.startswith(RESTORE_PREFIX) or RESTORE_MARK in name:
+        return True
+    return any(fnmatch.fnmatchcase(os.fsdecode(relative), pattern) for pattern in patterns)
+
+
+def changes(earlier: Iterable[Entry], later: Iterable[Entry]) -> Iterator[Union[Entry, Gone]]:  # noqa: UP007
+    """Yield the entries of `later` that are new or differ from `earlier`, and what is gone."""
+    old_entries = iter(earlier)
+    old = next(old_entries, None)
+    for new in later:
+        key = _key(new.path)
+        while old is not None and _key(old.path) < key:
+            yield Gone(old.path)
+            old = next(old_entries, None)
+        if old is not None and old.path == new.path:
+            if old != new:
+                yield new
+            old = next(old_entries, None)
+        else:
+            yield new
+    while old is not None:
+        yield Gone(old.path)
+        old = next(old_entries, None)
+
+
+def write_list(entries: Iterable[Entry], path: Path) -> Iterator[Entry]:
+    """Pass entries on, and write each one to the file `path` before."""
+    with path.open("wb") as file:
+        for entry in entries:
+            file.write(b"%d %d %d %d %d %s\0" % (*entry[1:], entry.path))
+            yield entry
+
+
+def read_list(path: Path) -> Iterator[Entry]:
+    """Yield the entries that `write_list` wrote."""
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 16):
+            *lines, rest = (rest + block).split(b"\0")
+            for line in lines:
+                *numbers, name = line.split(b" ", 5)
+                yield Entry(name, *map(int, numbers))
