@@ -1,0 +1,72 @@
+"""The command line on the giver's node: `chautari-backup-space`.
+
+tend                     check, copy and compact all repositories; a timer does this every night
+list PEER/NODE           print the transactions of a repository, with their times
+rollback PEER/NODE N DIR make a copy in DIR as the repository was after transaction N
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from chautari.node.backup_space import copies
+from chautari.node.backup_space.settings import SETTINGS, Space, read_spaces
+from chautari.node.backup_space.tend import tend_all
+
+TRANSACTIONS = "transactions"
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="chautari-backup-space",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("tend")
+    commands.add_parser("list").add_argument("space", metavar="PEER/NODE")
+    command = commands.add_parser("rollback")
+    command.add_argument("space", metavar="PEER/NODE")
+    command.add_argument("transaction", type=int, metavar="N")
+    command.add_argument("folder", type=Path, metavar="DIR")
+    given = parser.parse_args(arguments)
+    spaces = read_spaces(given.settings)
+    if given.command == "tend":
+        return tend_all(spaces)
+    found = [space for space in spaces if space.name == given.space]
+    if not found:
+        names = ", ".join(space.name for space in spaces)
+        print(f"{given.space} has no space here. Fix: write one of: {names}", file=sys.stderr)
+        return 2
+    if given.command == "list":
+        return list_transactions(found[0])
+    return roll_back(found[0], given.transaction, given.folder)
+
+
+def list_transactions(space: Space) -> int:
+    """Print when the repository changed: borg writes this for repositories that only grow."""
+    try:
+        print((space.repository / TRANSACTIONS).read_text(), end="")
+    except OSError:
+        print("The repository has no transactions yet.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def roll_back(space: Space, transaction: int, folder: Path) -> int:
+    """Make a copy of the repository as it was after a transaction; the repository stays."""
+    if folder.exists():
+        print(f"{folder} exists. Fix: name a new folder on the same disk.", file=sys.stderr)
+        return 2
+    folder.mkdir(parents=True, mode=0o700)
+    copies.link_repository(space.repository, folder, transaction)
+    print(f"{folder} has the repository as it was after transaction {transaction}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
