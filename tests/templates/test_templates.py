@@ -22,10 +22,14 @@ JINJA = "{{ 7 * 191 }}"  # 1337 when something evaluates it
 
 
 def item(given: Variables) -> Variables:
-    """Return what a task's loop adds: a container or an operator's account."""
+    """Return what a task's loop adds: a container, a peer or an operator's account."""
     if "app_container_units" in given:
         return {"item": trust_as_template("{{ app_container_units[0] }}")}
-    return {"__base_operator": trust_as_template("{{ base_operators[0] }}")}
+    peer = {"account": "backup-andes", "quota_mb": 50, "logins": [{"node": "bog1", "key": "ssh-k"}]}
+    return {
+        "__base_operator": trust_as_template("{{ base_operators[0] }}"),
+        "__backup_space_peer": peer,
+    }
 
 
 def authorized_keys(folder: Path, before: str) -> str:

@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup/sql_session.py

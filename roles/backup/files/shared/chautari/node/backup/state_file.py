@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup/state_file.py
