@@ -280,6 +280,18 @@ def test_stalled_borg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         create.store(tmp_path / "gate", b"")
 
 
+def test_quota_that_is_too_small_ends_borg_at_once(tmp_path: Path) -> None:
+    line = {"levelname": "INFO", "message": "Storage quota: 0 B out of 50.00 MB used."}
+    program = f"import sys, time; print({json.dumps(line)!r}, file=sys.stderr); time.sleep(60)"
+
+    def refuse(quota: int, used: int) -> None:
+        raise BackupError("quota_too_small", free=quota - used)
+
+    create = BorgCreate([sys.executable, "-uc", program], {}, tmp_path, check_quota=refuse)
+    with pytest.raises(BackupError, match="quota_too_small.*50000000"):
+        create.store(tmp_path / "gate", b"")
+
+
 def test_progress_of_borg_is_passed_on(tmp_path: Path) -> None:
     line = {"type": "archive_progress", "nfiles": 3, "original_size": 9, "deduplicated_size": 4}
     program = f"import sys; print({json.dumps(line)!r}, file=sys.stderr); print('{{}}')"

@@ -21,7 +21,7 @@ UNFINISHED = ".unfinished"
 # A killed program ends the list of paths, and half of a list must not become an archive.
 DIE_WITH_PARENT = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Names that borg gives to errors, and the code of each.
+# Names that borg gives to errors, without the class around them, and the code of each.
 CODES = {
     "PassphraseWrong": "passphrase_wrong",
     "PasscommandFailure": "passphrase_wrong",
@@ -29,20 +29,20 @@ CODES = {
     "LockFailed": "repository_unwritable",
     "ConnectionClosed": "connection_lost",
     "ConnectionClosedWithHint": "connection_lost",
-    "Repository.DoesNotExist": "repository_missing",
-    "Repository.InvalidRepository": "repository_missing",
-    "Repository.ParentPathDoesNotExist": "repository_missing",
-    "Repository.StorageQuotaExceeded": "quota_exceeded",
-    "Repository.InsufficientFreeSpaceError": "no_room",
-    "Repository.CheckNeeded": "repository_damaged",
-    "Repository.ObjectNotFound": "repository_damaged",
+    "DoesNotExist": "repository_missing",
+    "InvalidRepository": "repository_missing",
+    "ParentPathDoesNotExist": "repository_missing",
+    "StorageQuotaExceeded": "quota_exceeded",
+    "InsufficientFreeSpaceError": "no_room",
+    "CheckNeeded": "repository_damaged",
+    "ObjectNotFound": "repository_damaged",
     "IntegrityError": "repository_damaged",
     "PathNotAllowed": "repository_refused",
-    "Cache.EncryptionMethodMismatch": "repository_replaced",
-    "Cache.CacheInitAbortedError": "repository_replaced",
-    "Cache.RepositoryReplay": "repository_replayed",
+    "EncryptionMethodMismatch": "repository_replaced",
+    "CacheInitAbortedError": "repository_replaced",
+    "RepositoryReplay": "repository_replayed",
     "UnsupportedPayloadError": "repository_replaced",
-    "Archive.AlreadyExists": "archive_exists",
+    "AlreadyExists": "archive_exists",
 }
 _TEXT_CODES = (
     ("Connection closed by remote host", "connection_lost"),
@@ -138,7 +138,7 @@ class Messages:
         try:
             item = json.loads(line)
             text, level = str(item.get("message", "")), item.get("levelname")
-            kind, name = item.get("type"), str(item.get("msgid") or "")
+            kind, name = item.get("type"), str(item.get("msgid") or "").rpartition(".")[2]
         except (ValueError, AttributeError):
             kind, text, level, name = "", line.strip(), "", ""
         if kind in ("archive_progress", "progress_percent", "progress_message", "file_status"):

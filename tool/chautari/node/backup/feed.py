@@ -36,6 +36,7 @@ class BorgCreate:
         env: dict[str, str],
         stage: Path,
         progress: Callable[[int, int, int], None] = lambda files, size, sent: None,
+        check_quota: Callable[[int, int], None] = lambda quota, used: None,
     ) -> None:
         """Start borg in the folder `stage`; relative paths lead to what is staged there.
 
@@ -44,6 +45,8 @@ class BorgCreate:
             env: its whole environment.
             stage: its working directory.
             progress: takes files and bytes that were read, and bytes that were sent.
+            check_quota: takes the quota that the target reports when borg begins to write, and
+                what is used of it; raises an error to end borg.
         """
         self._process = subprocess.Popen(
             command,
@@ -54,6 +57,8 @@ class BorgCreate:
             stderr=subprocess.PIPE,
         )
         self._progress = progress
+        self._check_quota = check_quota
+        self._refused: BackupError | None = None
         self._characters = 0
         self._output = b""
         self._active = time.monotonic()
@@ -104,10 +109,8 @@ class BorgCreate:
         self._guarded(stdin.close)
         code = self._process.wait()
         self._join()
-        if self._stalled:
-            raise BackupError("stalled", command="create")
         if code not in (0, 1):
-            raise self.messages.error()
+            raise self._error()
         return dict(json.loads(self._output))
 
     def abort(self) -> None:
@@ -124,9 +127,12 @@ class BorgCreate:
         """Raise the reason if borg has ended too early."""
         if self._process.poll() is not None:
             self._join()
-            if self._stalled:
-                raise BackupError("stalled", command="create")
-            raise self.messages.error()
+            raise self._error()
+
+    def _error(self) -> BackupError:
+        if self._stalled:
+            return BackupError("stalled", command="create")
+        return self._refused or self.messages.error()
 
     def _write(self, data: bytes) -> None:
         self._guarded(lambda: self._stdin().write(data))
@@ -165,7 +171,17 @@ class BorgCreate:
             if '"archive_progress"' in line:
                 self._note_progress(line)
             else:
+                had_quota = self.messages.quota > 0
                 self.messages.add(line)
+                if self.messages.quota and not had_quota:
+                    self._refuse_if_too_small()
+
+    def _refuse_if_too_small(self) -> None:
+        try:
+            self._check_quota(self.messages.quota, self.messages.quota_used)
+        except BackupError as error:
+            self._refused = error
+            self._process.kill()
 
     def _note_progress(self, line: str) -> None:
         with suppress(ValueError):

@@ -17,14 +17,10 @@ class Repository(NamedTuple):
 
     Attributes:
         id: made by borg when the repository was created.
-        quota_bytes: how much it may hold; 0 if it has no limit.
-        quota_used: how much of this it holds.
         is_new: whether it was created now.
     """
 
     id: str
-    quota_bytes: int
-    quota_used: int
     is_new: bool = False
 
 
@@ -59,8 +55,8 @@ def open_repository(
 
 
 def _look(settings: Settings, target: Target, home: Path) -> Repository:
-    text, messages = borg.call(settings, target, "--info", "info", "--json", home=home)
-    return Repository(json.loads(text)["repository"]["id"], messages.quota, messages.quota_used)
+    text, _ = borg.call(settings, target, "info", "--json", home=home)
+    return Repository(json.loads(text)["repository"]["id"])
 
 
 def break_lock(settings: Settings, target: Target, home: Path = HOME) -> None:

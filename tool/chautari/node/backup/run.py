@@ -143,6 +143,7 @@ class TargetRun:
         self._began = time.time()
         self._result: dict[str, Any] = {}
         self._step, self._numbers = "files", (0, 0, 0)
+        self._needed = (0, True)
         self.was_interrupted = False
 
     def attempt_all(self) -> BackupError | None:
@@ -183,7 +184,7 @@ class TargetRun:
         target, home = self._target, self._place.home
         known = state_file.target_state(state_file.read_state(self._place.state), target.name)
         found = self._open(known["repository_id"])
-        self._result |= {"repository_id": found.id, "quota_bytes": found.quota_bytes or None}
+        self._result["repository_id"] = found.id
         archive.empty_work_folder(self._place.work)
         groups = archive.groups_of(self._settings.states, self._place.work)
         new_bytes = self._list_everything(groups)
@@ -191,8 +192,8 @@ class TargetRun:
         count = sum(group.totals.count for group in groups)
         size = sum(group.totals.size for group in groups)
         preconditions.check_cache_room(count, size, home)
-        quota = (found.quota_bytes, found.quota_used)
-        preconditions.check_target_room(target, new_bytes, quota, is_first=is_first)
+        self._needed = (new_bytes, is_first)
+        self._check_room(known["quota_bytes"] or 0, known["quota_used"] or 0)
         self._events.send(
             "announced", target=target.name, first=is_first, files=count,
             bytes=size if is_first else new_bytes,
@@ -235,6 +236,7 @@ class TargetRun:
             borg.environment(self._settings, self._target, home),
             self._place.work / "stage",
             self._note_progress,
+            self._check_room,
         )
         writer = archive.ArchiveWriter(
             self._settings, groups, create, self._place.work, self._report, self._place.root
@@ -249,12 +251,14 @@ class TargetRun:
         # Until now the name says that it is incomplete; it counts from here on.
         unfinished = f"::{name}{borg.UNFINISHED}"
         borg.call(self._settings, self._target, "rename", unfinished, name, home=home)
-        stats = figures["archive"]["stats"]
+        stats, messages = figures["archive"]["stats"], create.messages
         self._result |= {
             "bytes_sent": stats["deduplicated_size"],
             "bytes_stored": figures["cache"]["stats"]["unique_csize"],
             "paused_seconds": round(self._pause.seconds, 2),
-            "left_out": (writer.left_out + unread(create.messages.warnings))[:MAX_LEFT_OUT],
+            "quota_bytes": messages.quota or None,
+            "quota_used": messages.quota_used or None,
+            "left_out": (writer.left_out + unread(messages.warnings))[:MAX_LEFT_OUT],
         }
         return name
 
@@ -265,6 +269,10 @@ class TargetRun:
         folder.parent.mkdir(exist_ok=True, mode=0o700)
         for group in groups:
             group.list_file.replace(folder.with_name(f"{folder.name}.{group.list_file.name}"))
+
+    def _check_room(self, quota: int, used: int) -> None:
+        new_bytes, is_first = self._needed
+        preconditions.check_target_room(self._target, new_bytes, (quota, used), is_first=is_first)
 
     def _note_progress(self, files: int, size: int, sent: int) -> None:
         self._numbers = (files, size, sent)

@@ -1,0 +1,183 @@
+"""Backups of a real node to a disk: consistent, small when little changed, and safe when killed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.integration.conftest import Proof
+
+pytestmark = pytest.mark.containers
+NODE = "cloud"
+DISK = "/mnt/backup"
+STATE = "/var/lib/chautari/backup/state.json"
+PAUSED = "/var/lib/chautari/backup/paused.json"
+# Kills the program of the backup, or all its processes, once it has reached a step.
+KILL = """
+import json, os, pathlib, signal, subprocess, sys, time
+step, everything = sys.argv[1], sys.argv[2] == "all"
+events = pathlib.Path("/run/chautari-backup/events.jsonl")
+events.unlink(missing_ok=True)
+subprocess.run(["systemctl", "reset-failed", "chautari-backup"], stderr=subprocess.DEVNULL)
+subprocess.run(["systemctl", "start", "--no-block", "chautari-backup"], check=True)
+def value(name):
+    show = ["systemctl", "show", "-P", name, "chautari-backup"]
+    return subprocess.run(show, capture_output=True, text=True).stdout.strip()
+deadline = time.monotonic() + 120
+while f'"step": "{step}"' not in (events.read_text() if events.exists() else ""):
+    assert time.monotonic() < deadline, "the step was not reached"
+    time.sleep(0.005)
+if everything:
+    subprocess.run(["systemctl", "kill", "-s", "KILL", "chautari-backup"], check=True)
+else:
+    os.kill(int(value("MainPID")), signal.SIGKILL)
+while value("ActiveState") in ("activating", "active", "deactivating"):
+    time.sleep(0.05)
+"""
+STEPS = ("files", "pause", "databases", "manifest", "prune")
+
+
+@pytest.fixture(scope="module")
+def backed_up(deployed: Proof) -> Iterator[Proof]:
+    """Return the region with a disk for backups on one node, and remove both at the end."""
+    original = deployed.file.read_text()
+    deployed.on(NODE, "mkdir", "-p", DISK)
+    deployed.on(NODE, "mount", "-t", "tmpfs", "-o", "size=3g", "tmpfs", DISK)
+    target = f"{{disk: {DISK}, nodes: [{NODE}]}}"
+    deployed.write(f"{original}\nbackup: {{to: [disk], targets: {{disk: {target}}}}}\n")
+    outcome = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
+    assert outcome.code == 0, outcome.problems
+    yield deployed
+    deployed.write(original)
+    removed = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
+    deployed.on(NODE, "umount", DISK)
+    assert removed.code == 0, removed.problems
+    assert not deployed.on(NODE, "sh", "-c", "ls /etc/systemd/system/chautari-backup* || true")
+
+
+def back_up(proof: Proof) -> dict[str, Any]:
+    """Back up now, and return how it ended."""
+    lines = proof.on(NODE, "chautari-backup", "start", check=False).splitlines()
+    assert json.loads(lines[-1])["event"] == "finished", lines
+    found: dict[str, Any] = json.loads(proof.on(NODE, "cat", STATE))["targets"]["disk"]
+    return found
+
+
+def archives(proof: Proof) -> list[str]:
+    """Return the names of the archives that count."""
+    found = json.loads(proof.on(NODE, "chautari-backup", "list"))["targets"]["disk"]
+    assert found["error"] is None
+    return [item["name"] for item in found["archives"]]
+
+
+def borg(proof: Proof, *arguments: str) -> str:
+    return proof.on(NODE, "chautari-backup", "borg", "disk", *arguments)
+
+
+def test_backup_has_every_row_and_file_of_the_node(backed_up: Proof) -> None:
+    first = back_up(backed_up)
+    assert first["error"] is None and first["left_out"] == []
+    assert first["paused_seconds"] <= 5
+    second = back_up(backed_up)
+    assert second["error"] is None
+    assert second["bytes_sent"] * 4 < first["bytes_sent"]
+    names = archives(backed_up)
+    assert names[-1] == second["archive"] and len(set(names)) == len(names)
+    manifest = json.loads(
+        borg(
+            backed_up, "extract", "--stdout", f"::{names[-1]}", "run/chautari-backup/manifest.json"
+        )
+    )
+    counts = manifest["row_counts"]
+    rows = backed_up.on(
+        NODE, "chautari-psql", "-XtAq", "-d", "nextcloud", "-c", "SELECT count(*) FROM oc_users"
+    )
+    assert counts["postgresql"]["nextcloud"]["public.oc_users"] == int(rows)
+    tables = backed_up.on(
+        NODE, "mariadb", "-N", "-e",
+        "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'framadate'",
+    )  # fmt: skip
+    assert len(counts["mariadb"]["framadate"]) == int(tables)
+    listed = borg(backed_up, "list", f"::{names[-1]}", "--format", "{type} {path}{NL}")
+    stored = {line[2:] for line in listed.splitlines() if line.startswith("-")}
+    folders = [f["path"] for state in manifest["states"] for f in state["folders"]]
+    assert f"{'config/config.php'}" in " ".join(stored) and folders
+    assert "run/chautari-backup/databases/postgresql/nextcloud.dump" in stored
+
+
+def test_killed_backup_leaves_services_running_and_the_next_one_succeeds(
+    backed_up: Proof, soak: bool
+) -> None:
+    rounds = [(step, how) for step in STEPS for how in ("main", "all")]
+    for step, how in rounds if soak else [("pause", "main")]:
+        before = archives(backed_up)
+        backed_up.run_with_input(NODE, KILL, "python3", "-", step, how)
+        paused = backed_up.on(NODE, "sh", "-c", f"test -e {PAUSED} && echo yes || true")
+        assert paused == "", f"{step}, {how}: a service is still paused"
+        assert backed_up.on(NODE, "systemctl", "is-active", "nextcloud-cron.timer") == "active\n"
+        assert backed_up.on(NODE, "sh", "-c", "pgrep -x borg || true") == ""
+        # Only a run that was killed after its archive was complete has one.
+        assert len(archives(backed_up)) == len(before) + (step == "prune"), f"{step}, {how}"
+        assert back_up(backed_up)["error"] is None, f"{step}, {how}"
+    names = borg(backed_up, "list", "--consider-checkpoints", "--short").split()
+    assert not [name for name in names if "unfinished" in name or "checkpoint" in name]
+
+
+def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:
+    # A move keeps the content; an unmounted tmpfs would lose it.
+    backed_up.on(NODE, "mkdir", "-p", "/mnt/elsewhere")
+    backed_up.on(NODE, "mount", "--bind", DISK, "/mnt/elsewhere")
+    backed_up.on(NODE, "umount", DISK)
+    try:
+        found = back_up(backed_up)
+        assert found["error"]["code"] == "disk_not_mounted"
+        assert found["error"]["data"]["path"] == DISK
+        assert backed_up.on(NODE, "ls", "-A", DISK) == ""
+    finally:
+        backed_up.on(NODE, "mount", "--bind", "/mnt/elsewhere", DISK)
+        backed_up.on(NODE, "umount", "/mnt/elsewhere")
+    assert back_up(backed_up)["error"] is None
+
+
+@pytest.mark.soak
+def test_check_finds_flipped_bytes(backed_up: Proof) -> None:
+    assert back_up(backed_up)["error"] is None
+    flip = (
+        "import pathlib, random, sys; random.seed(int(sys.argv[1]));"
+        f"files = sorted(p for p in pathlib.Path('{DISK}').rglob('data/*/*') if p.is_file());"
+        "path = random.choice(files); data = bytearray(path.read_bytes());"
+        "at = random.randrange(8, len(data)); data[at] ^= 1 << random.randrange(8);"
+        "path.write_bytes(data)"
+    )
+    for number in range(20):
+        backed_up.on(NODE, "cp", "-a", f"{DISK}/proof", "/root/whole")
+        backed_up.on(NODE, "python3", "-c", flip, str(number))
+        answer = backed_up.on(NODE, "chautari-backup", "check", check=False)
+        found = json.loads(answer.splitlines()[0])
+        assert found["error"] and found["error"]["code"] == "check_failed", f"flip {number}"
+        backed_up.on(NODE, "rm", "-rf", f"{DISK}/proof")
+        backed_up.on(NODE, "mv", "/root/whole", f"{DISK}/proof")
+    assert backed_up.on(NODE, "chautari-backup", "check").count('"ok": true') == 2
+
+
+@pytest.mark.soak
+def test_late_backup_is_mailed_once(backed_up: Proof) -> None:
+    assert back_up(backed_up)["error"] is None
+    age = (
+        "import json, pathlib, time;"
+        f"p = pathlib.Path('{STATE}'); s = json.loads(p.read_text());"
+        "s['targets']['disk']['last_success'] -= 27 * 3600; p.write_text(json.dumps(s))"
+    )
+    backed_up.on(NODE, "python3", "-c", age)
+    backed_up.on(NODE, "rm", "-f", "/var/lib/chautari/backup/watch.json")
+    first = json.dumps({"since": time.time() - 90_000, "mailed": 0, "problems": ["disk damaged"]})
+    backed_up.run_with_input(NODE, first, "tee", "/var/lib/chautari/backup/watch.json")
+    for _ in range(2):
+        backed_up.on(NODE, "systemctl", "start", "chautari-backup-watch")
+    journal = backed_up.on(NODE, "journalctl", "-u", "postfix*", "--since", "-5min", "-o", "cat")
+    assert journal.count("from=<root@") + journal.count("from=<cloud@") >= 1
+    assert back_up(backed_up)["error"] is None
+    backed_up.on(NODE, "systemctl", "start", "chautari-backup-watch")
