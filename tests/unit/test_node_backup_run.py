@@ -288,7 +288,7 @@ def test_quota_that_is_too_small_ends_borg_at_once(tmp_path: Path) -> None:
         raise BackupError("quota_too_small", free=quota - used)
 
     create = BorgCreate([sys.executable, "-uc", program], {}, tmp_path, check_quota=refuse)
-    with pytest.raises(BackupError, match="quota_too_small.*50000000"):
+    with pytest.raises(BackupError, match=r"quota_too_small.*50000000"):
         create.store(tmp_path / "gate", b"")
 
 

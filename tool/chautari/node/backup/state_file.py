@@ -32,7 +32,8 @@ def target_state(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {
         "last_success": None, "last_attempt": None, "archive": None, "error": None,
         "bytes_stored": None, "bytes_sent": None, "seconds": None, "paused_seconds": None,
-        "last_check": None, "check_ok": None, "repository_id": None, "quota_bytes": None, "quota_used": None,
+        "last_check": None, "check_ok": None, "repository_id": None, "quota_bytes": None,
+        "quota_used": None,
         "left_out": [],
     } | (known if isinstance(known, dict) else {})  # fmt: skip
 
