@@ -161,6 +161,35 @@ def test_results_survive_a_damaged_file_and_removed_targets(tmp_path: Path) -> N
     assert list(found["targets"]) == ["disk"] and found["targets"]["disk"]["last_success"] == 5
 
 
+def test_date_of_a_good_drill_is_published(tmp_path: Path) -> None:
+    state, proof = tmp_path / "state.json", tmp_path / "proof.json"
+    state_file.record_drill({"ok": False, "time": 5}, state, proof)
+    assert not proof.exists()
+    state_file.record_drill({"ok": True, "time": 7}, state, proof)
+    assert json.loads(proof.read_text()) == {"restored": 7}
+    assert state_file.read_state(state)["drill"] == {"ok": True, "time": 7}
+
+
+@pytest.mark.parametrize(("sent", "attempts"), [([0] * 12, 12), ([9 << 20] * 20 + [0] * 12, 31)])
+def test_lost_connection_is_retried_while_data_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[int], attempts: int
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    place = run.Place(tmp_path)
+    events = run.Events(tmp_path / "events.jsonl")
+    one = run.TargetRun(settings(tmp_path), settings(tmp_path).targets[0], events, place, Pause())
+    waiting = list(sent)
+
+    def fail() -> None:
+        one._numbers = (0, 0, waiting.pop(0))
+        raise BackupError("connection_lost")
+
+    monkeypatch.setattr(one, "_attempt", fail)
+    error = one.attempt_all()
+    assert error is not None and error.code == "connection_lost"
+    assert len(sent) - len(waiting) == attempts
+
+
 NOW = 1_796_000_000.0
 HOUR = 3600
 

@@ -31,9 +31,12 @@ from chautari.node.backup.settings import Settings, Target
 from chautari.node.backup.state_file import HOME
 
 LOCK = HOME / "lock"
-ATTEMPTS = 60
-FIRST_DELAY_SECONDS = 10
-MAX_DELAY_SECONDS = 300
+# Attempts that sent nothing, one after the other.
+ATTEMPTS = 12
+MAX_HOURS = 20
+FIRST_DELAY_SECONDS = 5.0
+MAX_DELAY_SECONDS = 300.0
+PROGRESS_BYTES = 1 << 20
 MAX_LEFT_OUT = 20
 
 
@@ -152,19 +155,19 @@ class TargetRun:
             self._place.state,
             running={"target": self._target.name, "since": int(self._began)},
         )
-        delay = FIRST_DELAY_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            self._numbers = (0, 0, 0)
             try:
                 self._attempt()
+                return None
             except BackupError as error:
-                if error.code not in borg.RETRIED or attempt == ATTEMPTS:
+                attempt = 1 if self._numbers[2] > PROGRESS_BYTES else attempt + 1
+                late = time.time() - self._began > MAX_HOURS * 3600
+                if error.code not in borg.RETRIED or attempt == ATTEMPTS or late:
                     return error
                 print(f"{self._target.name}: {error.code}, attempt {attempt}", flush=True)
-            else:
-                return None
-            time.sleep(delay)
-            delay = min(delay * 2, MAX_DELAY_SECONDS)
-        return None
+            time.sleep(min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), MAX_DELAY_SECONDS))
 
     def finish(self, error: BackupError | None) -> BackupError | None:
         """Remember how the run ended, and return its error."""

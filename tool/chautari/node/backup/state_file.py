@@ -11,6 +11,8 @@ from typing import Any
 FORMAT = 1
 HOME = Path("/var/lib/chautari/backup")
 STATE = HOME / "state.json"
+# The web server publishes it, so it is outside of the closed folder.
+PROOF = Path("/var/lib/chautari-backup/proof.json")
 
 
 def read_state(path: Path = STATE) -> dict[str, Any]:
@@ -48,6 +50,13 @@ def update_target(name: str, path: Path = STATE, **values: object) -> None:
 def update_state(path: Path = STATE, **values: object) -> None:
     """Change what is remembered of the node."""
     write_atomically(path, read_state(path) | values)
+
+
+def record_drill(drill: Mapping[str, Any], path: Path = STATE, proof: Path = PROOF) -> None:
+    """Remember how a test of a restore ended; the date of a good one is published."""
+    update_state(path, drill=dict(drill))
+    if drill["ok"]:
+        write_atomically(proof, {"restored": int(drill["time"])})
 
 
 def forget_other_targets(names: list[str], path: Path = STATE) -> None:
