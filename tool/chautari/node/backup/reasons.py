@@ -16,6 +16,8 @@ TEXTS = {
     "settings_missing": "The settings of the backup are missing. Fix: deploy the region again.",
     "settings_invalid": "The settings of the backup are damaged: {reason}. "
     "Fix: deploy the region again.",
+    "no_targets": "The node does not know yet where to store backups. "
+    "Fix: deploy the region again once a peer has given space.",
     "target_unknown": "The node has no target {target}. Fix: deploy the region again.",
     "already_running": "Another backup is running on this node. Fix: wait until it has finished.",
     "interrupted": "The backup was stopped. Fix: start it again; it resumes where it stopped.",

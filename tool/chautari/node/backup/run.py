@@ -107,6 +107,8 @@ def back_up(
     problem: BackupError | None = None
     try:
         pause.resume()  # what an interrupted run left paused
+        if not settings.targets:
+            raise BackupError("no_targets")
         raise_all(
             [
                 *preconditions.state_problems(settings.states),
@@ -122,8 +124,8 @@ def back_up(
             run.was_interrupted = True
         results.append(run.finish(problem or run.attempt_all()))
     state_file.update_state(place.state, running=None)
-    failed = [result for result in results if result is not None]
-    error = None if not failed else failed[0].as_object()
+    failed = [result for result in (*results, problem) if result is not None]
+    error = failed[0].as_object() if failed else None
     events.send("finished", ok=not failed, error=error)
     return not failed
 

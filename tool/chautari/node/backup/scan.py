@@ -10,8 +10,9 @@ import fnmatch
 import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Union
 
@@ -21,6 +22,8 @@ from chautari.node.backup.manifest import FolderSpec, StateSpec
 RESTORE_PREFIX = b".chautari-restore-"
 RESTORE_MARK = b".before-restore-"
 MAX_LEFT_OUT = 20  # names that are remembered
+_KIND = 0o170000  # bits of a mode that say what it is
+_STORED = (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 class Entry(NamedTuple):
@@ -36,7 +39,7 @@ class Entry(NamedTuple):
     @property
     def is_file(self) -> bool:
         """Whether it is a regular file."""
-        return stat.S_ISREG(self.mode)
+        return self.mode & _KIND == stat.S_IFREG
 
 
 @dataclass
@@ -60,33 +63,36 @@ class Scan:
             paths = [*state.files, *(state.for_reading if reading else ())]
             found = [*state.folders, *(FolderSpec(path) for path in paths)]
             sources |= {os.fsencode(folder.path): folder for folder in found}
-        lists = (self._below(root, folder, is_root=True) for root, folder in sources.items())
         last = b""
-        # A folder may be below another one.
-        for entry in heapq.merge(*lists, key=lambda entry: _key(entry.path)):
+        for entry in self._sorted(sources):
             if entry.path != last:
                 last = entry.path
-                self._count(entry)
+                if entry.mode & _KIND == stat.S_IFREG:
+                    self.count += 1
+                    self.size += entry.size
                 yield entry
 
-    def _count(self, entry: Entry) -> None:
-        if entry.is_file:
-            self.count += 1
-            self.size += entry.size
+    def _sorted(self, sources: Mapping[bytes, FolderSpec]) -> Iterator[Entry]:
+        roots = sorted(sources, key=_key)
+        lists = [self._root(root, sources[root]) for root in roots]
+        # A merge takes time for each entry; it is needed only where a root is below another one.
+        if any(root.startswith(other + b"/") for root in roots for other in roots):
+            return heapq.merge(*lists, key=lambda entry: _key(entry.path))
+        return chain.from_iterable(lists)
 
-    def _below(self, root: bytes, folder: FolderSpec, *, is_root: bool) -> Iterator[Entry]:
-        path = root
+    def _root(self, path: bytes, folder: FolderSpec) -> Iterator[Entry]:
         entry = self._entry(path)
         if entry is None:
             return
-        is_folder = stat.S_ISDIR(entry.mode) or (is_root and _leads_to_folder(path, entry))
-        # The link itself is not stored where a folder is one: a restore makes a folder.
-        if not (is_root and is_folder and stat.S_ISLNK(entry.mode)):
+        if Path(os.fsdecode(path)).is_dir():
+            # A link to a folder is not stored itself: a restore makes a folder.
+            if entry.mode & _KIND == stat.S_IFDIR:
+                yield entry
+            yield from self._children(path, folder, len(path) + 1)
+        else:
             yield entry
-        if is_folder:
-            yield from self._children(path, folder)
 
-    def _children(self, path: bytes, folder: FolderSpec) -> Iterator[Entry]:
+    def _children(self, path: bytes, folder: FolderSpec, start: int) -> Iterator[Entry]:
         try:
             with os.scandir(path) as items:
                 names = sorted(item.name for item in items)
@@ -95,11 +101,15 @@ class Scan:
         except OSError as error:
             self._leave_out(path, error.strerror or "unreadable")
             return
-        start = len(os.fsencode(folder.path)) + 1
         for name in names:
             child = path + b"/" + name
-            if not _is_excluded(child[start:], folder.exclude):
-                yield from self._below(child, folder, is_root=False)
+            if _is_excluded(name, child[start:], folder.exclude):
+                continue
+            entry = self._entry(child)
+            if entry is not None:
+                yield entry
+                if entry.mode & _KIND == stat.S_IFDIR:
+                    yield from self._children(child, folder, start)
 
     def _entry(self, path: bytes) -> Entry | None:
         """Return the entry of a path; None if it is gone, or cannot be stored."""
@@ -108,7 +118,8 @@ class Scan:
             return None
         try:
             found = os.lstat(path)
-            if stat.S_ISLNK(found.st_mode) and _is_special(_target_mode(path)):
+            kind = found.st_mode & _KIND
+            if kind == stat.S_IFLNK and _leads_to_special(path):
                 self._leave_out(path, "link to a device or a pipe")
                 return None
         except FileNotFoundError:
@@ -116,9 +127,9 @@ class Scan:
         except OSError as error:
             self._leave_out(path, error.strerror or "unreadable")
             return None
-        if _is_special(found.st_mode):
+        if kind not in _STORED:
             return None
-        size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+        size = found.st_size if kind == stat.S_IFREG else 0
         return Entry(path, found.st_ino, found.st_ctime_ns, size, found.st_mode, found.st_nlink)
 
     def _leave_out(self, path: bytes, reason: str) -> None:
@@ -137,25 +148,18 @@ def _key(path: bytes) -> list[bytes]:
     return path.split(b"/")
 
 
-def _leads_to_folder(path: bytes, entry: Entry) -> bool:
-    return stat.S_ISLNK(entry.mode) and Path(os.fsdecode(path)).is_dir()
-
-
-def _target_mode(path: bytes) -> int:
+def _leads_to_special(path: bytes) -> bool:
     try:
-        return os.stat(path).st_mode
+        return os.stat(path).st_mode & _KIND not in _STORED
     except OSError:
-        return 0  # a link that leads nowhere is stored as it is
+        return False  # a link that leads nowhere is stored as it is
 
 
-def _is_special(mode: int) -> bool:
-    return bool(mode) and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
-
-
-def _is_excluded(relative: bytes, patterns: Sequence[str]) -> bool:
-    name = relative.rpartition(b"/")[2]
-    if name.startswith(RESTORE_PREFIX) or RESTORE_MARK in name:
+def _is_excluded(name: bytes, relative: bytes, patterns: Sequence[str]) -> bool:
+    if RESTORE_MARK in name or name.startswith(RESTORE_PREFIX):
         return True
+    if not patterns:
+        return False
     return any(fnmatch.fnmatchcase(os.fsdecode(relative), pattern) for pattern in patterns)
 
 
@@ -164,10 +168,11 @@ def changes(earlier: Iterable[Entry], later: Iterable[Entry]) -> Iterator[Union[
     old_entries = iter(earlier)
     old = next(old_entries, None)
     for new in later:
-        key = _key(new.path)
-        while old is not None and _key(old.path) < key:
-            yield Gone(old.path)
-            old = next(old_entries, None)
+        if old is not None and old.path != new.path:
+            key = _key(new.path)
+            while old is not None and _key(old.path) < key:
+                yield Gone(old.path)
+                old = next(old_entries, None)
         if old is not None and old.path == new.path:
             if old != new:
                 yield new
