@@ -85,13 +85,14 @@ def check_target_room(
     limit, used = quota
     if target.kind == "disk":
         there = _size_of(Path(target.repository)) if is_first else 0
-        free = shutil.disk_usage(Path(target.repository).parent).free - DISK_RESERVE_BYTES + there
+        free = shutil.disk_usage(Path(target.repository).parent).free + there
+        free = max(0, free - DISK_RESERVE_BYTES)
         if free < new_bytes:
             raise BackupError(
                 "no_room", path=target.mount, target=target.name, needed=new_bytes, free=free
             )
     if limit:
-        free = limit - (0 if is_first else used)
+        free = max(0, limit - (0 if is_first else used))
         if free < new_bytes:
             raise BackupError("quota_too_small", target=target.name, needed=new_bytes, free=free)
 

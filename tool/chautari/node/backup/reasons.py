@@ -40,8 +40,9 @@ TEXTS = {
     "no_room_for_copies": "{path} has no room for what changed during the backup: {reason}. "
     "Fix: make room there.",
     "no_room": "The target has no room left. Fix: make room there.",
-    "disk_too_small": "The disk at {path} has {free:size} of free space, and the backup needs "
-    "{needed:size}. Fix: use a larger disk, or keep fewer archives.",
+    "disk_too_small": "In addition to the 670 MB that borg keeps free, the disk at {path} has "
+    "{free:size} of free space, and the backup needs {needed:size}. "
+    "Fix: use a larger disk, or keep fewer archives.",
     "quota_too_small": "The target has {free:size} of its quota left, and the backup needs "
     "{needed:size}. Fix: ask the peer for a larger quota.",
     "quota_exceeded": "The quota at the target is used up. Fix: ask the peer for a larger quota.",
