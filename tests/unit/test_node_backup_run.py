@@ -190,6 +190,37 @@ def test_lost_connection_is_retried_while_data_arrives(
     assert len(sent) - len(waiting) == attempts
 
 
+@pytest.mark.parametrize(("code", "tried"), [("interrupted", 1), ("no_room", 2)])
+def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, tried: int
+) -> None:
+    calls: list[str] = []
+
+    def fail(one: run.TargetRun) -> None:
+        calls.append(one._target.name)
+        raise BackupError(code)
+
+    monkeypatch.setattr(run.TargetRun, "_attempt", fail)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").touch()
+    events, found = run.Events(tmp_path / "events.jsonl"), settings(tmp_path)
+    pause = Pause(tmp_path / "paused.json", Commands())
+    assert not run.back_up(found, events, run.Place(tmp_path), pause, found.targets)
+    assert len(calls) == tried
+    known = state_file.read_state(tmp_path / "state.json")
+    assert [item["error"]["code"] for item in known["targets"].values()] == [code, code]
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["ok"], last["error"]["code"]) == ("finished", False, code)
+
+
+def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
+    found = settings(tmp_path, targets=[])
+    pause = Pause(tmp_path / "paused.json", Commands())
+    events = run.Events(tmp_path / "events.jsonl")
+    assert not run.back_up(found, events, run.Place(tmp_path), pause, ())
+    assert "no_targets" in (tmp_path / "events.jsonl").read_text()
+
+
 NOW = 1_796_000_000.0
 HOUR = 3600
 

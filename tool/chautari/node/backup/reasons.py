@@ -77,6 +77,8 @@ TEXTS = {
     "files_left_out": "The backup succeeded, but left out {count} files, such as {paths}. "
     "Fix: rename or remove them, or check the disk.",
     "borg_failed": "borg failed: {reason}. Fix: start the backup again.",
+    "system_error": "The backup failed: {reason}. Fix: run `journalctl -u chautari-backup` on the "
+    "node to see more.",
     "check_failed": "The check of the repository found damage: {reason}. "
     "Fix: check the disk of the target, and make a new repository on a healthy one.",
     "several": "Several things are in the way.",

@@ -122,11 +122,14 @@ def back_up(
         run = TargetRun(settings, target, events, place, pause)
         if interrupted == target.name:
             run.was_interrupted = True
-        results.append(run.finish(problem or run.attempt_all()))
+        error = run.finish(problem or run.attempt_all())
+        results.append(error)
+        if error is not None and error.code == "interrupted":
+            problem = error  # of the other targets as well
     state_file.update_state(place.state, running=None)
     failed = [result for result in (*results, problem) if result is not None]
-    error = failed[0].as_object() if failed else None
-    events.send("finished", ok=not failed, error=error)
+    reason = failed[0].as_object() if failed else None
+    events.send("finished", ok=not failed, error=reason)
     return not failed
 
 
@@ -169,6 +172,8 @@ class TargetRun:
                 if error.code not in borg.RETRIED or attempt == ATTEMPTS or late:
                     return error
                 print(f"{self._target.name}: {error.code}, attempt {attempt}", flush=True)
+            except OSError as failed:
+                return BackupError("system_error", reason=str(failed))
             time.sleep(min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), MAX_DELAY_SECONDS))
 
     def finish(self, error: BackupError | None) -> BackupError | None:
