@@ -123,7 +123,7 @@ def test_killed_backup_leaves_services_running_and_the_next_one_succeeds(
         assert len(archives(backed_up)) == len(before) + (step == "prune"), f"{step}, {how}"
         assert back_up(backed_up)["error"] is None, f"{step}, {how}"
     names = borg(backed_up, "list", "--consider-checkpoints", "--short").split()
-    assert not [name for name in names if "unfinished" in name or "checkpoint" in name]
+    assert not [name for name in names if "checkpoint" in name]
 
 
 def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:

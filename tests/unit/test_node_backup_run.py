@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from backup_samples import settings
+from region_samples import ROOT
 
 from chautari.node.backup import feed, preconditions, run, state_file, watch
 from chautari.node.backup.errors import BackupError, raise_all
@@ -330,6 +333,25 @@ def test_borg_that_ends_early_is_reported_and_not_waited_for(tmp_path: Path) -> 
     with pytest.raises(BackupError, match="repository_locked"):
         create.store(tmp_path / "gate", b"")
     create.abort()
+
+
+def test_killed_program_gives_borg_no_end_of_its_input(tmp_path: Path) -> None:
+    """At the end of its input, borg would store half an archive."""
+    reader = f"import sys; sys.stdin.buffer.read(); open({str(tmp_path / 'end')!r}, 'w')"
+    program = f"""
+import os, pathlib, signal, sys
+from chautari.node.backup.feed import BorgCreate
+create = BorgCreate([sys.executable, "-c", {reader!r}], {{}}, pathlib.Path({str(tmp_path)!r}))
+create.feed(b"/srv/a")
+pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(create._process.pid))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(ROOT / "tool")}, check=False
+    )
+    time.sleep(0.5)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert not (tmp_path / "end").exists()
 
 
 def test_stalled_borg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

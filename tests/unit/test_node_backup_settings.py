@@ -77,7 +77,7 @@ def test_login_uses_its_own_key_and_host_keys_only(tmp_path: Path) -> None:
 
 
 def test_archive_is_stored_with_the_decided_parameters() -> None:
-    command = borg.create_command("bog1-2026-11-30T02:30:11Z.unfinished", 512)
+    command = borg.create_command("bog1-2026-11-30T02:30:11Z", 512)
     assert command[:3] == ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
     text = " ".join(command)
     assert "--chunker-params buzhash,16,20,18,4095 --checkpoint-interval 5" in text
@@ -89,8 +89,8 @@ def test_archive_is_stored_with_the_decided_parameters() -> None:
     ("name", "finished"),
     [
         ("bog1-2026-11-30T02:30:11Z", True),
-        ("bog1-2026-11-30T02:30:11Z.unfinished", False),
-        ("bog1-2026-11-30T02:30:11Z.unfinished.checkpoint", False),
+        ("bog1-2026-11-30T02:30:11Z.checkpoint", False),
+        ("bog1-2026-11-30", False),
         ("bog1-2026-11-30T02:30:11Z.checkpoint.1", False),
     ],
 )

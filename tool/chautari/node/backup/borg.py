@@ -18,8 +18,7 @@ LOCK_SECONDS = 120
 CHUNKS = "buzhash,16,20,18,4095"
 # Over a connection that breaks every 15 seconds, 30 never finishes: it counts from each start.
 CHECKPOINT_SECONDS = 5
-UNFINISHED = ".unfinished"
-# A killed program ends the list of paths, and half of a list must not become an archive.
+# Without the program that names the paths, borg has nothing more to do.
 DIE_WITH_PARENT = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Names that borg gives to errors, without the class around them, and the code of each.

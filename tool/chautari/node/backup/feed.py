@@ -22,6 +22,8 @@ from chautari.node.backup import borg
 from chautari.node.backup.errors import BackupError
 
 BLOCK = 4096
+# Ends when borg has ended.
+HOLDER = ("/usr/bin/tail", "--sleep-interval=0.5", "--follow", "/dev/null")
 STALLED_SECONDS = 1800
 WATCH_SECONDS = 10.0
 _POLL_SECONDS = 0.02
@@ -56,6 +58,7 @@ class BorgCreate:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self._holder = self._hold_input_open()
         self._progress = progress
         self._check_quota = check_quota
         self._refused: BackupError | None = None
@@ -71,6 +74,20 @@ class BorgCreate:
         ]
         for thread in self._threads:
             thread.start()
+
+    def _hold_input_open(self) -> subprocess.Popen[bytes]:
+        """Start a process that keeps the input of borg open when this one is killed.
+
+        At the end of its input, borg stores an archive of what it has: half of one.
+        """
+        end = self._stdin().fileno()
+        return subprocess.Popen(
+            [*HOLDER, f"--pid={self._process.pid}"],
+            pass_fds=[end],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def feed(self, path: bytes) -> None:
         """Let borg store a path."""
@@ -105,8 +122,9 @@ class BorgCreate:
         Raises:
             BackupError: when borg failed.
         """
-        stdin = self._stdin()
-        self._guarded(stdin.close)
+        self._guarded(self._stdin().flush)
+        self._let_go()
+        self._guarded(self._stdin().close)
         code = self._process.wait()
         self._join()
         if code not in (0, 1):
@@ -119,6 +137,7 @@ class BorgCreate:
             # It must not see the end of its input, so it is killed before that is closed.
             self._process.kill()
         self._process.wait()
+        self._let_go()
         self._join()
         with suppress(OSError):
             self._stdin().close()
@@ -128,6 +147,10 @@ class BorgCreate:
         if self._process.poll() is not None:
             self._join()
             raise self._error()
+
+    def _let_go(self) -> None:
+        self._holder.kill()
+        self._holder.wait()
 
     def _error(self) -> BackupError:
         if self._stalled:

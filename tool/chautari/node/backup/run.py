@@ -242,7 +242,7 @@ class TargetRun:
         name = archive_name(self._settings)
         home = self._place.home
         create = BorgCreate(
-            borg.create_command(name + borg.UNFINISHED, self._settings.limit_kib),
+            borg.create_command(name, self._settings.limit_kib),
             borg.environment(self._settings, self._target, home),
             self._place.work / "stage",
             self._note_progress,
@@ -258,9 +258,6 @@ class TargetRun:
         except BaseException:
             create.abort()
             raise
-        # Until now the name says that it is incomplete; it counts from here on.
-        unfinished = f"::{name}{borg.UNFINISHED}"
-        borg.call(self._settings, self._target, "rename", unfinished, name, home=home)
         stats, messages = figures["archive"]["stats"], create.messages
         self._result |= {
             "bytes_sent": stats["deduplicated_size"],
