@@ -1,0 +1,252 @@
+"""Write the files of an archive to their places, hash what the archive holds, compare both.
+
+Borg reads each file once and checks it against the key. Its hash is taken from this stream; later
+the written file is read from the disk and compared. So the archive is downloaded only once.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import tarfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from chautari.node.restore.errors import RestoreError
+from chautari.node.restore.file_index import FileIndex
+from chautari.node.restore.places import Place, find_place
+
+BLOCK = 1 << 20
+REPORT_BYTES = 64 << 20
+Progress = Callable[[int], None]
+
+
+class _FolderMetadata(NamedTuple):
+    path: str
+    member: tarfile.TarInfo
+
+
+class Extraction:
+    """Writes the members of one tar stream."""
+
+    def __init__(
+        self, places: Sequence[Place], index: FileIndex, progress: Progress, *, known_owners: bool
+    ) -> None:
+        """Keep the places; with `known_owners`, refuse files of accounts that do not exist here."""
+        self._places, self._index, self._progress = places, index, progress
+        self._known_owners = known_owners
+        self._folders: dict[str, _FolderMetadata] = {}
+        self._checked_parents: set[str] = set()
+        self._written = self._reported = 0
+
+    def extract(self, stream: IO[bytes]) -> None:
+        """Write all members, then the metadata of folders, and sync the disk."""
+        try:
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:
+                for member in archive:
+                    self._write_member(archive, member)
+                    archive.members.clear()  # else tarfile keeps every member in memory
+            # Later changes in a folder would change its times, so the deepest folders come first.
+            for path in sorted(self._folders, reverse=True):
+                self._set_metadata(path, self._folders[path].member)
+            os.sync()
+        except OSError as error:
+            code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error"
+            raise RestoreError(code, message=str(error)) from error
+        except tarfile.TarError as error:
+            raise RestoreError("disk_error", message=f"damaged stream: {error}") from error
+
+    def _write_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        path = archived_path(member.name)
+        found = find_place(self._places, path)
+        if found is None:
+            return
+        place, staged = found
+        self._prepare_parent(place, staged)
+        if member.isdir():
+            self._make_folder(staged, member)
+            return
+        self._remove_earlier_copy(staged)
+        if member.isreg():
+            self._write_file(archive, member, path, staged)
+        elif member.islnk():
+            self._link_file(member, path, staged)
+        elif member.issym():
+            os.symlink(member.linkname, staged)
+            self._index.forget(path)
+        # Pipes, sockets and devices are not part of any service's data.
+        else:
+            return
+        self._set_metadata(staged, member)
+
+    def _prepare_parent(self, place: Place, staged: str) -> None:
+        """Create the folder of `staged`, and make sure that no link leads out of the place."""
+        parent = os.path.dirname(staged)
+        if parent in self._checked_parents:
+            return
+        root = os.path.dirname(place.staged)
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        current = root
+        for part in Path(parent).relative_to(root).parts:
+            current = os.path.join(current, part)
+            if not os.path.lexists(current):
+                os.mkdir(current, 0o700)
+            elif not stat.S_ISDIR(os.lstat(current).st_mode):
+                raise RestoreError("unsafe_path", path=staged)
+        self._checked_parents.add(parent)
+
+    def _make_folder(self, staged: str, member: tarfile.TarInfo) -> None:
+        if os.path.lexists(staged) and not stat.S_ISDIR(os.lstat(staged).st_mode):
+            os.unlink(staged)
+        os.makedirs(staged, mode=0o700, exist_ok=True)
+        self._folders[staged] = _FolderMetadata(staged, member)
+
+    def _remove_earlier_copy(self, staged: str) -> None:
+        """Remove what an earlier member wrote here: the last copy of a path counts."""
+        if not os.path.lexists(staged):
+            return
+        if stat.S_ISDIR(os.lstat(staged).st_mode):
+            shutil.rmtree(staged)
+            inside = (staged, f"{staged}/")
+            self._checked_parents = {
+                path for path in self._checked_parents if not f"{path}/".startswith(inside[1])
+            }
+            self._folders = {
+                path: kept
+                for path, kept in self._folders.items()
+                if path != staged and not path.startswith(inside[1])
+            }
+        else:
+            os.unlink(staged)
+
+    def _write_file(
+        self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, staged: str
+    ) -> None:
+        source = archive.extractfile(member)
+        assert source is not None
+        digest, size = hashlib.sha256(), 0
+        with open(staged, "xb", buffering=0) as target:
+            os.fchmod(target.fileno(), 0o600)
+            while block := source.read(BLOCK):
+                digest.update(block)
+                _write_all(target, block)
+                size += len(block)
+                self._report(len(block))
+        if not self._index.record(path, size, digest.hexdigest()):
+            raise RestoreError("file_differs", path=path)
+
+    def _link_file(self, member: tarfile.TarInfo, path: str, staged: str) -> None:
+        target = archived_path(member.linkname)
+        found = find_place(self._places, target)
+        if found is None or not os.path.isfile(found[1]) or os.path.islink(found[1]):
+            raise RestoreError("unsafe_path", path=path)
+        os.link(found[1], staged, follow_symlinks=False)
+        self._index.link(path, target)
+
+    def _set_metadata(self, staged: str, member: tarfile.TarInfo) -> None:
+        os.lchown(staged, self._uid(member), self._gid(member))
+        if not member.issym():
+            os.chmod(staged, member.mode & 0o7777)
+        os.utime(staged, (member.mtime, member.mtime), follow_symlinks=False)
+
+    def _uid(self, member: tarfile.TarInfo) -> int:
+        found = _uid_of(member.uname) if member.uname else member.uid
+        if found is None and self._known_owners:
+            raise RestoreError("unknown_owner", owner=member.uname)
+        return member.uid if found is None else found
+
+    def _gid(self, member: tarfile.TarInfo) -> int:
+        found = _gid_of(member.gname) if member.gname else member.gid
+        if found is None and self._known_owners:
+            raise RestoreError("unknown_owner", owner=member.gname)
+        return member.gid if found is None else found
+
+    def _report(self, count: int) -> None:
+        self._written += count
+        if self._written - self._reported >= REPORT_BYTES:
+            self._reported = self._written
+            self._progress(self._written)
+
+
+def archived_path(name: str) -> str:
+    """Return the absolute path of a member's name.
+
+    Raises:
+        RestoreError: when it could lead out of its folder.
+    """
+    parts = name.removeprefix("./").lstrip("/").rstrip("/").split("/")
+    if {"", ".", ".."} & set(parts) or "\0" in name:
+        raise RestoreError("unsafe_path", path=name[:200])
+    return "/" + "/".join(parts)
+
+
+def compare_with_archive(places: Sequence[Place], index: FileIndex) -> None:
+    """Read every extracted file from the disk and compare it with what the archive holds.
+
+    Raises:
+        RestoreError: at the first file that is missing, differs, or is not in the archive.
+    """
+    count = 0
+    for file in index:
+        found = find_place(places, file.path)
+        assert found is not None
+        if file.sha256 is None:
+            raise RestoreError("file_missing", path=file.path)
+        if (file.size, file.sha256) != (file.expected_size, _hash_on_disk(found[1])):
+            raise RestoreError("file_differs", path=file.path)
+        count += 1
+    if (there := sum(_count_files(place.staged) for place in places)) != count:
+        raise RestoreError("file_differs", path=f"({there} files on the disk, {count} archived)")
+
+
+def _hash_on_disk(path: str) -> str:
+    digest = hashlib.sha256()
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        raise RestoreError("file_missing", path=path) from None
+    with open(handle, "rb", buffering=0) as stream:
+        # From the disk, not from memory.
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        while block := stream.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _count_files(path: str) -> int:
+    if not os.path.isdir(path) or os.path.islink(path):
+        return int(os.path.isfile(path) and not os.path.islink(path))
+    return sum(
+        stat.S_ISREG(os.lstat(os.path.join(folder, name)).st_mode)
+        for folder, _, names in os.walk(path)
+        for name in names
+    )
+
+
+def _write_all(target: IO[bytes], block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[target.write(view) :]
+
+
+@cache
+def _uid_of(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+@cache
+def _gid_of(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
