@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import struct
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 LOCK = Path("/var/lib/chautari/lock")
 HOLDER = Path("/var/lib/chautari/holder.json")
+RESTORE_UNIT = "chautari-restore.service"
 lock_descriptors: list[int] = []  # the open lock, while this process holds it; children inherit it
 
 
@@ -30,6 +32,9 @@ def hold_lock_or_yield_holder(about: Mapping[str, object]) -> Iterator[LockHolde
     with LOCK.open("a") as lock:
         if not _try_lock_with_retries(lock):
             yield _read_holder()
+            return
+        if about.get("mode") != "restore" and (restore := _interrupted_restore()):
+            yield restore
             return
         HOLDER.write_text(json.dumps({**about, "since": time.time()}))
         lock_descriptors.append(lock.fileno())
@@ -61,7 +66,23 @@ def lock_holder() -> LockHolder | None:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _read_holder()
-    return None
+    return _interrupted_restore()
+
+
+def _interrupted_restore() -> LockHolder | None:
+    """Return who started a restore that is not finished, and let it go on; None if there is none.
+
+    Its unit restarts after a kill, so this matters only after many failures.
+    """
+    folder = LOCK.parent / "restore"
+    if not (folder / "journal.json").exists():
+        return None
+    for command in (["reset-failed"], ["start", "--no-block"]):
+        subprocess.run(["systemctl", *command, RESTORE_UNIT], check=False, capture_output=True)
+    holder: LockHolder = {"operator": ""}
+    with contextlib.suppress(OSError, ValueError):
+        holder.update(json.loads((folder / "holder.json").read_text()))
+    return holder
 
 
 def _read_holder() -> LockHolder:

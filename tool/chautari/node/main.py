@@ -19,7 +19,11 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
-    answer = _answer_query(arguments, payload)
+    if arguments["action"] == "restore_follow":
+        from chautari.node.restore import service
+
+        return service.follow(int(arguments["offset"]))
+    answer = _answer_query(arguments, payload) or _answer_restore(arguments, payload)
     if answer is None:
         from chautari.node import runner
 
@@ -48,4 +52,23 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
         from chautari.node import lock_activity
 
         return lock_activity.activity_answer(STATE)
+    return None
+
+
+def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[str, Any] | None:
+    """Return the answer to an action of a restore; None for another action."""
+    action = arguments["action"]
+    if action == "restore_start":
+        from chautari.node import lock
+        from chautari.node.restore import service
+
+        return service.start(json.loads(zlib.decompress(payload.read())), lock.lock_holder())
+    if action == "restore_results":
+        from chautari.node.restore import service
+
+        return service.results()
+    if action == "restore_clean":
+        from chautari.node.restore import clean
+
+        return clean.clean(arguments["ids"])
     return None

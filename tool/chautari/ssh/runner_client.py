@@ -38,7 +38,7 @@ from binascii import a2b_base64
 from importlib.machinery import ModuleSpec
 class F:
  def find_spec(s,n,p=None,t=None):
-  return ModuleSpec(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
+  return ModuleSpec(n,s,is_package=any(k.startswith(n+'.') for k in m)) if n in m else None
  def create_module(s,p):pass
  def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
 sys.meta_path.insert(0,F())
@@ -57,7 +57,14 @@ _MODULES_OF_ACTION = {
     "state_files": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.state_files",
     ),
+    "restore_start": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
+        "chautari.node.restore", "chautari.node.restore.service",
+    ),
 }  # fmt: skip
+_NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
+# Packages of rare actions; a deploy does not send them.
+_PACKAGES = ("backup", "restore")
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
@@ -78,18 +85,30 @@ def runner_command_line(arguments: Arguments) -> str:
 
 @functools.cache
 def node_modules() -> dict[str, str]:
-    """Return the sources of all modules that run with a node's own Python, by module name."""
-    folder = Path(__file__).resolve().parents[1] / "node"
+    """Return the sources of all modules that a run needs on a node, by module name."""
     sources = {"chautari": "", "chautari.node": ""}
-    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+    for file in sorted(_NODE_FOLDER.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".py") and file.name not in ("__init__.py", "chautari_events.py"):
             sources[f"chautari.node.{file.name[:-3]}"] = file.read_text()
     return sources
 
 
 @functools.cache
-def _packed_modules(action: str) -> bytes:
+def restore_modules() -> dict[str, str]:
+    """Return the sources of all modules that a restore needs on a node, by module name."""
     known = node_modules()
+    sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
+    sources["chautari.node.lock"] = known["chautari.node.lock"]
+    for package in _PACKAGES:
+        for file in sorted((_NODE_FOLDER / package).glob("*.py")):
+            name = f"chautari.node.{package}.{file.stem}".removesuffix(".__init__")
+            sources[name] = file.read_text()
+    return sources
+
+
+@functools.cache
+def _packed_modules(action: str) -> bytes:
+    known = restore_modules() if action.startswith("restore_") else node_modules()
     modules = {name: known[name] for name in _MODULES_OF_ACTION.get(action, known)}
     packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | modules).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
@@ -97,7 +116,8 @@ def _packed_modules(action: str) -> bytes:
 
 def runner_stdin(payload: bytes = b"", action: str = "") -> bytes:
     """Return what the remote command reads: the modules that `action` needs, then the payload."""
-    return _packed_modules(action if action in _MODULES_OF_ACTION else "") + payload
+    known = action in _MODULES_OF_ACTION or action.startswith("restore_")
+    return _packed_modules(action if known else "") + payload
 
 
 def start_runner_action(

@@ -68,7 +68,7 @@ class Engine(Protocol):
 
 def engine(name: str) -> Engine:
     """Return the server called `name`."""
-    return {"postgresql": PostgreSQL, "mariadb": MariaDB}[name]()
+    return PostgreSQL() if name == "postgresql" else MariaDB()
 
 
 class PostgreSQL:
@@ -276,7 +276,9 @@ class MariaDB:
             "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE'"
             f" AND table_schema = '{_checked(name)}' ORDER BY 1"
         ).splitlines()
-        if unsafe := [table for table in found if not table.isprintable() or set("`'\\") & {*table}]:
+        if unsafe := [
+            table for table in found if not table.isprintable() or set("`'\\") & {*table}
+        ]:
             raise RestoreError("database_failed", message=f"unsafe name of a table: {unsafe[0]!r}")
         return found
 

@@ -50,9 +50,10 @@ class Extraction:
         """Write all members, then the metadata of folders, and sync the disk."""
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:
-                for member in archive:
+                while (member := archive.next()) is not None:
                     self._write_member(archive, member)
-                    archive.members.clear()  # else tarfile keeps every member in memory
+                    # Else tarfile keeps every member in memory.
+                    vars(archive)["members"].clear()
             # Later changes in a folder would change its times, so the deepest folders come first.
             for path in sorted(self._folders, reverse=True):
                 self._set_metadata(path, self._folders[path].member)

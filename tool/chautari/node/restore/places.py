@@ -22,11 +22,18 @@ ASIDE_IN_MOUNT = ".before-restore-{}"
 
 
 class Swap(NamedTuple):
-    """One exchange: `live` becomes `aside`, then `staged` becomes `live`."""
+    """One exchange: `live` becomes `aside`, then `staged` becomes `live`.
+
+    Attributes:
+        had_live: whether there was something to rename aside before the switch.
+        had_staged: whether the archive contains it.
+    """
 
     live: str
     staged: str
     aside: str
+    had_live: bool = True
+    had_staged: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,15 +57,19 @@ class Place:
     def swaps(self, restore: str) -> list[Swap]:
         """Return the exchanges of the switch; the services must be paused for a mount point."""
         if not self.is_mount:
-            return [Swap(self.live, self.staged, ASIDE.format(self.live, restore))]
+            return [_swap(self.live, self.staged, ASIDE.format(self.live, restore))]
         aside = os.path.join(self.live, ASIDE_IN_MOUNT.format(restore))
         own = ("lost+found", STAGING.format(""), ASIDE_IN_MOUNT.format(""))
         names = {*_names(self.live), *_names(self.staged)}
         return [
-            Swap(*(os.path.join(folder, name) for folder in (self.live, self.staged, aside)))
+            _swap(*(os.path.join(folder, name) for folder in (self.live, self.staged, aside)))
             for name in sorted(names)
             if not name.startswith(own)
         ]
+
+
+def _swap(live: str, staged: str, aside: str) -> Swap:
+    return Swap(live, staged, aside, os.path.lexists(live), os.path.lexists(staged))
 
 
 def places_to_restore(states: Sequence[StateSpec], restore: str) -> list[Place]:
@@ -135,10 +146,10 @@ def _link_tree(source: str, target: str) -> None:
         os.link(source, target, follow_symlinks=False)
         return
     there = os.lstat(source)
-    os.mkdir(target)
+    os.mkdir(target, 0o700)
+    os.chown(target, there.st_uid, there.st_gid)
     for name in os.listdir(source):
         _link_tree(f"{source}/{name}", f"{target}/{name}")
-    os.chown(target, there.st_uid, there.st_gid)
     shutil.copystat(source, target)
 
 

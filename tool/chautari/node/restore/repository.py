@@ -11,9 +11,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from chautari.node.backup.manifest import (
     MANIFEST_PATH,
@@ -56,7 +56,7 @@ def archive_time(name: str, node: str) -> int | None:
         moment = datetime.strptime(f"{day} {':'.join(clock)}", "%Y-%m-%d %H:%M:%S")
     except ValueError:
         return None
-    return int(moment.replace(tzinfo=timezone.utc).timestamp())
+    return int(moment.replace(tzinfo=UTC).timestamp())
 
 
 class Repository:

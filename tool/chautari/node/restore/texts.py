@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 STEPS = {
-    "plan": "reading the archive and checking the free space",
+    "choose": "choosing the archive",
+    "copy": "reading the archive and checking the free space",
     "extract": "extracting files next to the live data",
     "load": "loading databases under new names",
     "compare": "comparing files and tables with the archive",

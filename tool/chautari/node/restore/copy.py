@@ -1,0 +1,214 @@
+"""Make a complete copy of an archive's data next to the live data, and prove it.
+
+Restores and drills share this module. Nothing here touches live data: files go to the places that
+are given, databases get new names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chautari.node.backup.manifest import Manifest, StateSpec, dump_path
+from chautari.node.restore.databases import Engine, copy_name, engine
+from chautari.node.restore.errors import RestoreError
+from chautari.node.restore.extraction import Extraction, archived_path, compare_with_archive
+from chautari.node.restore.file_index import FileIndex
+from chautari.node.restore.places import Place, find_place, needed_by_filesystem
+from chautari.node.restore.repository import Archive, Repository
+
+Tell = Callable[[Mapping[str, Any]], None]
+# A loaded database needs room for its tables, their indices and the log of the load.
+DATABASE_FACTOR = 6
+RESERVE_BYTES = 256 << 20  # of each file system, for everything else
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a service: its server, its name, and the name of its copy."""
+
+    engine: str
+    name: str
+    copy: str
+
+    @property
+    def server(self) -> Engine:
+        """Return the server."""
+        return engine(self.engine)
+
+
+@dataclass
+class CopyJob:
+    """The copy of one archive.
+
+    Attributes:
+        places: where the copies of files are made.
+        databases: which databases are loaded under which names.
+        known_owners: whether accounts that own files must exist on this node.
+    """
+
+    repository: Repository
+    archive: Archive
+    manifest: Manifest
+    places: Sequence[Place]
+    databases: Sequence[Database]
+    index: FileIndex
+    tell: Tell
+    known_owners: bool = True
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def plan(self) -> None:
+        """Read what the archive contains, and make sure that the copy fits on the disks."""
+        needed = self._list_files()
+        for database in self.databases:
+            _check_server(database, self.manifest)
+            folder = database.server.data_folder()
+            size = max(self._dump_size(database) * DATABASE_FACTOR, _live_size(database))
+            needed[folder] = needed.get(folder, 0) + size
+        for path, count, free in needed_by_filesystem(needed):
+            if count + RESERVE_BYTES > free:
+                mb = {"needed": (count + RESERVE_BYTES) >> 20, "free": free >> 20}
+                raise RestoreError("no_room", path=path, **mb)
+        files, size = self.index.totals()
+        self.figures |= {"files": files, "bytes": size}
+        self.tell({"event": "planned", "files": files, "bytes": size})
+
+    def _list_files(self) -> dict[str, int]:
+        """Record every file of the places, and return the bytes that each place needs."""
+        needed = {place.staged: 0 for place in self.places}
+        found: set[str] = set()
+        for item in self.repository.items(self.archive.name, self._archived_paths()):
+            path = archived_path(item.path)
+            if (place := find_place(self.places, path)) is None:
+                continue
+            found.add(place[0].path)
+            if item.type == "-":
+                self.index.expect(path, item.size)
+                # The blocks of a file are full, and each one has an entry in a folder.
+                needed[place[0].staged] += max(item.size, 0) + 4096
+            else:
+                self.index.forget(path)
+        for place_ in self.places:
+            required = place_.folder is not None and not place_.folder.may_be_empty
+            if required and place_.path not in found:
+                raise RestoreError("folder_missing", archive=self.archive.name, path=place_.path)
+        return needed
+
+    def _dump_size(self, database: Database) -> int:
+        path = dump_path(database.engine, database.name)
+        items = list(self.repository.items(self.archive.name, [path]))
+        if not items:
+            raise RestoreError("dump_missing", archive=self.archive.name, database=database.name)
+        return items[-1].size
+
+    def extract(self) -> None:
+        """Extract all files to their places."""
+        paths = self._archived_paths()
+        if not paths:
+            return
+        began = time.monotonic()
+        extraction = Extraction(
+            self.places,
+            self.index,
+            lambda count: self.tell({"event": "extracted", "bytes": count}),
+            known_owners=self.known_owners,
+        )
+        with self.repository.open_tar(self.archive.name, paths) as stream:
+            extraction.extract(stream)
+        self.figures["extract_seconds"] = round(time.monotonic() - began, 1)
+
+    def load(self) -> None:
+        """Load each database under the name of its copy."""
+        began = time.monotonic()
+        for database in self.databases:
+            server = database.server
+            server.drop(database.copy)
+            server.create(database.copy, database.name)
+            path = dump_path(database.engine, database.name)
+            with self.repository.open_file(self.archive.name, path) as stream:
+                server.load(database.copy, stream)
+        self.figures["load_seconds"] = round(time.monotonic() - began, 1)
+
+    def compare(self) -> None:
+        """Compare every file and the rows of every table with the archive."""
+        began, tables, rows = time.monotonic(), 0, 0
+        compare_with_archive(self.places, self.index)
+        for database in self.databases:
+            expected = self.manifest.tables_of(database.engine, database.name) or {}
+            compare_rows(database, expected, database.server.row_counts(database.copy))
+            database.server.refuse_unmovable(database.copy)
+            tables, rows = tables + len(expected), rows + sum(expected.values())
+        self.figures |= {"tables": tables, "rows": rows}
+        self.figures["compare_seconds"] = round(time.monotonic() - began, 1)
+        self.tell({"event": "compared", "tables": tables, "rows": rows, **self._file_figures()})
+
+    def _file_figures(self) -> dict[str, Any]:
+        return {key: self.figures[key] for key in ("files", "bytes") if key in self.figures}
+
+    def _archived_paths(self) -> list[str]:
+        return [place.path for place in self.places]
+
+
+def compare_rows(database: Database, expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+    """Compare the tables of a copy with those in the manifest.
+
+    Raises:
+        RestoreError: at the first difference.
+    """
+    for table, rows in expected.items():
+        if table not in found:
+            raise RestoreError("table_missing", database=database.name, table=table)
+        if found[table] != rows:
+            raise RestoreError(
+                "rows_differ",
+                database=database.name, table=table, expected=rows, found=found[table],
+            )  # fmt: skip
+    if unknown := sorted(set(found) - set(expected)):
+        raise RestoreError("table_unknown", database=database.name, table=unknown[0])
+
+
+def databases_to_copy(states: Sequence[StateSpec], kind: str, restore: str) -> Iterator[Database]:
+    """Yield the databases of the services, with the names of their copies."""
+    for state in states:
+        for server, name in state.database_names:
+            yield Database(server, name, copy_name(name, kind, restore))
+
+
+def read_archive(
+    repository: Repository, node: str, at: int, states: Sequence[StateSpec]
+) -> tuple[Archive, Manifest]:
+    """Choose an archive, and return it with its manifest.
+
+    Raises:
+        RestoreError: when there is none, or it lacks one of the services.
+    """
+    archive = repository.choose_archive(node, at)
+    manifest = repository.manifest(archive)
+    if manifest.node != node:
+        raise RestoreError("other_node", archive=archive.name, node=node, found=manifest.node)
+    known = {state.name for state in manifest.states}
+    for state in states:
+        if state.name not in known:
+            raise RestoreError("state_missing", archive=archive.name, service=state.name)
+    return archive, manifest
+
+
+def _check_server(database: Database, manifest: Manifest) -> None:
+    if manifest.tables_of(database.engine, database.name) is None:
+        raise RestoreError("dump_missing", archive=manifest.node, database=database.name)
+    database.server.check_owner(database.name)
+    if not database.server.exists(database.name):
+        raise RestoreError("database_missing", database=database.name)
+
+
+def _live_size(database: Database) -> int:
+    return database.server.size(database.name)
+
+
+def open_index(folder: Path) -> FileIndex:
+    """Return an empty index of files in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return FileIndex(folder / "files.sqlite")

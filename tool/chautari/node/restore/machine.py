@@ -1,0 +1,240 @@
+"""The steps of a restore, in a fixed order, and those of its undo.
+
+    choose ─ copy ─ adapt │ pause ─ switch ─ finish ─ resume ─ mark
+                          │
+    undo:                   switch_back ─ finish_undo ─ resume ─ delete_copy ─ mark
+
+Left of the line, live data is not touched: a restore that is killed there repeats its step, or is
+undone if the access to the repository was lost with the memory. Right of it, the node needs no
+other machine: a restore that is killed there is completed. An error at any step undoes all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chautari.node.restore import switch
+from chautari.node.restore.copy import (
+    CopyJob,
+    Database,
+    databases_to_copy,
+    open_index,
+    read_archive,
+)
+from chautari.node.restore.errors import RestoreError
+from chautari.node.restore.journal import MEMORY, Journal, JournalFile
+from chautari.node.restore.places import Place, places_to_restore
+from chautari.node.restore.repository import Archive, Repository
+from chautari.node.restore.request import access_in
+
+READING_STEPS = ("choose", "copy")
+SWITCH_STEPS = ("pause", "switch", "finish", "resume", "mark")
+STEPS = (*READING_STEPS, "adapt", *SWITCH_STEPS)
+UNDO_STEPS = ("switch_back", "finish_undo", "resume", "delete_copy", "mark")
+
+
+class Restore:
+    """One restore, from its journal."""
+
+    def __init__(self, files: JournalFile, journal: Journal, memory: Path = MEMORY) -> None:
+        """Keep the journal, and the folder of the access files."""
+        self.files, self.journal, self.memory = files, journal, memory
+        request = journal.request
+        self.places: list[Place] = places_to_restore(request.states, request.id)
+        self.databases: list[Database] = list(
+            databases_to_copy(request.states, "restore", request.id)
+        )
+
+    def run(self) -> bool:
+        """Run the remaining steps and return whether the data was restored.
+
+        Raises:
+            RestoreError: when a step of the undo failed; it is repeated at the next start.
+        """
+        if self._lost_access():
+            self._begin_undo({"code": "interrupted", "data": {}})
+        while not self.journal.undoing:
+            step = self.journal.step
+            self._show(step)
+            try:
+                self._do(step)
+            except RestoreError as error:
+                self._begin_undo(error.as_object())
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}"
+                self._begin_undo({"code": "crashed", "data": {"message": message}})
+            else:
+                if step == "mark":
+                    return True
+                self._advance(STEPS)
+        self._undo()
+        return False
+
+    def _lost_access(self) -> bool:
+        """Return whether the archive must still be read, and cannot be since a restart."""
+        reads = self.journal.step in READING_STEPS
+        return reads and not self.journal.undoing and not access_in(self.memory).usable
+
+    def _begin_undo(self, error: dict[str, Any]) -> None:
+        # Steps of the switch that did not begin need no undo.
+        began = self.journal.step in SWITCH_STEPS
+        self.journal.undoing, self.journal.error = True, error
+        self.journal.step = "switch_back" if began else "delete_copy"
+        self.files.save(self.journal)
+        self.files.tell({"event": "undoing", "error": error})
+
+    def _undo(self) -> None:
+        """Run the remaining steps of the undo."""
+        while True:
+            step = self.journal.step
+            self._do_undo(step)
+            if step == "mark":
+                return
+            self._advance(UNDO_STEPS)
+
+    def _advance(self, steps: tuple[str, ...]) -> None:
+        self.journal.step = steps[steps.index(self.journal.step) + 1]
+        self.files.save(self.journal)
+
+    def _do(self, step: str) -> None:
+        actions: dict[str, Callable[[], None]] = {
+            "choose": self._choose,
+            "copy": self._copy_archive,
+            "adapt": self._adapt,
+            "pause": self._pause,
+            "switch": self._switch,
+            "finish": lambda: self._run_own_steps("restored"),
+            "resume": self._resume,
+            "mark": lambda: self._mark(ok=True),
+        }
+        actions[step]()
+
+    def _do_undo(self, step: str) -> None:
+        actions: dict[str, Callable[[], None]] = {
+            "switch_back": self._switch_back,
+            "finish_undo": lambda: self._run_own_steps("undone"),
+            "resume": self._resume,
+            "delete_copy": self._delete_copy,
+            "mark": lambda: self._mark(ok=False),
+        }
+        actions[step]()
+
+    def _repository(self) -> Repository:
+        return Repository(
+            self.journal.request.target, access_in(self.memory), self.files.state / "borg"
+        )
+
+    def _choose(self) -> None:
+        request = self.journal.request
+        archive, manifest = read_archive(
+            self._repository(), request.node, request.at, request.states
+        )
+        self.journal.archive, self.journal.archive_time = archive.name, archive.time
+        self.files.tell({"event": "chosen", "archive": archive.name, "time": archive.time})
+        self.journal.figures["versions"] = dict(manifest.versions)
+
+    @contextlib.contextmanager
+    def _job(self) -> Iterator[CopyJob]:
+        repository, archive = self._repository(), self.journal.archive
+        manifest = repository.manifest(Archive(archive, self.journal.archive_time))
+        index = open_index(self.files.state)
+        try:
+            yield CopyJob(
+                repository, Archive(archive, self.journal.archive_time), manifest, self.places,
+                self.databases, index, self.files.tell,
+            )  # fmt: skip
+        finally:
+            index.close()
+
+    def _copy_archive(self) -> None:
+        """Make the copy and prove it; after an interruption, begin again."""
+        switch.delete_copies(self.places, self.databases, self.journal.request.id)
+        with self._job() as job:
+            job.plan()
+            self._show("extract")
+            job.extract()
+            self._show("load")
+            job.load()
+            self._show("compare")
+            job.compare()
+            self.journal.figures |= job.figures
+
+    def _show(self, step: str) -> None:
+        self.files.tell({"event": "step", "step": step, "time": time.time()})
+
+    def _forget_access(self) -> None:
+        """Delete passphrase and login key: the rest needs only this node."""
+        shutil.rmtree(self.memory, ignore_errors=True)
+        shutil.rmtree(self.files.state / "borg" / ".cache", ignore_errors=True)
+
+    def _adapt(self) -> None:
+        self._forget_access()
+        for state in self.journal.request.states:
+            command = self.journal.request.commands_of(state).adapt
+            if command:
+                mine = [place for place in self.places if place.path in state.paths]
+                switch.run_command(command, *(f"{place.live}={place.staged}" for place in mine))
+
+    def _pause(self) -> None:
+        request, journal = self.journal.request, self.journal
+        if not journal.figures.get("paused_at"):
+            journal.figures["paused_at"] = time.time()
+            units = [unit for state in request.states for unit in request.commands_of(state).units]
+            journal.stopped_units = switch.active_units(units)
+            self.files.save(journal)
+        switch.pause(request.states)
+        switch.stop_units(journal.stopped_units)
+        journal.swaps = switch.plan_swaps(self.places, request.id)
+
+    def _switch(self) -> None:
+        switch.switch_files(self.journal.swaps)
+        switch.switch_databases(self.databases, self.journal.request.id)
+
+    def _switch_back(self) -> None:
+        switch.undo_switch_databases(self.databases, self.journal.request.id)
+        switch.undo_switch_files(self.journal.swaps)
+
+    def _run_own_steps(self, result: str) -> None:
+        for state in self.journal.request.states:
+            command = self.journal.request.commands_of(state).after_restore
+            if command:
+                switch.run_command(command, result)
+
+    def _resume(self) -> None:
+        switch.start_units(self.journal.stopped_units)
+        switch.resume(self.journal.request.states)
+        if paused_at := self.journal.figures.get("paused_at"):
+            self.journal.figures["paused_seconds"] = round(time.time() - paused_at, 1)
+
+    def _delete_copy(self) -> None:
+        switch.delete_copies(self.places, self.databases, self.journal.request.id)
+
+    def _mark(self, *, ok: bool) -> None:
+        """Record the result; only then is the restore finished."""
+        journal, request = self.journal, self.journal.request
+        self._forget_access()
+        kept = []
+        if ok:
+            switch.delete_copies(self.places, [], request.id)
+            kept = switch.kept_paths(self.places, journal.swaps, request.id)
+        databases = [[item.engine, item.name] for item in self.databases] if ok else []
+        result = {
+            "id": request.id,
+            "ok": ok,
+            "finished": time.time(),
+            "node": request.node,
+            "target": request.target.name,
+            "archive": journal.archive,
+            "archive_time": journal.archive_time,
+            "services": [state.name for state in request.states],
+            "figures": journal.figures,
+            "error": journal.error,
+            "kept": {"paths": kept, "databases": databases} if ok else None,
+        }
+        self.files.tell({"event": "finished", **result})
+        self.files.end(result)

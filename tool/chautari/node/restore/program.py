@@ -1,0 +1,71 @@
+"""Run a restore to its end, as the systemd unit `chautari-restore` does.
+
+The unit starts this again after a kill and at the start of the node, until the restore is finished.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+from chautari.node import lock
+from chautari.node.restore.errors import RestoreError
+from chautari.node.restore.journal import MEMORY, Journal, JournalFile
+from chautari.node.restore.machine import SWITCH_STEPS, Restore
+from chautari.node.restore.service import remove_unit
+
+BUSY = 75  # EX_TEMPFAIL of sysexits.h
+DATABASE_SECONDS = 120
+
+
+def main(state: Path | None = None, memory: Path = MEMORY) -> int:
+    """Complete or undo the restore in the journal; return the exit code of the unit."""
+    files = JournalFile(state) if state else JournalFile()
+    journal = files.load()
+    if journal is None:
+        remove_unit()
+        return 0
+    # A person or a shutdown stops the unit: the journal has everything that the next start needs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with lock.hold_lock_or_yield_holder(_about(journal)) as holder:
+        if holder:
+            # A deploy began after the check of the lock; the restore waits for it.
+            return BUSY
+        return _run(files, journal, memory)
+
+
+def _run(files: JournalFile, journal: Journal, memory: Path) -> int:
+    restore = Restore(files, journal, memory)
+    if journal.undoing or journal.step in SWITCH_STEPS:
+        _wait_for_databases(restore)
+    try:
+        restore.run()
+    except RestoreError as error:
+        files.tell({"event": "stuck", "error": error.as_object()})
+        raise
+    remove_unit()
+    return 0
+
+
+def _about(journal: Journal) -> dict[str, object]:
+    return {**journal.request.about, "run": f"restore-{journal.request.id}", "mode": "restore"}
+
+
+def _wait_for_databases(restore: Restore) -> None:
+    """Wait for database servers, which start at the same time as this unit."""
+    deadline = time.monotonic() + DATABASE_SECONDS
+    for database in restore.databases:
+        while True:
+            try:
+                database.server.check_owner(database.name)
+                break
+            except RestoreError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
