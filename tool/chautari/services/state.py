@@ -42,6 +42,11 @@ class State(NamedTuple):
         resume: command that lets it write again; it may run without a pause before.
         for_reading: folders and files that are stored for people to read, and never restored.
         reason: why nothing is stored, as the clause of a sentence; empty if something is.
+        adapt: command that adapts a restored copy to this node before the switch. It gets an
+            argument `LIVE=COPY` for each folder and file.
+        after_restore: command that runs after the switch, before `resume`. Its argument is
+            `restored`, or `undone` if the old data is back.
+        units: systemd units that are stopped during the switch; a service with `pause` needs none.
     """
 
     folders: tuple[Folder, ...] = ()
@@ -50,6 +55,9 @@ class State(NamedTuple):
     resume: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()
     reason: str = ""
+    adapt: tuple[str, ...] = ()
+    after_restore: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
 
 
 # State of every node, whichever services run there. Host keys of SSH are not part of it: a copy

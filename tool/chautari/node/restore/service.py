@@ -130,7 +130,11 @@ def follow(offset: int) -> int:
             return 0
         if time.monotonic() - heard > HEARTBEAT_SECONDS:
             heard = time.monotonic()
-            print(json.dumps({"event": "heartbeat", "offset": offset}), flush=True)
+            failed = subprocess.run(["systemctl", "is-failed", "--quiet", UNIT]).returncode == 0
+            event = "gave_up" if failed else "heartbeat"
+            print(json.dumps({"event": event, "offset": offset}), flush=True)
+            if failed:
+                return 1
         time.sleep(POLL_SECONDS)
 
 

@@ -52,7 +52,7 @@ _ERRORS = {
     ),
     "no_room": (
         "The restore needs {needed} MB at {path}, which has {free} MB.",
-        "delete what is not needed there, for example earlier copies: deploy restore clean REGION",
+        "delete what is not needed there, for example earlier copies: deploy restore REGION --clean",
     ),
     "no_space": ("The disk became full: {message}", "free some space and restore again"),
     "disk_error": ("A file cannot be written: {message}", "check the disk and restore again"),

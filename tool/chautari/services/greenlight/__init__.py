@@ -30,7 +30,10 @@ SERVICE = Service(
     own_roles=(Role("greenlight", "Greenlight", after=("containers", "scalelite")),),
     databases={"postgresql": ("greenlight",)},
     # Slides and pictures that people uploaded; a file never changes.
-    state=State(folders=(Folder("/var/lib/greenlight/storage", may_be_empty=True),)),
+    state=State(
+        folders=(Folder("/var/lib/greenlight/storage", may_be_empty=True),),
+        units=("greenlight.service",),
+    ),
     image=Image("docker.io/bigbluebutton/greenlight", "3.8.2.4", "release-{}"),
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,

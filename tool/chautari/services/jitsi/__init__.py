@@ -29,7 +29,10 @@ VIDEOBRIDGE = Role(
 )
 ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 # Accounts of members. Keys and certificates follow from the region's secrets.
-STATE = State(folders=(Folder("/var/lib/prosody", exclude=("*.key", "*.crt"), may_be_empty=True),))
+STATE = State(
+    folders=(Folder("/var/lib/prosody", exclude=("*.key", "*.crt"), may_be_empty=True),),
+    units=("prosody.service",),
+)
 
 
 def service_for_region(region: Region) -> Service:

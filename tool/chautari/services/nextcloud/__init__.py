@@ -16,6 +16,7 @@ from chautari.services.state import Folder, State
 ROLE = Role("nextcloud", "Nextcloud", after=("postgresql", "redis", "php"))
 
 PAUSE = "/usr/local/libexec/chautari/nextcloud-pause"
+RESTORE = "/usr/local/libexec/chautari/nextcloud-restore"
 # The release, its apps' code, logs and temporary files are made again.
 STATE = State(
     folders=(
@@ -29,6 +30,8 @@ STATE = State(
     ),
     pause=(PAUSE, "begin"),
     resume=(PAUSE, "end"),
+    adapt=(RESTORE, "adapt"),
+    after_restore=(RESTORE, "finish"),
 )
 
 SERVICE = Service(

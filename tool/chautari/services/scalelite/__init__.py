@@ -29,7 +29,7 @@ SERVICE = Service(
     own_roles=(Role("scalelite", "Scalelite", after=("containers",)),),
     databases={"postgresql": ("scalelite",)},
     # Redis holds the servers and open meetings; the role adds the servers again.
-    state=State(),
+    state=State(units=("scalelite-api.service", "scalelite-poller.service")),
     image=Image("docker.io/blindsidenetwks/scalelite", "1.8.5", "v{}"),
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,

@@ -1,0 +1,255 @@
+"""Start restores on nodes and follow them to their end, over connections that may break."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from chautari.backup.restore_events import (
+    Chosen,
+    Cleaned,
+    Ended,
+    Extracted,
+    Finished,
+    GaveUp,
+    Planned,
+    RestoreProblem,
+    RestoreResult,
+    Results,
+    Started,
+    Step,
+    Stuck,
+    Undoing,
+    parse_restore_event,
+)
+from chautari.backup.restore_order import (
+    RestoreOrder,
+    access_of_order,
+    initial_journal,
+    request_of_order,
+)
+from chautari.deploy.remote_run import MAX_OUTAGE_SECONDS, no_answer_refusal
+from chautari.errors import RunFailed
+from chautari.node.restore.texts import step_text
+from chautari.parallel import map_parallel
+from chautari.report.text_format import to_one_line
+from chautari.secrets.store import SecretStore
+from chautari.ssh.runner_client import SSH_FAILED, restore_modules, start_runner_action
+from chautari.ssh.target import SSHTarget
+
+RETRY_SECONDS = 10
+Say = Callable[[str, str], None]  # of a node's name and a text
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """How the restore of one node ended; `problem` also says why a node did not answer."""
+
+    node: str
+    result: RestoreResult | None
+    reason: str = ""
+    fix: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the data is restored."""
+        return self.result is not None and self.result.ok
+
+    def as_object(self) -> Mapping[str, object]:
+        """Return the outcome as plain JSON data."""
+        found = self.result.model_dump(mode="json") if self.result else None
+        return {
+            "node": self.node, "ok": self.ok, "result": found, "reason": self.reason,
+            "fix": self.fix,
+        }  # fmt: skip
+
+
+class NodeRefused(RunFailed):
+    """A node did not do what it was asked."""
+
+
+def run_restores(
+    orders: Sequence[RestoreOrder],
+    targets: Mapping[str, SSHTarget],
+    secrets: SecretStore,
+    region: str,
+    at: int,
+    about: Mapping[str, str],
+    say: Say,
+) -> list[NodeOutcome]:
+    """Restore all nodes at the same time, and return how each one ended."""
+
+    def restore(order: RestoreOrder) -> NodeOutcome:
+        target = targets[order.node]
+        request = request_of_order(order, region, at, about, time.time())
+        payload = {
+            "modules": restore_modules(),
+            "journal": initial_journal(request),
+            "access": access_of_order(order, secrets),
+        }
+        try:
+            start_restore(target, payload)
+            return follow_restore(target, say)
+        except NodeRefused as error:
+            return NodeOutcome(order.node, None, error.message, error.fix)
+
+    return map_parallel(restore, orders)
+
+
+def start_restore(target: SSHTarget, payload: Mapping[str, Any]) -> None:
+    """Start a restore on a node.
+
+    Raises:
+        NodeRefused: when the node refuses it or does not answer.
+    """
+    packed = zlib.compress(json.dumps(payload).encode())
+    answer = ask_node(target, {"action": "restore_start"}, Started, packed)
+    if answer.error:
+        raise _refused(target, answer.error)
+
+
+def _refused(target: SSHTarget, problem: RestoreProblem) -> NodeRefused:
+    return NodeRefused(f"{target.name}: {problem.reason}", fix=problem.fix)
+
+
+def ask_node(
+    target: SSHTarget, arguments: dict[str, Any], kind: type[Answer], payload: bytes = b""
+) -> Answer:
+    """Run a short action on a node and return its answer.
+
+    Raises:
+        NodeRefused: when it does not answer.
+    """
+    stream = start_runner_action(target, arguments, payload)
+    answer: Answer | None = None
+    for line in stream:
+        try:
+            answer = answer or kind.model_validate_json(line)
+        except ValidationError:
+            continue
+    if answer is None:
+        lines = stream.stderr.splitlines()
+        refusal = no_answer_refusal(target, stream.code, lines[-1] if lines else "")
+        raise NodeRefused(f"{target.name}: {refusal.reason}", fix=refusal.fix)
+    return answer
+
+
+def follow_restore(target: SSHTarget, say: Say) -> NodeOutcome:
+    """Follow the newest restore of a node until it ends; a broken connection is made again."""
+    follower = _Follower(target, say)
+    lost_since: float | None = None
+    while True:
+        offset = follower.offset
+        code, error = follower.read_connection()
+        if follower.ended:
+            return follower.outcome()
+        if code != SSH_FAILED:
+            reason = error or "the node stopped sending events"
+            return NodeOutcome(target.name, None, reason, follow_fix(target.name))
+        if follower.offset > offset:
+            lost_since = None
+        lost_since = lost_since or time.monotonic()
+        if time.monotonic() - lost_since > MAX_OUTAGE_SECONDS:
+            return NodeOutcome(
+                target.name, None, "The connection was lost. The restore continues on the node.",
+                follow_fix(target.name),
+            )  # fmt: skip
+        say(target.name, "the connection was lost; connecting again")
+        time.sleep(RETRY_SECONDS)
+
+
+def follow_fix(node: str) -> str:
+    """Return how to follow a restore that goes on."""
+    return f"follow it: deploy restore REGION --follow --node {node}"
+
+
+class _Follower:
+    """Reads the events of one restore, over one connection or several."""
+
+    def __init__(self, target: SSHTarget, say: Say) -> None:
+        self._target, self._say = target, say
+        self.offset, self.ended = 0, False
+        self._result: RestoreResult | None = None
+        self._total = 0
+        self._gave_up = False
+
+    def outcome(self) -> NodeOutcome:
+        """Return how the restore ended."""
+        if self._gave_up:
+            return NodeOutcome(
+                self._target.name, None,
+                "The restore could neither be completed nor undone, after several attempts.",
+                "fix the cause on the node, then deploy the region: this starts the restore again",
+            )  # fmt: skip
+        if self._result is None:
+            return NodeOutcome(
+                self._target.name, None, "No restore is active on this node.", "start one"
+            )
+        error = self._result.error
+        return NodeOutcome(
+            self._target.name, self._result,
+            error.reason if error else "", error.fix if error else "",
+        )  # fmt: skip
+
+    def read_connection(self) -> tuple[int | None, str]:
+        """Read the events of one connection; return its exit code and last error."""
+        arguments = {"action": "restore_follow", "offset": self.offset}
+        stream = start_runner_action(self._target, arguments)
+        try:
+            for line in stream:
+                try:
+                    event = parse_restore_event(line)
+                except ValueError:
+                    stream.stop()
+                    self.ended = True
+                    break
+                if event is not None:
+                    self.offset = max(self.offset, event.offset)
+                    self._handle(event)
+        except BaseException:
+            stream.stop()
+            raise
+        lines = stream.stderr.splitlines()
+        return stream.code, lines[-1] if lines else ""
+
+    def _handle(self, event: object) -> None:
+        text = ""
+        if isinstance(event, Step):
+            text = step_text(event.step)
+        elif isinstance(event, Chosen):
+            moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(event.time))
+            text = f"archive {event.archive}, from {moment}"
+        elif isinstance(event, Planned):
+            self._total = event.bytes
+            text = f"{event.files:,} files, {event.bytes >> 20:,} MB"
+        elif isinstance(event, Extracted):
+            text = f"extracted {event.bytes >> 20:,} of {self._total >> 20:,} MB"
+        elif isinstance(event, Undoing):
+            text = f"failed, and is undone: {event.error.reason}"
+        elif isinstance(event, Stuck):
+            text = f"the undo failed and is tried again: {event.error.reason}"
+        elif isinstance(event, Finished):
+            self._result = event
+        elif isinstance(event, GaveUp):
+            self.ended, self._gave_up = True, True
+        elif isinstance(event, Ended):
+            self.ended = True
+        if text:
+            self._say(self._target.name, to_one_line(text))
+
+
+def results_of_node(target: SSHTarget) -> Results:
+    """Return the earlier restores of a node."""
+    return ask_node(target, {"action": "restore_results"}, Results)
+
+
+def clean_node(target: SSHTarget, ids: Sequence[str]) -> Cleaned:
+    """Delete the old data that restores kept on a node."""
+    return ask_node(target, {"action": "restore_clean", "ids": list(ids)}, Cleaned)

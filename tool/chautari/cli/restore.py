@@ -1,0 +1,303 @@
+"""`deploy restore NAME`: bring back the data of a backup."""
+
+from __future__ import annotations
+
+import calendar
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from chautari.account import account_name
+from chautari.backup import restore
+from chautari.backup.restore_order import NodeContextSource, RestoreOrder, plan_orders
+from chautari.cli.json_output import print_json
+from chautari.cli.options import (
+    CommandWithProviderOptions,
+    identity_option,
+    json_option,
+    node_option,
+    region_argument,
+)
+from chautari.cli.output import echo
+from chautari.cli.reporting import progress_listener
+from chautari.deploy import pipeline
+from chautari.deploy.request import (
+    DeployContext,
+    Listener,
+    Request,
+    ensure_context,
+)
+from chautari.errors import BadInput
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.report import jsonreport, summary
+from chautari.report.model import RegionReport
+from chautari.report.progress import Progress
+from chautari.ssh.target import SSHTarget, ssh_targets
+
+TIME_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+END_OF_DAY = 86_399
+
+
+class Moment(click.ParamType[int]):
+    """A time in UTC, as seconds since 1970; a day stands for its end."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds."""
+        if isinstance(value, int):
+            return value
+        for form in TIME_FORMATS:
+            try:
+                found = calendar.timegm(time.strptime(value, form))
+            except ValueError:
+                continue
+            return found + (END_OF_DAY if form == TIME_FORMATS[-1] else 0)
+        return self.fail(f"{value!r} is not a time; write it in UTC, such as 2026-11-29 or "
+                  '"2026-11-29 18:00"', param, ctx)  # fmt: skip
+
+
+at_option = click.option(
+    "--at", type=Moment(), default=0, metavar="TIME",
+    help="Use the newest backup that is not later than this time in UTC, such as 2026-11-29. "
+    "Default: the newest backup.",
+)  # fmt: skip
+from_option = click.option(
+    "--from", "target", default="", metavar="TARGET",
+    help="Read the backup at this target of region.yml. Default: the first one in `backup.to`.",
+)  # fmt: skip
+service_option = click.option(
+    "--service", default="", metavar="SERVICE",
+    help="Restore only this service. `node` stands for the node's certificates.",
+)  # fmt: skip
+
+
+@click.command("restore", cls=CommandWithProviderOptions)
+@region_argument
+@node_option
+@service_option
+@at_option
+@from_option
+@click.option(
+    "--backup-of", default="", metavar="NODE",
+    help="Restore the backup of this other node, for example of one that was replaced.",
+)  # fmt: skip
+@click.option(
+    "--into", type=click.Choice(["sandbox"]), default=None,
+    help="Restore into containers on this machine; the region's own nodes are not changed.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask before the restore.")
+@click.option("--follow", is_flag=True, help="Follow a restore that has started on a node.")
+@click.option("--list", "as_list", is_flag=True, help="List earlier restores of the nodes.")
+@click.option(
+    "--clean", is_flag=True, help="Delete the old data that earlier restores kept on the nodes."
+)
+@identity_option
+@json_option
+def command(name: str, as_json: bool, **options: Any) -> int:
+    """Restore services of a region from a backup.
+
+    The node first makes a complete copy next to the live data: files in a folder of their own,
+    databases under new names. It compares each file and each table with the backup. Only then it
+    pauses the services and exchanges the data, for a few seconds. Old data is kept under another
+    name. If the restore is interrupted, the node completes or undoes it.
+
+    A new node must be deployed first: deploy region NAME.
+    """
+    nodes, identities = options.pop("nodes"), options.pop("identities")
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    request = Request(
+        loaded_region, f"deploy restore {loaded_region.region.region}", nodes, identities
+    )
+    if options.pop("into"):
+        from chautari.cli.drill import restore_into_sandbox
+
+        return restore_into_sandbox(request, as_json=as_json, **options)
+    for action, function in (("follow", _follow), ("as_list", _list), ("clean", _clean)):
+        if options.pop(action):
+            return function(request, as_json, options["yes"])
+    return _restore(request, as_json, **options)
+
+
+def _restore(
+    request: Request, as_json: bool, service: str, at: int, target: str, backup_of: str, yes: bool
+) -> int:
+    with Progress() as progress:
+        context = ensure_context(request, progress.print_line, save_secrets=False)
+    source = NodeContextSource(context.loaded_region, context.endpoints)
+    orders = plan_orders(source, request.node_names(), service, target, backup_of)
+    _show(orders, at)
+    if not yes:
+        click.confirm("Restore now?", abort=True, err=True)
+    outcomes = run_orders(context, orders, at)
+    report = None
+    if all(outcome.ok for outcome in outcomes):
+        report = deploy_and_verify(replace(request, nodes=tuple(o.node for o in orders)))
+    print_outcomes(outcomes, report, as_json, request)
+    return 0 if report is not None and report.ok else 1
+
+
+def _show(orders: Sequence[RestoreOrder], at: int) -> None:
+    echo("These nodes get the data of a backup:", err=True)
+    for order in orders:
+        echo(f"  {order.describe(at)}", err=True)
+        for state in order.states:
+            databases = [name for names in state.databases.values() for name in names]
+            paths = [folder.path for folder in state.state.folders] + [*state.state.files]
+            found = [*(f"database {name}" for name in databases), *paths]
+            echo(f"    {state.name}: {', '.join(found)}", err=True)
+    echo(
+        "The services are paused for some seconds. The data that is there now is kept under "
+        "another name.",
+        err=True,
+    )
+
+
+def run_orders(
+    context: DeployContext, orders: Sequence[RestoreOrder], at: int
+) -> list[restore.NodeOutcome]:
+    """Restore on all nodes and show the progress."""
+    reached = ssh_targets(
+        context.loaded_region, context.endpoints, tuple(order.node for order in orders),
+        context.request.identities, context.known_hosts,
+    )  # fmt: skip
+    region = context.loaded_region.region.region
+    about = {"operator": account_name(), "origin": platform.node(), "region": region}
+    with Progress() as progress:
+        return restore.run_restores(
+            orders,
+            {target.name: target for target in reached},
+            context.secrets,
+            region,
+            at,
+            about,
+            progress.show_node_phase,
+        )
+
+
+def deploy_and_verify(request: Request) -> RegionReport:
+    """Run the roles that the restored data concerns, then all checks; return the report."""
+    with Progress() as progress:
+        listener: Listener = progress_listener(progress)
+        deployed = pipeline.deploy(replace(request, checks=False), listener, progress.print_line)
+        if not deployed.ok:
+            return deployed
+        return pipeline.verify(request, listener, progress.print_line)
+
+
+def print_outcomes(
+    outcomes: Sequence[restore.NodeOutcome],
+    report: RegionReport | None,
+    as_json: bool,
+    request: Request,
+) -> None:
+    """Print what was restored, and what the checks found."""
+    region = request.loaded_region.region.region
+    if as_json:
+        checks = None if report is None else jsonreport.report_object(report)
+        ok = report is not None and report.ok
+        restores = [outcome.as_object() for outcome in outcomes]
+        print_json({"ok": ok, "restores": restores, "report": checks})
+        return
+    for outcome in outcomes:
+        for line in _describe(outcome, region):
+            echo(line)
+    if report is not None:
+        from chautari.report import terminal
+
+        terminal.print_report(report) if not report.ok else echo(summary.verdict_sentence(report))
+
+
+def _describe(outcome: restore.NodeOutcome, region: str) -> list[str]:
+    result = outcome.result
+    if result is None or not result.ok:
+        undone = " Nothing was changed." if result is not None else ""
+        lines = [f"{outcome.node}: not restored.{undone} {outcome.reason}"]
+        fix = outcome.fix.replace("REGION", region)
+        return [*lines, f"  Fix: {fix}"] if fix else lines
+    figures = result.figures
+    lines = [
+        f"{outcome.node}: restored {', '.join(result.services)} from {result.archive} "
+        f"({result.target}).",
+        f"  {figures.files:,} files and {figures.rows:,} rows in {figures.tables:,} tables equal "
+        f"the backup. The services were paused for {figures.paused_seconds:.0f} s.",
+    ]
+    if result.kept:
+        lines.append("  The old data is kept:")
+        lines += [f"    {path}" for path in result.kept.paths]
+        lines += [f"    database {db}_before_{result.id}" for _, db in result.kept.databases]
+        lines.append(f"  To delete it: deploy restore {region} --clean --node {outcome.node}")
+    return lines
+
+
+def _targets(request: Request) -> list[SSHTarget]:
+    endpoints = known_endpoints(request.loaded_region)
+    return ssh_targets(request.loaded_region, endpoints, request.node_names(), request.identities)
+
+
+def _follow(request: Request, as_json: bool, _: bool) -> int:
+    with Progress() as progress:
+        outcomes = [
+            restore.follow_restore(target, progress.show_node_phase) for target in _targets(request)
+        ]
+    print_outcomes(outcomes, None, as_json, request)
+    return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+def _list(request: Request, as_json: bool, _: bool) -> int:
+    found = {target.name: restore.results_of_node(target) for target in _targets(request)}
+    if as_json:
+        print_json({node: answer.model_dump(mode="json") for node, answer in found.items()})
+        return 0
+    for node, answer in found.items():
+        if answer.pending:
+            echo(f"{node:<16} a restore is not finished")
+        for result in answer.results:
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.finished))
+            word = "restored" if result.ok else "undone"
+            kept = "; the old data is kept" if result.kept else ""
+            echo(f"{node:<16} {when}  {word} {', '.join(result.services)} from "
+                 f"{result.archive}{kept}")  # fmt: skip
+        if not answer.results and not answer.pending:
+            echo(f"{node:<16} no restores")
+    return 0
+
+
+def _clean(request: Request, as_json: bool, yes: bool) -> int:
+    targets = _targets(request)
+    known = {target.name: restore.results_of_node(target) for target in targets}
+    ids = {
+        node: [result.id for result in answer.results if result.kept]
+        for node, answer in known.items()
+    }
+    _show_kept(known)
+    if not any(ids.values()):
+        print_json({}) if as_json else echo("No old data is kept.")
+        return 0
+    if not yes:
+        click.confirm("Delete this data?", abort=True, err=True)
+    deleted: dict[str, Mapping[str, object]] = {}
+    for target in targets:
+        if ids[target.name]:
+            answer = restore.clean_node(target, ids[target.name])
+            deleted[target.name] = answer.model_dump(mode="json")
+            if answer.error:
+                raise BadInput(f"{target.name}: {answer.error.reason}", fix=answer.error.fix)
+    print_json(deleted) if as_json else echo("The old data was deleted.")
+    return 0
+
+
+def _show_kept(known: Mapping[str, Any]) -> None:
+    for node, answer in known.items():
+        for result in answer.results:
+            if result.kept:
+                names = [f"database {name}_before_{result.id}" for _, name in result.kept.databases]
+                for item in [*result.kept.paths, *names]:
+                    echo(f"{node}: {item}", err=True)
