@@ -50,6 +50,12 @@ class SandboxProvider:
             known = api.up(spec, report_progress)
         return internet_endpoints(known)
 
+    def stop_endpoints(self, loaded_region: LoadedRegion) -> None:
+        """Remove the region's sandbox, with its keys."""
+        from chautari_sandbox import api
+
+        api.down(loaded_region.region.region, purge=True)
+
     def subcommand(self) -> click.Command:
         """Return `deploy sandbox`."""
         from chautari_sandbox import commands

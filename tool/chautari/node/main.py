@@ -71,4 +71,8 @@ def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping
         from chautari.node.restore import clean
 
         return clean.clean(arguments["ids"])
+    if action == "restore_record_drill":
+        from chautari.node.restore import drill_record
+
+        return drill_record.record_drill(arguments["record"])
     return None

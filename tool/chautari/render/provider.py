@@ -45,6 +45,9 @@ class EndpointsProvider(Protocol):
     ) -> Endpoints:
         """Start what the region's endpoints need, and return them."""
 
+    def stop_endpoints(self, loaded_region: LoadedRegion) -> None:
+        """Remove what `start_endpoints` started, with its keys."""
+
     def subcommand(self) -> click.Command:
         """Return the subcommand `deploy sandbox`."""
 

@@ -1,0 +1,108 @@
+"""`deploy drill NAME`: restore the newest backup into containers, and check it there."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import click
+
+from chautari.account import account_name
+from chautari.backup import drill, sandbox_copy
+from chautari.cli.json_output import print_json
+from chautari.cli.options import (
+    CommandWithProviderOptions,
+    identity_option,
+    json_option,
+    node_option,
+    region_argument,
+)
+from chautari.cli.output import echo
+from chautari.cli.reporting import progress_listener
+from chautari.cli.restore import at_option, from_option, print_outcomes
+from chautari.deploy.request import Request, ensure_context
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.report import jsonreport
+from chautari.report.progress import Progress
+from chautari.report.text_format import duration_text
+
+
+@click.command("drill", cls=CommandWithProviderOptions)
+@region_argument
+@node_option
+@at_option
+@from_option
+@click.option(
+    "--network", default=sandbox_copy.DEFAULT_NETWORK, show_default=True, metavar="SUBNET",
+    help="Subnet of the containers, in a documentation network (RFC 5737).",
+)  # fmt: skip
+@click.option("--keep", is_flag=True, help="Keep the containers after the drill.")
+@identity_option
+@json_option
+def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
+    """Restore the newest backup of each node into containers on this machine, and check it there.
+
+    The containers never ran the services before. The command deploys a copy of the region there,
+    restores the backups, compares each file and table, and runs all checks, with their logins. It
+    cannot change the region's nodes: it only reads their backups where they are stored. The date
+    and the result are then recorded on each node, and `deploy status` shows them.
+    """
+    nodes, identities = options.pop("nodes"), options.pop("identities")
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    region = loaded_region.region.region
+    request = Request(loaded_region, f"deploy drill {region}", nodes, identities)
+    planned, outcome = _run(request, **options)
+    missing = drill.record_drill(planned, outcome)
+    if not keep:
+        drill.remove_containers(planned)
+    _print(planned, outcome, as_json, region)
+    if missing and not as_json:
+        echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
+    return 0 if outcome.ok else 1
+
+
+def restore_into_sandbox(
+    request: Request, *, as_json: bool, service: str, at: int, target: str, backup_of: str,
+    yes: bool, **_: Any,
+) -> int:  # fmt: skip
+    """Restore into containers and keep them, so that people can look at the data."""
+    planned, outcome = _run(request, service=service, at=at, target=target, backup_of=backup_of)
+    region = request.loaded_region.region.region
+    _print(planned, outcome, as_json, region)
+    copy = planned.copy.folder
+    if not as_json:
+        echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
+             f"deploy sandbox down {copy.name} --purge", err=True)  # fmt: skip
+    return 0 if outcome.ok else 1
+
+
+def _run(request: Request, **options: Any) -> tuple[drill.Drill, drill.DrillOutcome]:
+    region = request.loaded_region.region.region
+    about = {"operator": account_name(), "origin": platform.node(), "region": region}
+    with Progress() as progress:
+        context = ensure_context(request, progress.print_line, save_secrets=False)
+        planned = drill.plan_drill(request, context, **options)
+        for order in planned.orders:
+            progress.print_line(f"drill: {order.describe(planned.at)}")
+        outcome = drill.run_drill(
+            planned, progress_listener(progress), progress.print_line, progress.show_node_phase,
+            about,
+        )  # fmt: skip
+    return planned, outcome
+
+
+def _print(
+    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str
+) -> None:
+    if as_json:
+        report = None if outcome.report is None else jsonreport.report_object(outcome.report)
+        restores = [item.as_object() for item in outcome.restores]
+        print_json({"ok": outcome.ok, "seconds": round(outcome.seconds, 1),
+                    "restores": restores, "report": report})  # fmt: skip
+        return
+    print_outcomes(outcome.restores, outcome.report, as_json, planned.request)
+    word = "passed" if outcome.ok else "failed"
+    names = ", ".join(drill.names_of(planned.orders))
+    echo(f"The drill of {region} ({names}) {word} after {duration_text(outcome.seconds)}.")
