@@ -16,6 +16,7 @@ from chautari.backup.restore_order import (
     NodeContextSource,
     RestoreOrder,
     plan_orders,
+    targets_of_backup,
     with_target,
 )
 from chautari.deploy import pipeline
@@ -98,10 +99,8 @@ def _without_disks(source: NodeContextSource, order: RestoreOrder, target: str) 
     """
     if order.target.kind != "disk":
         return order
-    from chautari.backup.restore_order import targets_of_backup
-
-    found = targets_of_backup(source, order.node, order.backup_of)
-    others = [item["name"] for item in found["backup_settings"]["targets"] if item["kind"] != "disk"]
+    found = targets_of_backup(source, order.node, order.backup_of)["backup_settings"]["targets"]
+    others = [item["name"] for item in found if item["kind"] != "disk"]
     if target or not others:
         raise BadInput(
             f"the backups of {order.backup_of} are on a disk of this node, which containers on "

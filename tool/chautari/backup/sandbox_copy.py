@@ -21,6 +21,7 @@ from chautari.paths import state_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import LOCK_FILE, REGION_FILE
 from chautari.region.model import Region
+from chautari.region.rules.nodes import RESERVED_ADDRESSES
 
 SUFFIX = "-drill"
 MAX_NAME = 31
@@ -55,9 +56,8 @@ def copied_region(region: Region, nodes: Sequence[str], network: str) -> dict[st
     content = region.model_dump(mode="json", by_alias=True, exclude_unset=True)
     copied = {key: content[key] for key in _KEPT if key in content}
     addresses = ipaddress.ip_network(network).hosts()
-    # The first addresses belong to the network's gateway and the simulated internet.
-    free = iter(list(addresses)[8:])
-    kept = {
+    free = iter(list(addresses)[RESERVED_ADDRESSES:])
+    kept: dict[str, dict[str, Any]] = {
         name: {
             "address": str(next(free)),
             "services": list(region.nodes[name].services),
@@ -72,7 +72,7 @@ def copied_region(region: Region, nodes: Sequence[str], network: str) -> dict[st
     sandbox: dict[str, Any] = {"network": network}
     substitutes = {node["os"] for node in kept.values() if node["os"].startswith("ubuntu")}
     if substitutes:
-        sandbox["os_substitutes"] = {os: _UBUNTU for os in sorted(substitutes)}
+        sandbox["os_substitutes"] = dict.fromkeys(sorted(substitutes), _UBUNTU)
     if region.mail:
         # The relay of the simulated internet; no mail leaves this machine.
         copied["mail"] = {
@@ -111,4 +111,3 @@ def write_copy(
     if lock.is_file():
         write_atomically(place / LOCK_FILE, lock.read_bytes())
     return load_region(place / REGION_FILE)
-

@@ -12,6 +12,7 @@ from chautari.backup import commands
 from chautari.backup.commands import NodeResult
 from chautari.backup.progress import ProgressPrinter
 from chautari.backup.restricted_keys import authorized_keys_lines
+from chautari.cli import recovery_sheet
 from chautari.cli.default_command import GroupWithDefault
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
@@ -137,6 +138,9 @@ def keys(name: str, as_json: bool, **options: Any) -> int:
         for node, key in found.items():
             echo(f"{key} {region.region}/{node}")
     return 0
+
+
+command.add_command(recovery_sheet.command)
 
 
 def _request(name: str, verb: str, options: dict[str, Any]) -> Request:

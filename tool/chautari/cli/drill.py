@@ -93,9 +93,7 @@ def _run(request: Request, **options: Any) -> tuple[drill.Drill, drill.DrillOutc
     return planned, outcome
 
 
-def _print(
-    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str
-) -> None:
+def _print(planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)
         restores = [item.as_object() for item in outcome.restores]

@@ -187,15 +187,23 @@ class LendingHooks(NamedTuple):
 
 
 class MoveStep(NamedTuple):
-    """One step of moving a service: why it is done, and the commands or lines to write."""
+    """One step of moving a service: why it is done, and the commands or lines to write.
+
+    Attributes:
+        actions: the same as `commands`, for `--run`: arguments of `deploy`, or `ssh`, a node and a
+            command of root there.
+        by_person: whether a person does something before the actions.
+    """
 
     title: str
     why: str
     commands: tuple[str, ...] = ()
+    actions: tuple[tuple[str, ...], ...] = ()
+    by_person: bool = False
 
     def as_object(self) -> Mapping[str, object]:
         """Return the step as JSON takes it."""
-        return self._asdict()
+        return {"title": self.title, "why": self.why, "commands": list(self.commands)}
 
 
 class MoveProcedure(NamedTuple):

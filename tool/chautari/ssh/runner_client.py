@@ -63,8 +63,8 @@ _MODULES_OF_ACTION = {
     ),
 }  # fmt: skip
 _NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
-# Packages of rare actions; a deploy does not send them.
-_PACKAGES = ("backup", "restore")
+# Modules of backups that restores use.
+_MODULES_OF_BACKUP = ("backup", "backup.manifest", "backup.state_file")
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
@@ -93,16 +93,23 @@ def node_modules() -> dict[str, str]:
     return sources
 
 
+def _source(module: str) -> str:
+    """Return the source of a module or package below `chautari.node`."""
+    path = _NODE_FOLDER.joinpath(*module.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+
+
 @functools.cache
 def restore_modules() -> dict[str, str]:
     """Return the sources of all modules that a restore needs on a node, by module name."""
     known = node_modules()
     sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
     sources["chautari.node.lock"] = known["chautari.node.lock"]
-    for package in _PACKAGES:
-        for file in sorted((_NODE_FOLDER / package).glob("*.py")):
-            name = f"chautari.node.{package}.{file.stem}".removesuffix(".__init__")
-            sources[name] = file.read_text()
+    for module in _MODULES_OF_BACKUP:
+        sources[f"chautari.node.{module}"] = _source(module)
+    for file in sorted((_NODE_FOLDER / "restore").glob("*.py")):
+        name = f"chautari.node.restore.{file.stem}".removesuffix(".__init__")
+        sources[name] = file.read_text()
     return sources
 
 

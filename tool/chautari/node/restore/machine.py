@@ -187,9 +187,13 @@ class Restore:
             units = [unit for state in request.states for unit in request.commands_of(state).units]
             journal.stopped_units = switch.active_units(units)
             self.files.save(journal)
-        switch.pause(request.states)
-        switch.stop_units(journal.stopped_units)
+        self.pause_again()
         journal.swaps = switch.plan_swaps(self.places, request.id)
+
+    def pause_again(self) -> None:
+        """Pause the services after a restart of the node, before the switch goes on."""
+        switch.pause(self.journal.request.states)
+        switch.stop_units(self.journal.stopped_units)
 
     def _switch(self) -> None:
         switch.switch_files(self.journal.swaps)

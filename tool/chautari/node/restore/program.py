@@ -5,9 +5,12 @@ The unit starts this again after a kill and at the start of the node, until the 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from chautari.node import lock
@@ -18,6 +21,9 @@ from chautari.node.restore.service import remove_unit
 
 BUSY = 75  # EX_TEMPFAIL of sysexits.h
 DATABASE_SECONDS = 120
+BACKUP_LOCK = Path("/var/lib/chautari/backup/lock")
+# In these steps of a restore or its undo, the services must be paused.
+PAUSED_STEPS = ("switch", "finish", "switch_back", "finish_undo")
 
 
 def main(state: Path | None = None, memory: Path = MEMORY) -> int:
@@ -33,7 +39,28 @@ def main(state: Path | None = None, memory: Path = MEMORY) -> int:
         if holder:
             # A deploy began after the check of the lock; the restore waits for it.
             return BUSY
-        return _run(files, journal, memory)
+        with _hold_backup_lock(files):
+            return _run(files, journal, memory)
+
+
+@contextlib.contextmanager
+def _hold_backup_lock(files: JournalFile, file: Path = BACKUP_LOCK) -> Iterator[None]:
+    """Let no backup run meanwhile: it would resume services, and store data half exchanged."""
+    if not file.parent.is_dir():
+        yield
+        return
+    with file.open("a") as lock_file:
+        told = False
+        while True:
+            try:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    files.tell({"event": "step", "step": "wait", "time": time.time()})
+                told = True
+                time.sleep(2)
+        yield
 
 
 def _run(files: JournalFile, journal: Journal, memory: Path) -> int:
@@ -41,6 +68,9 @@ def _run(files: JournalFile, journal: Journal, memory: Path) -> int:
     if journal.undoing or journal.step in SWITCH_STEPS:
         _wait_for_databases(restore)
     try:
+        if journal.step in PAUSED_STEPS:
+            # A pause does not outlast a restart of the node.
+            restore.pause_again()
         restore.run()
     except RestoreError as error:
         files.tell({"event": "stuck", "error": error.as_object()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 STEPS = {
+    "wait": "waiting for a backup that is running",
     "choose": "choosing the archive",
     "copy": "reading the archive and checking the free space",
     "extract": "extracting files next to the live data",
@@ -52,7 +53,8 @@ _ERRORS = {
     ),
     "no_room": (
         "The restore needs {needed} MB at {path}, which has {free} MB.",
-        "delete what is not needed there, for example earlier copies: deploy restore REGION --clean",
+        "delete what is not needed there, such as data that earlier restores kept: "
+        "deploy restore REGION --clean",
     ),
     "no_space": ("The disk became full: {message}", "free some space and restore again"),
     "disk_error": ("A file cannot be written: {message}", "check the disk and restore again"),

@@ -1,0 +1,166 @@
+"""The recovery sheet: the page on paper with which a stranger brings a region back from nothing."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from chautari.backup.paper_key import paper_key_lines
+from chautari.backup.restore_order import NodeContextSource, targets_of_backup
+from chautari.backup.scope import nodes_with_backup
+from chautari.backup.secrets import borg_key_name, login_key_name, passphrase_name
+from chautari.region.model import Region
+from chautari.secrets.store import SecretStore
+
+WIDTH = 80
+KEY_COLUMNS = 72
+
+
+class Repository(NamedTuple):
+    """A repository of a node: its target, its address and its line of known_hosts."""
+
+    target: str
+    repository: str
+    mount: str = ""
+
+
+def recovery_sheet(context: NodeContextSource, secrets: SecretStore, now: float) -> str:
+    """Return the page, in lines of at most 80 characters."""
+    region = context.loaded_region.region
+    lines = [*_heading(region, now), *_whole_region(region)]
+    for node in nodes_with_backup(region):
+        lines += _node_page(context, node, secrets)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _heading(region: Region, now: float) -> Iterator[str]:
+    title = f"RECOVERY SHEET OF THE REGION {region.region.upper()}"
+    yield from ("=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH, "")
+    yield from _paragraph(
+        "SECRET. Who has this page can read all data of the region's members. Keep it on paper, "
+        "in a closed envelope, at two places that one fire does not reach. Print it again after "
+        "each change of the nodes, of the targets or of the keys."
+    )
+    yield f"Printed on {time.strftime('%Y-%m-%d', time.gmtime(now))}."
+    yield f"Domain: {region.domain}"
+    yield from _paragraph(f"Contact: {region.contact}")
+    yield from ("", "Nodes:")
+    for name, node in region.nodes.items():
+        services = ", ".join(node.services) or "no services"
+        yield from _paragraph(f"{name}  {node.address}  {node.os}  {services}", "  ")
+    yield ""
+
+
+def _whole_region(region: Region) -> Iterator[str]:
+    name = region.region
+    yield from _section("A. With the inventory repository and the key of an operator")
+    steps = (
+        ("Install the toolkit on any machine, and get the folder inventories/"
+         f"{name} from git.", ()),
+        ("Rent new machines. Write their addresses and, if they changed, their operating systems "
+         f"into inventories/{name}/region.yml. Point the DNS names to them.", ()),
+        (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
+        ("Deploy the region: it gets its services, without data.", (f"deploy region {name}",)),
+        ("Restore the newest backup of each node.", (f"deploy restore {name}",)),
+        ("Run all checks again, and log in.", (f"deploy verify {name}",)),
+    )  # fmt: skip
+    for number, (text, commands) in enumerate(steps, 1):
+        yield from _paragraph(f"{number}. {text}")
+        yield from (f"       {command}" for command in commands)
+    yield ""
+    yield from _section("B. With this page only")
+    yield from _paragraph(
+        "Everything is readable with the program borg (Debian package borgbackup), a passphrase "
+        "and a login key. The pages below have them for each node. The archives contain the "
+        "files of the services, their databases (run/chautari-backup/databases) and a list of the "
+        "content (run/chautari-backup/manifest.json)."
+    )
+    yield from (
+        "       chmod 600 login_key              (the lines of the login key)",
+        "       export BORG_RSH='ssh -i login_key'",
+        "       borg list REPOSITORY",
+        "       borg extract REPOSITORY::ARCHIVE",
+        "",
+    )
+    yield from _paragraph(
+        "If the repository reports that its key is missing or damaged, enter the lines of the "
+        "repository key. Each line ends with a checksum, so a typing error is found at once."
+    )
+    yield from ("       borg key import --paper REPOSITORY", "")
+    yield from _paragraph(
+        "Then deploy new services as in A with new secrets (deploy secrets init), and load files "
+        "and databases by hand: docs/disaster-recovery.md says how."
+    )
+    yield ""
+
+
+def _node_page(context: NodeContextSource, node: str, secrets: SecretStore) -> Iterator[str]:
+    variables = targets_of_backup(context, node, node)
+    settings = variables["backup_settings"]
+    yield from _section(f"Node {node}")
+    yield "Passphrase:"
+    yield from _wrapped(_secret(secrets, passphrase_name(node)))
+    yield ""
+    yield "Login key:"
+    yield from _secret(secrets, login_key_name(node)).splitlines()
+    yield ""
+    for item in settings["targets"]:
+        yield f"Repository in {item['name']}:"
+        yield from _wrapped(item["repository"])
+        if item.get("mount"):
+            yield from _paragraph(f"It is on the disk that the node mounts at {item['mount']}.")
+        yield "Key of this repository:"
+        yield from _key_lines(secrets, borg_key_name(node, item["name"]))
+        yield ""
+    if lines := variables["backup_known_hosts"]:
+        yield "Host keys of the servers:"
+        for line in lines:
+            yield from _wrapped(line)
+        yield ""
+
+
+def missing_keys(context: NodeContextSource, secrets: SecretStore) -> list[str]:
+    """Return the repositories whose key is not in the secrets yet."""
+    return [
+        f"{node} in {item['name']}"
+        for node in nodes_with_backup(context.loaded_region.region)
+        for item in _targets(context, node)
+        if borg_key_name(node, item["name"]) not in secrets
+    ]
+
+
+def _targets(context: NodeContextSource, node: str) -> Sequence[Mapping[str, str]]:
+    found: Sequence[Mapping[str, str]] = targets_of_backup(context, node, node)["backup_settings"][
+        "targets"
+    ]
+    return found
+
+
+def _section(title: str) -> Iterator[str]:
+    yield from (title, "-" * len(title), "")
+
+
+def _paragraph(text: str, indent: str = "") -> Iterator[str]:
+    yield from textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}   ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _secret(secrets: SecretStore, name: str) -> str:
+    return secrets[name].strip() if name in secrets else f"(not in secrets.age: {name})"
+
+
+def _key_lines(secrets: SecretStore, name: str) -> Iterator[str]:
+    if name not in secrets:
+        yield f"  (not in secrets.age yet: {name})"
+        return
+    yield from (f"  {line}" for line in paper_key_lines(secrets[name]))
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    """Yield a text that must be copied exactly, in short lines without a break at spaces."""
+    for start in range(0, len(text), KEY_COLUMNS):
+        yield f"  {text[start : start + KEY_COLUMNS]}"

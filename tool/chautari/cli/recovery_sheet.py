@@ -1,0 +1,108 @@
+"""`deploy backup recovery-sheet NAME`: print the page that is kept on paper."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
+from chautari.backup.restore_order import NodeContextSource
+from chautari.backup.scope import nodes_with_backup
+from chautari.cli.options import identity_option, region_argument
+from chautari.cli.output import echo
+from chautari.deploy.request import Request, ensure_context
+from chautari.errors import BadInput
+from chautari.files import unusable_file_error
+from chautari.paths import regions_root
+from chautari.process import run
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+
+WARNING = (
+    "The recovery sheet contains the keys of all backups. Anyone who has it can read the data of "
+    "all members."
+)
+
+
+@click.command("recovery-sheet")
+@region_argument
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write the sheet to this new file, which only your account can read. `-` writes it to "
+    "standard output.",
+)  # fmt: skip
+@click.option("--printer", metavar="PRINTER", help="Print the sheet with lp on this printer.")
+@identity_option
+def command(name: str, output: Path | None, printer: str | None, **options: Any) -> None:
+    """Print the page with which a stranger can bring the region back from nothing.
+
+    It contains the addresses, the passphrases, the keys and the commands, in 80 columns, and is
+    meant for paper. The command asks where to print it.
+    """
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    region = loaded_region.region.region
+    if not nodes_with_backup(loaded_region.region):
+        raise BadInput(
+            f"region {region} stores no backups, so there is nothing to recover",
+            fix="write where they are stored in region.yml, such as backup: {to: [PEER]}",
+        )
+    request = Request(loaded_region, "deploy backup recovery-sheet", **options)
+    context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)
+    source = NodeContextSource(context.loaded_region, context.endpoints)
+    if missing := missing_keys(source, context.secrets):
+        echo(
+            f"No key is stored yet for {', '.join(missing)}. Run deploy backup {region}, then "
+            "print the sheet again.",
+            err=True,
+        )
+    text = recovery_sheet(source, context.secrets, time.time())
+    echo(WARNING, err=True)
+    _print(text, output, printer)
+
+
+def _print(text: str, output: Path | None, printer: str | None) -> None:
+    if printer is None and output is None:
+        answer = click.prompt(
+            "Where to print it? Enter a printer's name, a new file, or - for this terminal",
+            err=True,
+        )
+        if answer != "-" and "/" not in answer and "." not in answer:
+            printer = answer
+        else:
+            output = Path(answer)
+    if printer is not None:
+        # Through standard input: no file is left on this machine.
+        run(["lp", "-d", printer, "-t", "recovery"], stdin=text.encode())
+        echo(f"The sheet was sent to the printer {printer}. Delete its queue's history.", err=True)
+    elif str(output) == "-":
+        click.echo(text, nl=False)
+        if sys.stdout.isatty():
+            echo("Clear this terminal and its history when you are done.", err=True)
+    elif output is not None:
+        _write_private(output, text)
+        echo(f"{output} was written, readable only by you. Print it, then delete it: "
+             f"shred -u {output}", err=True)  # fmt: skip
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a new file that only this account can read.
+
+    Raises:
+        BadInput: when the file exists: it could be a link, or readable by others.
+    """
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise BadInput(
+            f"{file} already exists", fix="write the name of a new file after --output"
+        ) from None
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+    with os.fdopen(handle, "w") as stream:
+        os.fchmod(handle, 0o600)
+        stream.write(text)
