@@ -212,6 +212,14 @@ def test_links_are_restored(world: World, repository: FakeRepository, files: Jou
     assert (world.data / "soft").readlink() == Path("a")
 
 
+def test_name_that_is_no_text_is_restored(
+    world: World, repository: FakeRepository, files: JournalFile
+) -> None:
+    repository.add(f"{world.data}/caf\udce9", b"latin")
+    assert run_restore(world, files)
+    assert (world.data / "caf\udce9").read_text() == "latin"
+
+
 def test_missing_folder_is_refused(
     world: World, repository: FakeRepository, files: JournalFile
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,10 @@ class IndexedFile(NamedTuple):
 
 
 class FileIndex:
-    """Regular files by path. The last copy of a path counts, as for borg itself."""
+    """Regular files by path. The last copy of a path counts, as for borg itself.
+
+    Names of files are bytes: some are not valid text.
+    """
 
     def __init__(self, file: Path) -> None:
         """Create the index anew in `file`."""
@@ -27,26 +31,26 @@ class FileIndex:
         self._connection = sqlite3.connect(file, isolation_level=None)
         self._connection.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-            "CREATE TABLE files (path TEXT PRIMARY KEY, expected INTEGER NOT NULL,"
+            "CREATE TABLE files (path BLOB PRIMARY KEY, expected INTEGER NOT NULL,"
             " size INTEGER, sha256 TEXT) WITHOUT ROWID; BEGIN;"
         )
 
     def expect(self, path: str, size: int) -> None:
         """Record a file that the archive lists; -1 for another name of an earlier file."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, NULL, NULL)", (path, size)
+            "INSERT OR REPLACE INTO files VALUES (?, ?, NULL, NULL)", (os.fsencode(path), size)
         )
 
     def forget(self, path: str) -> None:
         """Remove a path whose last copy in the archive is no regular file."""
-        self._connection.execute("DELETE FROM files WHERE path = ?", (path,))
+        self._connection.execute("DELETE FROM files WHERE path = ?", (os.fsencode(path),))
 
     def record(self, path: str, size: int, sha256: str) -> bool:
         """Record what was extracted of a file; return whether the archive lists it."""
         done = self._connection.execute(
             "UPDATE files SET size = ?1, sha256 = ?2, expected = iif(expected < 0, ?1, expected)"
             " WHERE path = ?3",
-            (size, sha256, path),
+            (size, sha256, os.fsencode(path)),
         )
         return done.rowcount == 1
 
@@ -55,7 +59,7 @@ class FileIndex:
         done = self._connection.execute(
             "UPDATE files SET (expected, size, sha256) ="
             " (SELECT expected, size, sha256 FROM files WHERE path = ?) WHERE path = ?",
-            (target, path),
+            (os.fsencode(target), os.fsencode(path)),
         )
         return done.rowcount == 1
 
@@ -70,7 +74,7 @@ class FileIndex:
         """Yield every file, sorted by path."""
         query = "SELECT path, expected, size, sha256 FROM files ORDER BY path"
         for row in self._connection.execute(query):
-            yield IndexedFile(*row)
+            yield IndexedFile(os.fsdecode(row[0]), *row[1:])
 
     def close(self) -> None:
         """Delete the index."""

@@ -106,15 +106,16 @@ class Repository:
         """Yield what the archive contains below `paths`, without reading any file's content."""
         if not paths:
             return
-        arguments = ["list", "--json-lines", "--format", "{type}{mode}{size}{path}"]
-        argv = [*arguments, self._in_archive(archive), *_patterns(paths)]
+        # Names of files are bytes, which JSON cannot hold.
+        form = "{type} {mode} {size} {bpath}{NUL}"
+        argv = ["list", "--format", form, self._in_archive(archive), *_patterns(paths)]
         with self._stream(argv) as stream:
-            for line in stream:
+            for line in _split_at_nul(stream):
                 try:
-                    item = json.loads(line)
-                    size = -1 if item["mode"].startswith("h") else int(item["size"])
-                    yield Item(str(item["path"]), str(item["type"]), size)
-                except (ValueError, KeyError, TypeError) as error:
+                    kind, mode, size, path = line.split(b" ", 3)
+                    length = -1 if mode.startswith(b"h") else int(size)
+                    yield Item(os.fsdecode(path), kind.decode(), length)
+                except ValueError as error:
                     raise self._failed(f"unreadable list of files ({error})") from None
 
     @contextlib.contextmanager
@@ -204,6 +205,15 @@ class Repository:
 def _patterns(paths: Sequence[str]) -> list[str]:
     """Return paths as borg's patterns for a path and all below it."""
     return [f"pp:{path.lstrip('/')}" for path in paths]
+
+
+def _split_at_nul(stream: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(1 << 16):
+        *lines, rest = (rest + block).split(b"\0")
+        yield from lines
+    if rest:
+        raise ValueError("the list of files is incomplete")
 
 
 def _last_words(errors: bytes) -> str:

@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/restore/__init__.py
