@@ -185,7 +185,7 @@ class FakeRepository:
 
     @contextlib.contextmanager
     def open_file(self, archive: str, path: str) -> Iterator[IO[bytes]]:
-        yield io.BytesIO(self.dumps[path])
+        yield io.BytesIO(self.dumps.get(path, b""))
 
 
 def state_of(world: World) -> StateSpec:

@@ -220,6 +220,21 @@ def test_name_that_is_no_text_is_restored(
     assert (world.data / "caf\udce9").read_text() == "latin"
 
 
+def test_files_that_were_deleted_during_the_backup_are_not_restored(
+    world: World, repository: FakeRepository, files: JournalFile
+) -> None:
+    outside = world.root / "outside"
+    outside.write_text("stays")
+    gone = [world.data / "sub", world.data / "sub/b", world.data, outside, "/etc/passwd"]
+    content = b"".join(str(path).encode() + b"\0" for path in gone)
+    repository.dumps["run/chautari-backup/gone"] = content
+    assert run_restore(world, files)
+    assert not (world.data / "sub").exists()
+    assert (world.data / "a").read_text() == "new a"
+    assert outside.read_text() == "stays"
+    assert files.results()[-1]["figures"]["files"] == 2
+
+
 def test_missing_folder_is_refused(
     world: World, repository: FakeRepository, files: JournalFile
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chautari.node.backup.manifest import Manifest, StateSpec, dump_path
+from chautari.node.backup.manifest import FOLDER, Manifest, StateSpec, dump_path
 from chautari.node.restore.databases import Engine, copy_name, engine
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import Extraction, archived_path, compare_with_archive
@@ -21,8 +21,12 @@ from chautari.node.restore.places import Place, find_place, needed_by_filesystem
 from chautari.node.restore.repository import Archive, Repository
 
 Tell = Callable[[Mapping[str, Any]], None]
-# A loaded database needs room for its tables, their indices and the log of the load.
-DATABASE_FACTOR = 6
+# Paths that a backup stored and that were deleted before its moment, each ended by a zero byte.
+GONE_PATH = f"{FOLDER}/gone"
+MAX_GONE_BYTES = 64 << 20
+# A loaded database needs room for its tables, their indices and the log of the load. Dumps are
+# not compressed.
+DATABASE_FACTOR = 3
 RESERVE_BYTES = 256 << 20  # of each file system, for everything else
 
 
@@ -73,7 +77,6 @@ class CopyJob:
                 mb = {"needed": (count + RESERVE_BYTES) >> 20, "free": free >> 20}
                 raise RestoreError("no_room", path=path, **mb)
         files, size = self.index.totals()
-        self.figures |= {"files": files, "bytes": size}
         self.tell({"event": "planned", "files": files, "bytes": size})
 
     def _list_files(self) -> dict[str, int]:
@@ -118,6 +121,8 @@ class CopyJob:
         )
         with self.repository.open_tar(self.archive.name, paths) as stream:
             extraction.extract(stream)
+        with self.repository.open_file(self.archive.name, GONE_PATH) as stream:
+            extraction.delete(stream.read(MAX_GONE_BYTES))
         self.figures["extract_seconds"] = round(time.monotonic() - began, 1)
 
     def load(self) -> None:
@@ -135,6 +140,8 @@ class CopyJob:
     def compare(self) -> None:
         """Compare every file and the rows of every table with the archive."""
         began, tables, rows = time.monotonic(), 0, 0
+        files, size = self.index.totals()
+        self.figures |= {"files": files, "bytes": size}
         compare_with_archive(self.places, self.index)
         for database in self.databases:
             expected = self.manifest.tables_of(database.engine, database.name) or {}

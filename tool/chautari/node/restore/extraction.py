@@ -64,6 +64,20 @@ class Extraction:
         except tarfile.TarError as error:
             raise RestoreError("disk_error", message=f"damaged stream: {error}") from error
 
+    def delete(self, gone: bytes) -> None:
+        """Delete what was deleted before the moment of the backup: paths, each ended by a zero."""
+        paths = sorted(filter(None, map(os.fsdecode, gone.split(b"\0"))), reverse=True)
+        for path in map(archived_path, paths):
+            found = find_place(self._places, path)
+            if found is None or path == found[0].path or not os.path.lexists(found[1]):
+                continue
+            self._prepare_parent(*found)  # no link leads out of the place
+            if not stat.S_ISDIR(os.lstat(found[1]).st_mode):
+                os.unlink(found[1])
+                self._index.forget(path)
+            elif not os.listdir(found[1]):
+                os.rmdir(found[1])
+
     def _write_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = archived_path(member.name)
         found = find_place(self._places, path)
