@@ -1,0 +1,81 @@
+"""The recovery sheet has everything that a stranger needs, in a form that can be typed."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from test_backup_restore import load
+
+from chautari.backup.paper_key import paper_key_lines
+from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
+from chautari.backup.restore_order import NodeContextSource
+from chautari.cli.recovery_sheet import _write_private
+from chautari.errors import BadInput
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.secrets.store import SecretStore
+
+KEY_BYTES = bytes(range(40))
+EXPORTED = f"BORG_KEY {'a0' * 32}\n{base64.b64encode(KEY_BYTES).decode()}\n"
+LOGIN_KEY = (
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n"
+)
+SECRETS = SecretStore(
+    {
+        "backup_passphrase_bog1": "canary passphrase",
+        "backup_login_key_bog1": LOGIN_KEY,
+        "backup_passphrase_bog2": "other passphrase",
+        "backup_login_key_bog2": LOGIN_KEY,
+        "backup_borg_key_bog1_box": EXPORTED,
+    },
+    (),
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> NodeContextSource:
+    return NodeContextSource(load(tmp_path), PUBLIC_INTERNET)
+
+
+def test_sheet_has_addresses_keys_and_commands(source: NodeContextSource) -> None:
+    text = recovery_sheet(source, SECRETS, 1764460000)
+    for part in (
+        "203.0.113.20", "canary passphrase", "BEGIN OPENSSH PRIVATE KEY", "deploy restore andes",
+        "/mnt/backup/andes/bog1", "ssh://u1@box.example.org:23/./chautari/andes/bog1",
+        "borg key import --paper", "2025-11-29", "ops@andes.example.org",
+    ):  # fmt: skip
+        assert part in text
+    assert " 1: 000102 030405" in text
+    assert "not in secrets.age yet: backup_borg_key_bog1_disk" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_missing_keys_are_reported(source: NodeContextSource) -> None:
+    assert missing_keys(source, SECRETS) == ["bog1 in disk", "bog2 in disk", "bog2 in box"]
+
+
+def test_paper_key_has_a_checksum_for_each_line() -> None:
+    lines = paper_key_lines(EXPORTED)
+    assert lines[0].startswith("id: 3 / a0a0a0 a0a0a0 a0a0a0 / ")
+    assert len(lines) == 4 and all(line[-5:-2] == " - " or " - " in line for line in lines)
+    with pytest.raises(ValueError, match="no exported key"):
+        paper_key_lines("something else")
+
+
+def test_sheet_is_written_for_one_account_only(tmp_path: Path) -> None:
+    file = tmp_path / "sheet.txt"
+    old = os.umask(0)
+    try:
+        _write_private(file, "secret")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with pytest.raises(BadInput, match="already exists"):
+        _write_private(file, "secret")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BadInput):
+        _write_private(tmp_path / "link", "secret")
+    assert not (tmp_path / "elsewhere").exists()
