@@ -22,12 +22,15 @@ from chautari.backup.restore_order import (
 from chautari.deploy import pipeline
 from chautari.deploy.request import DeployContext, Listener, Request, ensure_context
 from chautari.errors import BadInput
+from chautari.process import run
 from chautari.region.load import LoadedRegion
 from chautari.render.provider import require_endpoints_provider
 from chautari.report.model import RegionReport
-from chautari.ssh.target import SSHTarget, ssh_targets
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
 
 Say = Callable[[str], None]
+INSTALL_BORG = "apt-get install -qq -y --no-install-recommends borgbackup openssh-client"
+INSTALL_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,10 @@ def run_drill(
     context = ensure_context(request, say, save_secrets=False)
     nodes = tuple(order.node for order in drill.orders)
     reached = ssh_targets(context.loaded_region, context.endpoints, nodes)
+    for target in reached:
+        # The copy has no `backup`, so that it never writes where the region's backups are.
+        say_of_node(target.name, "installing borg")
+        run(ssh_argv(target, as_root(target, INSTALL_BORG)), timeout=INSTALL_SECONDS)
     restored = restore.run_restores(
         drill.orders,
         {target.name: target for target in reached},
