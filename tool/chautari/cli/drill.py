@@ -100,7 +100,7 @@ def _print(planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, reg
         print_json({"ok": outcome.ok, "seconds": round(outcome.seconds, 1),
                     "restores": restores, "report": report})  # fmt: skip
         return
-    print_outcomes(outcome.restores, outcome.report, as_json, planned.request)
+    print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
     word = "passed" if outcome.ok else "failed"
     names = ", ".join(drill.names_of(planned.orders))
     echo(f"The drill of {region} ({names}) {word} after {duration_text(outcome.seconds)}.")

@@ -197,8 +197,10 @@ def print_outcomes(
     report: RegionReport | None,
     as_json: bool,
     request: Request,
+    *,
+    with_kept: bool = True,
 ) -> None:
-    """Print what was restored, and what the checks found."""
+    """Print what was restored, and what the checks found; old data only `with_kept`."""
     region = request.loaded_region.region.region
     if as_json:
         checks = None if report is None else jsonreport.report_object(report)
@@ -207,7 +209,7 @@ def print_outcomes(
         print_json({"ok": ok, "restores": restores, "report": checks})
         return
     for outcome in outcomes:
-        for line in _describe(outcome, region):
+        for line in _describe(outcome, region, with_kept=with_kept):
             echo(line)
     if report is not None:
         from chautari.report import terminal
@@ -215,7 +217,7 @@ def print_outcomes(
         terminal.print_report(report) if not report.ok else echo(summary.verdict_sentence(report))
 
 
-def _describe(outcome: restore.NodeOutcome, region: str) -> list[str]:
+def _describe(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
     result = outcome.result
     if result is None or not result.ok:
         undone = " Nothing was changed." if result is not None else ""
@@ -229,7 +231,7 @@ def _describe(outcome: restore.NodeOutcome, region: str) -> list[str]:
         f"  {figures.files:,} files and {figures.rows:,} rows in {figures.tables:,} tables equal "
         f"the backup. The services were paused for {figures.paused_seconds:.0f} s.",
     ]
-    if result.kept:
+    if result.kept and with_kept:
         lines.append("  The old data is kept:")
         lines += [f"    {path}" for path in result.kept.paths]
         lines += [f"    database {db}_before_{result.id}" for _, db in result.kept.databases]
