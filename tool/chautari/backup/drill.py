@@ -22,6 +22,7 @@ from chautari.backup.restore_order import (
 from chautari.deploy import pipeline
 from chautari.deploy.request import DeployContext, Listener, Request, ensure_context
 from chautari.errors import BadInput
+from chautari.node.restore.texts import PREFIX
 from chautari.process import run
 from chautari.region.load import LoadedRegion
 from chautari.render.provider import require_endpoints_provider
@@ -186,9 +187,10 @@ def record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict[str, 
             "rows": figures.rows, "files": figures.files,
         }  # fmt: skip
         if found.result.error:
-            record["error"] = found.result.error.model_dump(mode="json")
+            error = found.result.error
+            record["error"] = {"code": f"{PREFIX}{error.code}", "data": dict(error.data)}
     if not outcome.ok and record["error"] is None:
-        record["error"] = {"code": "drill_checks_failed", "data": {}}
+        record["error"] = {"code": f"{PREFIX}drill_checks_failed", "data": {}}
     return record
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from chautari.node.backup import reasons
+from chautari.node.restore import texts as restore_texts
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.text_format import to_one_line
 
@@ -139,10 +140,14 @@ def size_text(number: float) -> str:
 
 
 def error_texts(code: str, data: Data) -> tuple[str, str]:
-    """Return why a backup failed, and what to do, as the node reports it.
+    """Return why a backup or the test of a restore failed, and what to do, as the node reports it.
 
     The data comes from a node that may be faulty or hostile.
     """
+    if code.startswith(restore_texts.PREFIX):
+        found = restore_texts.error_text(code.removeprefix(restore_texts.PREFIX), data)
+        what, fix = (to_one_line(text).rstrip(".")[:MAX_REASON] for text in found)
+        return what, fix
     lines = [fill_template(None, code, data)]
     if code in reasons.TEXTS:  # else it is of another program, or of a newer version
         with suppress(AttributeError, LookupError, TypeError, ValueError):

@@ -33,7 +33,7 @@ from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.places import places_in_folder
 from chautari.node.restore.repository import Archive, Repository
 from chautari.node.restore.request import SETTINGS, Target, access_in
-from chautari.node.restore.texts import error_text
+from chautari.node.restore.texts import PREFIX, error_text
 
 FOLDER = Path("/var/lib/chautari/drill")
 WEEK = 7 * 86_400
@@ -48,7 +48,8 @@ def main() -> int:
         record = run_drill(settings)
         update_state(drill=record)
     if record["error"]:
-        reason, fix = error_text(record["error"]["code"], record["error"]["data"])
+        error = record["error"]
+        reason, fix = error_text(error["code"].removeprefix(PREFIX), error["data"])
         print(f"{reason} Fix: {fix}", file=sys.stderr)
     return 0 if record["ok"] else 1
 
@@ -68,7 +69,7 @@ def run_drill(settings: Mapping[str, Any], folder: Path = FOLDER) -> dict[str, A
         record |= {"archive": archive.name, "ok": True}
         record |= {key: figures[key] for key in ("tables", "rows", "files")}
     except RestoreError as error:
-        record["error"] = error.as_object()
+        record["error"] = {"code": f"{PREFIX}{error.code}", "data": error.data}
     finally:
         _delete_leftovers(folder)
     return record | {"seconds": round(time.time() - began, 1)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+# In front of a code in the state file of backups, which has codes of its own.
+PREFIX = "restore_"
 STEPS = {
     "wait": "waiting for a backup that is running",
     "choose": "choosing the archive",
@@ -124,6 +126,10 @@ _ERRORS = {
     "pending": (
         "An earlier restore of this node is not finished.",
         "follow it: deploy restore REGION --follow --node NODE",
+    ),
+    "drill_checks_failed": (
+        "The data was restored, but checks of the services failed.",
+        "run the drill again with --keep, and look into the containers",
     ),
     "crashed": ("This is a bug in Chautari: {message}", "report it with this message"),
 }
