@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from chautari.node.restore.request import Access, Target
 BORG = "borg"
 LOCK_WAIT_SECONDS = 600  # a backup may be running
 KEPT_ERROR = 2000
+PIPE_BYTES = 1 << 20
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)[:-]?(\d\d)[:-]?(\d\d)Z")
 
 
@@ -155,6 +157,9 @@ class Repository:
             except FileNotFoundError:
                 raise RestoreError("borg_missing") from None
             assert process.stdout is not None
+            with contextlib.suppress(OSError):
+                # Borg then reads ahead while this process writes.
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             try:
                 yield process.stdout
                 # What follows the end of an archive, so that borg can finish.
