@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup.manifest import parse_states
-from chautari.node.backup.state_file import HOME, update_state
+from chautari.node.backup.state_file import HOME, record_drill
 from chautari.node.restore.copy import (
     CopyJob,
     Database,
@@ -46,7 +46,7 @@ def main() -> int:
         # One after the other: a drill and a backup read the same disk and the same repository.
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = run_drill(settings)
-        update_state(drill=record)
+        record_drill(record)
     if record["error"]:
         error = record["error"]
         reason, fix = error_text(error["code"].removeprefix(PREFIX), error["data"])
