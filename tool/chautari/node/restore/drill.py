@@ -46,12 +46,18 @@ def main() -> int:
         # One after the other: a drill and a backup read the same disk and the same repository.
         fcntl.flock(lock, fcntl.LOCK_EX)
         record = run_drill(settings)
-        record_drill(record)
+        if not is_without_backup(record):
+            record_drill(record)
     if record["error"]:
         error = record["error"]
         reason, fix = error_text(error["code"].removeprefix(PREFIX), error["data"])
         print(f"{reason} Fix: {fix}", file=sys.stderr)
     return 0 if record["ok"] else 1
+
+
+def is_without_backup(record: Mapping[str, Any]) -> bool:
+    """Return whether there is no backup yet, so that there was nothing to test."""
+    return bool(record["error"]) and record["error"]["code"] == f"{PREFIX}no_archives"
 
 
 def run_drill(settings: Mapping[str, Any], folder: Path = FOLDER) -> dict[str, Any]:
