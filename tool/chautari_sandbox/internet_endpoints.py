@@ -22,6 +22,12 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
         artifacts={
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
             for item in known.artifacts
+            if not item.older
+        },
+        older_artifacts={
+            (item.name, item.version): Artifact(item.name, item.version, item.url, item.sha256)
+            for item in known.artifacts
+            if item.older
         },
         repositories={
             item.name: PackageRepository(

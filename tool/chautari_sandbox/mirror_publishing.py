@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chautari.errors import BadInput
@@ -43,13 +43,24 @@ def sync_published_files(
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
     sources.mirror_root.mkdir(parents=True, exist_ok=True)
-    results = [_publish_one(item, sources) for item in wanted]
+    results = [
+        replace(result, older=item.older) if isinstance(result, MirroredArtifact) else result
+        for item in wanted
+        if (result := _publish_one(item, sources)) and _is_usable(item, result)
+    ]
     artifacts = tuple(result for result in results if isinstance(result, MirroredArtifact))
     published = {artifact.file for artifact in artifacts}
     for path in sources.mirror_root.iterdir():
         if path.is_file() and path.name not in published:
             path.unlink()
     return artifacts, tuple(result for result in results if isinstance(result, UnavailableArtifact))
+
+
+def _is_usable(wanted: RequiredArtifact, found: MirroredArtifact | UnavailableArtifact) -> bool:
+    """Return whether a file counts: an older release only in exactly the version."""
+    return not wanted.older or (
+        isinstance(found, MirroredArtifact) and found.version == wanted.version
+    )
 
 
 def _publish_one(

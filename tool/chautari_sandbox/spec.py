@@ -25,13 +25,17 @@ class NodeSpec(NamedTuple):
 
 
 class RequiredArtifact(NamedTuple):
-    """One upstream file that a role will download, and its pin."""
+    """One upstream file that a role will download, and its pin.
+
+    An `older` one is a release that an upgrade passes through.
+    """
 
     name: str
     version: str
     file: str
     url: str
     sha256: str
+    older: bool = False
 
 
 class RequiredRepository(NamedTuple):

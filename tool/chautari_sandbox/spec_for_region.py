@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from chautari.errors import BadInput
@@ -11,6 +12,7 @@ from chautari.render.context import NodeContext
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.placement import public_names_of_node
 from chautari.services.artifacts import Artifact
+from chautari.services.base import Service
 from chautari.services.containers import image_to_run
 from chautari.services.registry import SERVICES
 from chautari_sandbox.spec import (
@@ -59,14 +61,23 @@ def _spec_of_region_node(region: Region, name: str) -> NodeSpec:
 def _required_artifacts(loaded_region: LoadedRegion) -> tuple[RequiredArtifact, ...]:
     region = loaded_region.region
     found: list[Artifact] = []
+    older: list[Artifact] = []
     for name in region.nodes:
         context = NodeContext(loaded_region, PUBLIC_INTERNET, name)
         for service in region.services_of(name):
             found += service.artifacts(context) if service.artifacts else ()
+            if service.older_artifacts:
+                older += _pinned_by_region(service, service.older_artifacts(context))
     return tuple(
-        RequiredArtifact(item.name, item.version, item.file_name, item.url, item.sha256)
-        for item in found
+        RequiredArtifact(item.name, item.version, item.file_name, item.url, item.sha256, is_older)
+        for items, is_older in ((found, False), (older, True))
+        for item in items
     )
+
+
+def _pinned_by_region(service: Service, artifacts: Iterable[Artifact]) -> list[Artifact]:
+    """Return those that the region pins itself: few sandboxes upgrade from a release of ours."""
+    return [item for item in artifacts if item not in service.releases]
 
 
 def _required_images(loaded_region: LoadedRegion) -> tuple[UpstreamImage, ...]:

@@ -23,7 +23,10 @@ class MailRelay:
 
 @dataclass(frozen=True)
 class MirroredArtifact:
-    """One file on the mirror; `reason` says why it is not upstream's own."""
+    """One file on the mirror; `reason` says why it is not upstream's own.
+
+    An `older` one is a release that an upgrade passes through.
+    """
 
     name: str
     version: str
@@ -32,6 +35,7 @@ class MirroredArtifact:
     sha256: str
     double: bool = False
     reason: str = ""
+    older: bool = False
 
 
 @dataclass(frozen=True)

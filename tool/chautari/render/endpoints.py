@@ -6,6 +6,7 @@ pipeline know no sandbox.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,8 @@ class Endpoints:
         operators: people who may log in beside the region's, with their public keys.
         secrets: secrets that the surroundings know, by name.
         artifacts: pinned files that take the place of upstream's, by name.
+        older_artifacts: pinned files of older versions that take the place of upstream's, by name
+            and version; None where upstream's are used.
         repositories: package repositories that take the place of upstream's, by name.
         missing: artifacts that cannot be had here, with the reason.
         doubles: which of the artifacts are doubles.
@@ -49,12 +52,20 @@ class Endpoints:
     operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    older_artifacts: dict[tuple[str, str], Artifact] | None = None
     repositories: dict[str, PackageRepository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     doubles: tuple[ArtifactReplacement, ...] = ()
     mail_api: str | None = None
     peer_networks: tuple[str, ...] = ()
     peer_gateway: str | None = None
+
+    def served_versions(self, wanted: Iterable[Artifact]) -> list[Artifact]:
+        """Return where those of some files come from that can be had here."""
+        if self.older_artifacts is None:
+            return list(wanted)
+        served = (self.older_artifacts.get((item.name, item.version)) for item in wanted)
+        return [item for item in served if item is not None]
 
     def is_double(self, name: str) -> bool:
         """Return whether the artifact called `name` is a double here."""

@@ -240,6 +240,7 @@ class Service:
         image: the container image that it runs in.
         packages: the package repository that it is installed from.
         artifacts: returns the archives that a node downloads.
+        older_artifacts: returns the releases that an upgrade of a node may pass through.
         secrets: the secrets that it owns or shares.
         secret_variables: returns the secret variables of its roles on a node; without it each
             secret of its own is a variable of the same name.
@@ -288,6 +289,7 @@ class Service:
     image: Image | None = None
     packages: PackageSource | None = None
     artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None
+    older_artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None
     secrets: tuple[SecretSpec, ...] = ()
     secret_variables: Callable[[Region, str, Secrets], Variables] | None = None
     ports: tuple[Port, ...] = ()

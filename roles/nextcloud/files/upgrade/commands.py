@@ -96,7 +96,7 @@ def work(node: Node) -> int:
         made = journal.Journal(
             state="preparing", id=identifier, began=time.time(), php=request["php"],
             domain=request["domain"], old={"version": version, "path": str(current)},
-            ladder=request["ladder"], apps=request["apps"],
+            ladder=[step_of(node, item) for item in request["ladder"]], apps=request["apps"],
             database=f"nextcloud_before_{identifier}",
             folder=str(kept.copies_folder(node) / identifier),
         )  # fmt: skip
@@ -106,6 +106,12 @@ def work(node: Node) -> int:
         result = change.run_change(node, made)
         node.log(texts.result_text(result))
         return 0 if result["outcome"] == "done" else 1
+
+
+def step_of(node: Node, item: dict[str, str]) -> dict[str, str]:
+    """Return a release on the way with its directory, which is named as the role names it."""
+    name = f"{item['version']}-{item['sha256'][:8]}"
+    return {"version": item["version"], "path": str(node.root / "releases" / name)}
 
 
 def recover(node: Node) -> int:

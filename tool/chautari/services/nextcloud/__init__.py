@@ -50,6 +50,7 @@ SERVICE = Service(
     releases=releases.RELEASES,
     archives=(releases.NAME, releases.ROOMS_APP, *get_args(NextcloudApp)),
     artifacts=variables.archives_to_download,
+    older_artifacts=variables.releases_on_the_way,
     secrets=SECRETS,
     secret_variables=variables.secret_variables,
     sends_mail=True,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from chautari.services.artifacts import Artifact
+from chautari.services.artifacts import Artifact, version_key
 from chautari.services.base import AccessDetails
 from chautari.services.nextcloud import apps, bigbluebutton_rooms, federation, languages, releases
 from chautari.services.nextcloud.secrets import SECRETS
@@ -28,6 +28,10 @@ def nextcloud_variables(context: NodeContext) -> Variables:
         "nextcloud_version": release.version,
         "nextcloud_url": release.url,
         "nextcloud_sha256": release.sha256,
+        "nextcloud_older_releases": [
+            {"version": item.version, "url": item.url, "sha256": item.sha256}
+            for item in releases_on_the_way(context)
+        ],
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
         "nextcloud_languages": translations_of_release_to_install(context).candidates_for_languages(
@@ -63,6 +67,22 @@ def release_to_install(context: NodeContext) -> Artifact:
     if selected is not None:
         return context.loaded_region.releases[releases.NAME][selected]
     return releases.newest_for_os(context.region.nodes[context.node].os)
+
+
+def releases_on_the_way(context: NodeContext) -> list[Artifact]:
+    """Return the newest known release of each older major that the node's OS supports.
+
+    An upgrade cannot skip a major. In a sandbox these are the ones that its mirror serves.
+    """
+    os = context.region.os_or_substitute_of(context.node)
+    target = releases.major_version(release_to_install(context).version)
+    known = context.loaded_region.releases[releases.NAME]
+    newest: dict[int, Artifact] = {}
+    for version in sorted(known, key=version_key):
+        major = releases.major_version(version)
+        if major < target and releases.supports_os(version, os):
+            newest[major] = known[version]
+    return context.endpoints.served_versions(newest.values())
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:
