@@ -39,12 +39,20 @@ def step(task: Data) -> str:
     )
 
 
-def test_people_read_the_notice_during_the_whole_change_of_version() -> None:
-    """Without the file they would get 502 from PHP-FPM, or errors of a half changed release."""
-    steps = list(filter(None, map(step, tasks_in_order("switch.yml"))))
-    assert steps == [
-        "503", "maintenance", "link", "503", "upgrade", "maintenance ends", "answers again",
-    ]  # fmt: skip
+def test_program_changes_the_release_before_the_role_asks_it_for_its_state() -> None:
+    """The role links no release itself: the program can undo what it did."""
+    found = [module(task)[1] for task in tasks_in_order("switch.yml")]
+    argvs = [item["argv"] for item in found if isinstance(item, dict) and "argv" in item]
+    assert argvs.index(["{{ __nextcloud_libexec }}/nextcloud-upgrade", "run"]) < argvs.index(
+        ["occ", "status", "--output=json"]
+    )
+    assert "link" not in map(step, tasks_in_order("switch.yml"))
+
+
+def test_interrupted_change_is_ended_before_the_version_is_read() -> None:
+    names = [task["name"] for task in tasks_in_order("preflight.yml")]
+    recovery = names.index("Finish or undo an interrupted change of release")
+    assert recovery < names.index("Read version and state of the instance")
 
 
 def step_of_app(task: Data) -> str:
@@ -70,6 +78,7 @@ def test_background_jobs_run_after_an_installation_and_an_upgrade() -> None:
     for file, last in (
         ("instance.yml", "maintenance:install"),
         ("upgrade.yml", "maintenance:mode"),
+        ("change.yml", "nextcloud-upgrade"),
     ):
         [task] = [task for task in tasks(read(TASKS / file)) if last in str(module(task)[1])]
         assert "Run background jobs of Nextcloud" in task["notify"]
@@ -90,13 +99,10 @@ def commands_of_occ(file: str) -> list[Data]:
     ]
 
 
-@pytest.mark.parametrize("file", ["wait.yml", "point.yml"])
-def test_tasks_before_the_switch_ask_the_release_to_install(file: str) -> None:
+def test_task_that_waits_for_an_installation_asks_the_release_to_install() -> None:
     """The release in use may be broken."""
-    found = commands_of_occ(file)
-    assert found
-    for task in found:
-        assert "__nextcloud_release_path" in task["environment"]["NEXTCLOUD_RELEASE"], task["name"]
+    [task] = commands_of_occ("wait.yml")
+    assert "__nextcloud_release_path" in task["environment"]["NEXTCLOUD_RELEASE"]
 
 
 def test_no_other_task_before_the_switch_needs_the_release_in_use() -> None:

@@ -336,3 +336,14 @@ def test_journal_round_trip(node: SimulatedNode) -> None:
 )
 def test_groups_of_an_enabled_app(value: str, groups: list[str]) -> None:
     assert change.groups_of(value) == groups
+
+
+def test_back_puts_the_safety_copy_back(
+    node: SimulatedNode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = node.snapshot()
+    upgrade(node)
+    assert commands.back(node) == 0
+    assert f"went back from {NEW} to {OLD}" in capsys.readouterr().out
+    assert_is_old(node, before)
+    assert commands.back(node) == 1

@@ -85,5 +85,6 @@ def _parse(output: bytes) -> Answer:
     for line in head.decode(errors="replace").splitlines():
         name, _, value = line.partition(":")
         if name.lower() == "status" and value.split():
-            status = int(value.split()[0])
+            first = value.split()[0]
+            status = int(first) if first.isdigit() else 0
     return Answer(status, body.decode(errors="replace"))
