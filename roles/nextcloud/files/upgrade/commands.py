@@ -9,6 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import change
@@ -19,7 +20,7 @@ import releases
 import texts
 from node import Node, UpgradeProblem
 
-USAGE = "usage: nextcloud-upgrade run|work|recover|report|plan|prune"
+USAGE = "usage: nextcloud-upgrade run|work|recover|report|plan|prune|back"
 UNIT = "nextcloud-upgrade.service"
 # Measured with real releases: the notice, the restart of PHP and the checks; then each release.
 FIXED_SECONDS, STEP_SECONDS, BYTES_A_SECOND = 8, 10, 40_000_000
@@ -30,7 +31,7 @@ def main(arguments: list[str], node: Node | None = None) -> int:
     node = node or Node()
     known = {
         "run": run, "work": work, "recover": recover, "report": report, "plan": plan,
-        "prune": prune,
+        "prune": prune, "back": back,
     }  # fmt: skip
     if len(arguments) != 1 or arguments[0] not in known:
         print(USAGE, file=sys.stderr)
@@ -181,6 +182,24 @@ def plan(node: Node) -> int:
 def print_lines(lines: list[str]) -> None:
     """Print lines."""
     print("\n".join(lines))
+
+
+def back(node: Node) -> int:
+    """Put the last safety copy back, for an operator; what people did since then is lost."""
+    with locked(node):
+        copies = sorted(kept.recorded_copies(node).values(), key=lambda item: int(item["time"]))
+        if journal.load(node.journal) or not copies:
+            print("There is no safety copy to put back.", file=sys.stderr)
+            return 1
+        made = journal.Journal(**copies[-1]["journal"])
+        if not Path(made.old["path"]).is_dir():
+            print(f"The release {made.old['path']} was deleted.", file=sys.stderr)
+            return 1
+        made.problem = {"code": "went_back", "data": {}}
+        made.closed_at = time.time()
+        result = change.undo(node, made)
+        print(texts.result_text(result))
+        return 0 if result["outcome"] == "undone" else 1
 
 
 def prune(node: Node) -> int:

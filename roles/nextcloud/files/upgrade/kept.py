@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ def copies_folder(node: Node) -> Path:
 
 
 def record_copy(node: Node, journal: Journal) -> None:
-    """Write what a safety copy consists of."""
+    """Write what a safety copy consists of, so that it can be put back."""
     record = {
-        "format": 1, "version": journal.old["version"], "release": journal.old["path"],
-        "time": int(journal.began), "database": journal.database,
-        "data": [copy for _, copy in journal.data_copies],
+        "format": 1, "version": journal.old["version"], "time": int(journal.began),
+        "database": journal.database, "data": [copy for _, copy in journal.data_copies],
+        "journal": asdict(journal),
     }  # fmt: skip
     write_json(Path(journal.folder) / "record.json", record)
 

@@ -39,6 +39,7 @@ _PROBLEMS = {
     "file_failed": "a file could not be written: {message}",
     "interrupted": "it was interrupted (step: {state})",
 }
+_WENT_BACK = "Nextcloud went back from {to} to {from}, with the data from before the upgrade."
 _OUTCOMES = {
     "done": "Nextcloud was upgraded from {from} to {to}. "
     "It was out of service for {down_seconds} s.",
@@ -72,6 +73,8 @@ def result_text(result: Mapping[str, Any]) -> str:
     template = _OUTCOMES.get(result["outcome"], "")
     if result["from"] == result["to"] and result["outcome"] == "done":
         template = "Nextcloud {to} was put in place of another copy of this release."
+    if problem.get("code") == "went_back" and result["outcome"] == "undone":
+        return _WENT_BACK.format_map(_Known(dict(result)))
     text = template.format_map(_Known(dict(result) | {"problem": problem_text(problem)}))
     fix = _FIXES.get(str(problem.get("code")), 'read "journalctl -u nextcloud-upgrade" on the node')
     return text if result["outcome"] == "done" else f"{text} Fix: {fix}."
