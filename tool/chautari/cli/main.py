@@ -28,6 +28,7 @@ COMMANDS = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "init": "create the files of a new region",
     "plan": "show what a deploy would run, why, and what it would change",
+    "upgrade": "show what an upgrade of a service would do",
     "validate": "check region files without connecting to any machine",
     "dns": "show the DNS records to create, and which are missing",
     "capacity": "show how many people, accounts and GB a region has room for",

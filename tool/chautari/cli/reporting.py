@@ -24,12 +24,22 @@ _PHASES = (
 _ENDINGS = ("refused", "unreachable", "disconnected", "failed", "busy", "node_up_to_date")
 
 
-def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: Any) -> int:
+def run_and_report(
+    work: Work,
+    verb: str,
+    name: str,
+    as_json: bool,
+    *,
+    loaded_region: LoadedRegion | None = None,
+    **options: Any,
+) -> int:
     """Do the work on the region called `name`, show and write the reports; return the exit code.
 
-    `options` are further attributes of the request.
+    `loaded_region` is the region if it differs from its file; `options` are further attributes of
+    the request.
     """
-    loaded_region = load_region(find_region_file(name, regions_root()))
+    if loaded_region is None:
+        loaded_region = load_region(find_region_file(name, regions_root()))
     create_writable_folders(_folders_to_write(loaded_region))
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:

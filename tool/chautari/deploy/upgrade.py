@@ -1,0 +1,66 @@
+"""An upgrade of one service: the region as it would be, and the commands that follow."""
+
+from __future__ import annotations
+
+from chautari.errors import BadInput
+from chautari.region import rules
+from chautari.region.load import LoadedRegion
+from chautari.services.registry import SERVICES
+
+
+def upgradable_services(loaded_region: LoadedRegion) -> tuple[str, ...]:
+    """Return the services of a region whose release `version` in region.yml selects."""
+    region = loaded_region.region
+    return tuple(
+        name
+        for name in region.public_services()
+        if (settings := SERVICES[name].settings) and "version" in settings.model_fields
+    )
+
+
+def service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
+    """Return the service to upgrade; without a name, the only one or Nextcloud.
+
+    Raises:
+        BadInput: when the region does not have it.
+    """
+    known = upgradable_services(loaded_region)
+    if not known:
+        raise BadInput(
+            "this region has no service whose release you can select",
+            fix="add nextcloud or polls to the services of a node",
+        )
+    found = service or known[0]
+    if found not in known:
+        raise BadInput(
+            f"{found!r} has no setting `version` in this region",
+            fix=f"choose one of: {', '.join(known)}",
+        )
+    return found
+
+
+def region_with_version(
+    loaded_region: LoadedRegion, service: str, version: str | None
+) -> LoadedRegion:
+    """Return the region with another `version` of a service; None selects the newest release.
+
+    Raises:
+        BadInput: when the rules of the region do not allow this version.
+    """
+    region = loaded_region.region
+    settings = region.services.settings_for(service)
+    assert settings is not None
+    changed = settings.model_validate(
+        settings.model_dump(exclude_unset=True, exclude={"version"}, by_alias=True)
+        | ({"version": version} if version else {})
+    )
+    services = region.services.model_copy(update={service: changed})
+    upgraded = region.model_copy(update={"services": services})
+    wrong = [
+        text
+        for path, text in rules.find_rule_violations(upgraded, loaded_region.releases)
+        if path[:2] == ("services", service)
+    ]
+    if wrong:
+        raise BadInput(wrong[0], fix="choose another version with --to")
+    return loaded_region._replace(region=upgraded)
