@@ -120,6 +120,7 @@ class SimulatedNode(Node):
             if "calendar" in database["apps"] and version == MIDDLE:
                 del database["apps"]["calendar"]
             next(self.data.glob("appdata_*")).joinpath("css").write_text(version)
+            (self.data / ".htaccess").write_text(version)
             self.set_config(version=version + ".1")
         if arguments[0] == "app:enable":
             groups = [item.removeprefix("--groups=") for item in arguments[1:-1]]
@@ -229,6 +230,7 @@ def make_node(folder: Path) -> SimulatedNode:
     (node.data / "appdata_oc1/preview/1").mkdir(parents=True)
     (node.data / "appdata_oc1/preview/1/64.png").write_text("picture")
     (node.data / "appdata_oc1/css").write_text(OLD)
+    (node.data / ".htaccess").write_text(OLD)
     (node.data / "ana").mkdir()
     (node.data / "ana/file.txt").write_text("content")
     make_app(node.apps / "calendar", 32, 33, "old code")

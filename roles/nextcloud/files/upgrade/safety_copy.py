@@ -16,13 +16,16 @@ from node import DATABASE, Node, UpgradeProblem
 
 TRIES = 5
 BIG_DATABASE = 1_000_000_000
+# What Nextcloud keeps beside the directories of accounts; a new release writes some of it anew.
+DATA_FILES = (".htaccess", ".ncdata", ".ocdata", "index.html")
 
 
 def copy_config(node: Node, journal: Journal) -> None:
     """Copy the settings, before maintenance mode is in them."""
-    copy = Path(journal.folder) / "config"
-    if not copy.exists():
-        _copy_tree(node, node.config, copy)
+    for name in DATA_FILES:
+        if (node.data / name).is_file():
+            _copy_file(node.data / name, Path(journal.folder) / "data_files" / name)
+    _copy_tree(node, node.config, Path(journal.folder) / "config")
 
 
 def copy_database(node: Node, journal: Journal) -> None:
@@ -175,6 +178,10 @@ def restore_config(node: Node, journal: Journal) -> None:
         if (copy / name).is_file():
             _copy_file(copy / name, node.config / name)
     sync_folder(node.config)
+    for name in DATA_FILES:
+        file = Path(journal.folder) / "data_files" / name
+        if file.exists():
+            _copy_file(file, node.data / name)
 
 
 def delete_copy(node: Node, folder: Path, database: str, data: list[Path]) -> None:

@@ -70,15 +70,17 @@ def release_to_install(context: NodeContext) -> Artifact:
 
 
 def releases_on_the_way(context: NodeContext) -> list[Artifact]:
-    """Return the newest known release of each older major that the node's OS supports.
+    """Return one known release of each older major that the node's OS supports.
 
-    An upgrade cannot skip a major. In a sandbox these are the ones that its mirror serves.
+    An upgrade cannot skip a major. It is the newest one that the region pins, else the newest one
+    that this version contains. In a sandbox, these are the ones that its mirror serves.
     """
     os = context.region.os_or_substitute_of(context.node)
     target = releases.major_version(release_to_install(context).version)
     known = context.loaded_region.releases[releases.NAME]
     newest: dict[int, Artifact] = {}
-    for version in sorted(known, key=version_key):
+    shipped = {item.version for item in releases.RELEASES if item == known[item.version]}
+    for version in sorted(known, key=lambda item: (item not in shipped, version_key(item))):
         major = releases.major_version(version)
         if major < target and releases.supports_os(version, os):
             newest[major] = known[version]
