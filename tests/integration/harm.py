@@ -125,10 +125,13 @@ def kill_runner(proof: Proof, node: str) -> bool:
     return bool(units)
 
 
-def restart(proof: Proof, node: str) -> None:
-    """Restart a node: systemd shuts down, and the container is started again."""
+def restart(proof: Proof, node: str, *, power_cut: bool = False) -> None:
+    """Restart a node: systemd shuts down, or all stops at once; then the container is started."""
     name = f"chautari_proof_{node}"
-    proof.on(node, "systemctl", "reboot", check=False)
+    if power_cut:
+        subprocess.run(as_root(["podman", "kill", "-s", "KILL", name]), check=True)
+    else:
+        proof.on(node, "systemctl", "reboot", check=False)
     for _ in range(60):
         state = as_root(["podman", "inspect", "-f", "{{.State.Running}}", name])
         if subprocess.run(state, capture_output=True, text=True).stdout.strip() != "true":
