@@ -19,7 +19,7 @@ def upgradable_services(loaded_region: LoadedRegion) -> tuple[str, ...]:
 
 
 def service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
-    """Return the service to upgrade; without a name, the only one or Nextcloud.
+    """Return the service to upgrade; without a name, the first one.
 
     Raises:
         BadInput: when the region does not have it.
@@ -28,7 +28,7 @@ def service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
     if not known:
         raise BadInput(
             "this region has no service whose release you can select",
-            fix="add nextcloud or polls to the services of a node",
+            fix="add a service with a setting `version` to the services of a node",
         )
     found = service or known[0]
     if found not in known:

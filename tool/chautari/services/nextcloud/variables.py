@@ -77,9 +77,9 @@ def releases_on_the_way(context: NodeContext) -> list[Artifact]:
     """
     os = context.region.os_or_substitute_of(context.node)
     target = releases.major_version(release_to_install(context).version)
-    known = context.loaded_region.releases[releases.NAME]
+    known = context.loaded_region.releases.get(releases.NAME, {})
     newest: dict[int, Artifact] = {}
-    shipped = {item.version for item in releases.RELEASES if item == known[item.version]}
+    shipped = {item.version for item in releases.RELEASES if item == known.get(item.version)}
     for version in sorted(known, key=lambda item: (item not in shipped, version_key(item))):
         major = releases.major_version(version)
         if major < target and releases.supports_os(version, os):
