@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from region_samples import SANDBOX, load_sample_region, region_file
+from region_samples import SANDBOX, region_file
 
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -36,5 +36,4 @@ def test_sandbox_offers_only_what_its_mirror_serves(tmp_path: Path) -> None:
     served = Artifact("nextcloud", "34.0.1", "http://mirror.example.org/n", "b" * 64)
     endpoints = replace(SANDBOX, artifacts={}, older_artifacts={("nextcloud", "34.0.1"): served})
     assert versions(tmp_path, endpoints, LOCK) == ["34.0.1"]
-    context = NodeContext(load_sample_region(tmp_path), endpoints, "med1")
-    assert releases_on_the_way(context) == []
+    assert versions(tmp_path / "other", endpoints) == []
