@@ -127,7 +127,7 @@ def kill_runner(proof: Proof, node: str) -> bool:
 
 def restart(proof: Proof, node: str, *, power_cut: bool = False) -> None:
     """Restart a node: systemd shuts down, or all stops at once; then the container is started."""
-    name = f"chautari_proof_{node}"
+    name = f"{proof.container_prefix}{node}"
     if power_cut:
         subprocess.run(as_root(["podman", "kill", "-s", "KILL", name]), check=True)
     else:

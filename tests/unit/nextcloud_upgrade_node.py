@@ -98,9 +98,9 @@ class SimulatedNode(Node):
         elif argv[0] == "cp":
             source, target = Path(argv[-2]), Path(argv[-1])
             if source.is_dir():
-                shutil.copytree(source, target / source.name)
+                shutil.copytree(source, target / source.name, symlinks=True)
             else:
-                shutil.copy2(source, target / source.name)
+                shutil.copy2(source, target / source.name, follow_symlinks=False)
         elif argv[0].endswith("nextcloud-app"):
             make_app(Path(argv[4]) / argv[1], 32, 34, "new code")
         return ""

@@ -21,6 +21,7 @@ from nextcloud_upgrade_node import (
     make_app,
     make_journal,
     make_node,
+    make_release,
 )
 
 # isort: split
@@ -354,3 +355,24 @@ def test_back_puts_the_safety_copy_back(
     assert f"went back from {NEW} to {OLD}" in capsys.readouterr().out
     assert_is_old(node, before)
     assert commands.back(node) == 1
+
+
+def test_app_that_is_not_ready_does_not_stop_a_point_release(node: SimulatedNode) -> None:
+    make_app(node.apps / "forced", 20, 25, "code")
+    node.contents["nextcloud"]["apps"]["forced"] = "yes"
+    make_release(node, "32.0.3")
+    assert upgrade(node, "32.0.3")["outcome"] == "done"
+
+
+def test_undo_follows_no_link_of_the_account_of_php(node: SimulatedNode, tmp_path: Path) -> None:
+    """The account could point a name at a file of root's, to read or to overwrite it."""
+    (tmp_path / "secret").write_text("of root")
+    (node.config / "link.php").symlink_to(tmp_path / "secret")
+    (node.data / ".ncdata").symlink_to(tmp_path / "secret")
+    (node.config / "config.php.new").symlink_to(tmp_path / "secret")
+    node.broken_pages = {NEW}
+    assert upgrade(node)["outcome"] == "undone"
+    assert (tmp_path / "secret").read_text() == "of root"
+    assert (node.config / "link.php").is_symlink()
+    assert (node.data / ".ncdata").is_symlink()
+    assert node.config_of()["version"] == OLD + ".1"

@@ -18,6 +18,7 @@ from inspection import (
 from journal import Journal, sync_folder, write_json
 from kept import delete_older_copies, record_copy
 from node import Node, UpgradeProblem
+from releases import major
 
 WEB_TRIES = 3
 # What a release has to answer on the node; other answers than errors of the server are right.
@@ -73,7 +74,8 @@ def _prepare(node: Node, journal: Journal) -> None:
     else:
         stage_apps(node, journal)
         journal.enabled = node.enabled_apps()
-        check_apps(node, list(journal.enabled), journal.target)
+        if major(journal.old["version"]) != major(journal.target["version"]):
+            check_apps(node, list(journal.enabled), journal.target)
     check_room(node)
     if _changes_data(journal):
         check_backup(node)

@@ -23,7 +23,7 @@ DATA_FILES = (".htaccess", ".ncdata", ".ocdata", "index.html")
 def copy_config(node: Node, journal: Journal) -> None:
     """Copy the settings, before maintenance mode is in them."""
     for name in DATA_FILES:
-        if (node.data / name).is_file():
+        if _is_plain_file(node.data / name):
             _copy_file(node.data / name, Path(journal.folder) / "data_files" / name)
     _copy_tree(node, node.config, Path(journal.folder) / "config")
 
@@ -102,14 +102,27 @@ def swap_apps(node: Node, journal: Journal) -> None:
 
 
 def _copy_file(source: Path, target: Path) -> None:
+    """Copy a file with its owner and mode, at once.
+
+    The directories of settings and data belong to the account of PHP, so that no link is followed.
+    """
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = target.with_name(target.name + ".new")
-    status = source.stat()
-    shutil.copy2(source, new)
-    os.chown(new, status.st_uid, status.st_gid)
-    with new.open("rb") as stream:
-        os.fsync(stream.fileno())
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW), "rb") as content:
+        status = os.fstat(content.fileno())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as stream:
+            shutil.copyfileobj(content, stream)
+            stream.flush()
+            os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(stream.fileno(), status.st_mode & 0o777)
+            os.fsync(stream.fileno())
     new.replace(target)
+
+
+def _is_plain_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def restore_apps(node: Node, journal: Journal) -> None:
@@ -175,7 +188,7 @@ def restore_config(node: Node, journal: Journal) -> None:
         if item.name not in names and item.is_file():
             item.unlink()
     for name in sorted(names):
-        if (copy / name).is_file():
+        if _is_plain_file(copy / name):
             _copy_file(copy / name, node.config / name)
     sync_folder(node.config)
     for name in DATA_FILES:
