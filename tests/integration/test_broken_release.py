@@ -58,7 +58,8 @@ chautari-psql -XtAqd nextcloud -c "SELECT count(*) FROM oc_filecache" -c "TABLE 
 chautari-psql -XtAqc "SELECT datname FROM pg_database ORDER BY datname"
 cd /var/lib/nextcloud; sha256sum config/*
 find data -type f -not -name '*.log' | sort | xargs -d '\\n' sha256sum
-readlink /opt/nextcloud/current; find . -maxdepth 1 -name .switching; ls -A upgrade/before
+readlink /opt/nextcloud/current; find . -maxdepth 1 -name .switching
+ls -A upgrade/before 2>/dev/null || true
 """
 
 
@@ -104,7 +105,7 @@ def start_upgrade(proof: Proof, sha256: str = "0" * 64) -> dict[str, str]:
     status = json.loads(proof.on(NODE, "occ", "status", "--output=json").splitlines()[-1])
     php = proof.on(NODE, "php", "-r", "echo PHP_MAJOR_VERSION . '.' . PHP_MINOR_VERSION;")
     request = {
-        "installed": status["versionstring"], "php": php, "domain": "cloud-files.proof.example.org",
+        "installed": status["versionstring"], "php": php,
         "apps": [], "ladder": [{"version": NEWER, "url": "", "sha256": sha256}],
     }  # fmt: skip
     command = f"{PROGRAM} run || true"

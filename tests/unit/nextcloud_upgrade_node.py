@@ -155,7 +155,7 @@ class SimulatedNode(Node):
     def reload_php(self, php: str) -> None:
         self.must_run(["systemctl", "reload", f"php{php}-fpm.service"], "service_failed")
 
-    def fetch(self, release: str, path: str, domain: str) -> fastcgi.Answer:
+    def fetch(self, release: str, path: str) -> fastcgi.Answer:
         self.moment()
         version = Path(release).name.split("-")[0]
         if version in self.broken_pages:
@@ -245,7 +245,6 @@ def make_journal(node: SimulatedNode, versions: Sequence[str] = (MIDDLE, NEW)) -
     """Return the journal of an upgrade over `versions`, with newer code of the app."""
     made = journal.Journal(
         state="preparing", id=f"{OLD.replace('.', '_')}_1", began=1.0, php="8.4",
-        domain="cloud.example.org",
         old={"version": OLD, "path": str(node.current.readlink())},
         ladder=[
             {"version": item, "path": str(node.root / "releases" / f"{item}-{SHA[:8]}")}

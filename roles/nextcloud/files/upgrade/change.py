@@ -201,7 +201,7 @@ def _prove(node: Node, journal: Journal) -> None:
     if status.get("maintenance") or status.get("needsDbUpgrade"):
         raise UpgradeProblem("release_unfinished", version=version, status=status)
     node.reload_php(journal.php)
-    check_pages(node, journal.target, journal.domain)
+    check_pages(node, journal.target)
 
 
 def _enable_apps(node: Node, journal: Journal) -> None:
@@ -227,9 +227,9 @@ def groups_of(value: str) -> list[str]:
     return [str(item) for item in found] if isinstance(found, list) else []
 
 
-def check_pages(node: Node, release: dict[str, str], domain: str) -> None:
+def check_pages(node: Node, release: dict[str, str]) -> None:
     """Request pages from PHP-FPM, which nginx does not pass on yet."""
-    answer = node.fetch(release["path"], "/status.php", domain)
+    answer = node.fetch(release["path"], "/status.php")
     state = last_object(answer.body) or {}
     if (
         answer.status != 200 or state.get("maintenance") or state.get("needsDbUpgrade")
@@ -239,7 +239,7 @@ def check_pages(node: Node, release: dict[str, str], domain: str) -> None:
             "page_failed", path="/status.php", status=answer.status, message=answer.body[-300:]
         )
     for path in PAGES:
-        answer = node.fetch(release["path"], path, domain)
+        answer = node.fetch(release["path"], path)
         if not 200 <= answer.status < 500:
             raise UpgradeProblem(
                 "page_failed", path=path, status=answer.status, message=answer.body[-300:]
@@ -289,7 +289,7 @@ def _clean_up(node: Node, journal: Journal) -> dict[str, Any]:
 def _old_release_works(node: Node, journal: Journal) -> bool:
     node.reload_php(journal.php)
     try:
-        check_pages(node, journal.old, journal.domain)
+        check_pages(node, journal.old)
     except UpgradeProblem as problem:
         node.log(f"the release before: {problem.code} {problem.data}")
         return False

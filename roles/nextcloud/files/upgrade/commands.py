@@ -96,7 +96,7 @@ def work(node: Node) -> int:
         identifier = journal.new_id(version)
         made = journal.Journal(
             state="preparing", id=identifier, began=time.time(), php=request["php"],
-            domain=request["domain"], old={"version": version, "path": str(current)},
+            old={"version": version, "path": str(current)},
             ladder=[step_of(node, item) for item in request["ladder"]], apps=request["apps"],
             database=f"nextcloud_before_{identifier}",
             folder=str(kept.copies_folder(node) / identifier),

@@ -27,7 +27,6 @@ class Journal:
         id: names the safety copy.
         began: time of the start, in seconds since 1970.
         php: version of PHP-FPM.
-        domain: name under which people open Nextcloud.
         old: the release before, with `version` and `path`.
         ladder: the releases on the way, the last one is the target; each as `old`.
         apps: apps that get other code, each with `name`, `sha256` and whether it was `installed`.
@@ -46,7 +45,6 @@ class Journal:
     id: str
     began: float
     php: str
-    domain: str
     old: dict[str, str]
     ladder: list[dict[str, str]]
     apps: list[dict[str, Any]] = field(default_factory=list)

@@ -132,9 +132,9 @@ class Node:
                 raise UpgradeProblem("service_failed", unit=unit, message="no answer in time")
             time.sleep(0.2)
 
-    def fetch(self, release: str, path: str, domain: str) -> fastcgi.Answer:
+    def fetch(self, release: str, path: str) -> fastcgi.Answer:
         """Request a page from PHP-FPM of the node, past the notice."""
-        return fastcgi.request(Path("/run/php/nextcloud.sock"), release, path, domain)
+        return fastcgi.request(Path("/run/php/nextcloud.sock"), release, path)
 
     # Database
 
