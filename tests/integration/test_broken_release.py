@@ -134,6 +134,7 @@ def test_upgrade_that_is_interrupted_ends_on_the_old_release(
     make_release(quiet_node, WAITS)
     working = threading.Thread(target=start_upgrade, args=(quiet_node,), daemon=True)
     working.start()
+    wait_until(quiet_node, "test -e /var/lib/nextcloud/upgrade/journal.json")
     time.sleep(seconds)
     if harm == "kill":
         kill = ("systemctl", "kill", "-s", "KILL", "nextcloud-upgrade.service")
@@ -145,18 +146,21 @@ def test_upgrade_that_is_interrupted_ends_on_the_old_release(
     assert quiet_node.on(NODE, "sh", "-c", STATE) == before
 
 
-def wait_until_ended(proof: Proof) -> None:
-    """Wait until no change of release is running or unfinished."""
-    ended = (
-        "test ! -e /var/lib/nextcloud/upgrade/journal.json && systemctl is-active postgresql && "
-        "! systemctl is-active nextcloud-upgrade nextcloud-upgrade-recover && echo ended"
-    )
-    for _ in range(120):
-        if "ended" in proof.on(NODE, "sh", "-c", ended, check=False):
-            proof.on(NODE, "systemctl", "stop", "nextcloud-cron.timer", "nextcloud-cron.service")
+def wait_until(proof: Proof, condition: str) -> None:
+    """Wait until a command succeeds on the node."""
+    for _ in range(240):
+        if "yes" in proof.on(NODE, "sh", "-c", f"{condition} && echo yes", check=False).split():
             return
-        time.sleep(1)
-    raise AssertionError("the change of release did not end")
+        time.sleep(0.5)
+    raise AssertionError(condition)
+
+
+def wait_until_ended(proof: Proof) -> None:
+    """Wait until no change of release is running or unfinished, and stop background jobs."""
+    units = "nextcloud-upgrade nextcloud-upgrade-recover"
+    ended = f"test ! -e /var/lib/nextcloud/upgrade/journal.json && ! systemctl is-active {units}"
+    wait_until(proof, f"occ status && {ended}")
+    proof.on(NODE, "systemctl", "stop", "nextcloud-cron.timer", "nextcloud-cron.service")
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ def pinned(proof: Proof) -> Iterator[Proof]:
     proof.write(original)
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
     assert outcome.code == 0, outcome.problems
-    assert not proof.on(NODE, "find", f"{ROOT}/releases", "-name", f"{NEWER}-*")
+    proof.on(NODE, "sh", "-c", f"rm -r {ROOT}/releases/{NEWER}-*")
 
 
 @pytest.mark.soak

@@ -136,3 +136,11 @@ def test_each_release_finds_its_own_apps() -> None:
     paths = (ROLES / "nextcloud" / "templates" / "apps.config.php.j2").read_text()
     assert "'path' => OC::$SERVERROOT . '/apps'" in paths
     assert "/opt/nextcloud" not in paths
+
+
+def test_every_module_of_the_upgrade_program_is_installed() -> None:
+    [task] = [
+        task for task in tasks(read(TASKS / "upgrade_program.yml")) if "modules" in task["name"]
+    ]
+    folder = ROLES / "nextcloud" / "files" / "upgrade"
+    assert sorted(task["loop"]) == sorted(file.stem for file in folder.glob("*.py"))
