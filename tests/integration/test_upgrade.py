@@ -1,4 +1,4 @@
-"""What people get from Nextcloud while a deploy changes its version.
+"""What people get from Nextcloud while a deploy changes its version, over two major versions.
 
 Nextcloud refuses an older version, so the machines are removed afterwards. That takes many minutes,
 so only `make soak` runs it, and this file has to be its last.
@@ -19,10 +19,11 @@ from tests.integration.conftest import ProgressReporter, Proof, reset_region
 from tests.integration.test_availability import ACCOUNT, HOST, NODE, password_of
 
 pytestmark = [pytest.mark.containers, pytest.mark.soak]
-VERSION = "35.0.9"
-LOCK = (
-    f"nextcloud:\n  {VERSION}: {{url: 'https://download.example.org/nextcloud-{VERSION}.tar.bz2', "
+VERSION, ON_THE_WAY = "37.0.2", "36.0.5"
+LOCK = "nextcloud:\n" + "".join(
+    f"  {version}: {{url: 'https://download.example.org/nextcloud-{version}.tar.bz2', "
     f"sha256: {'0' * 64}}}\n"
+    for version in (ON_THE_WAY, VERSION)
 )
 FILE = f"/remote.php/dav/files/{ACCOUNT}/upgrade.txt"
 CONTENT = "before the upgrade"
@@ -98,6 +99,9 @@ def test_people_read_the_page_during_an_upgrade_and_keep_their_files(
     finally:
         lines = asking.communicate(timeout=180)[0].splitlines()
     assert outcome.code == 0, outcome.problems
+    result = json.loads(newer.on(NODE, "cat", "/var/lib/nextcloud/upgrade/last.json"))
+    assert [step["version"] for step in result["steps"]] == [ON_THE_WAY, VERSION]
+    assert result["outcome"] == "done" and result["down_seconds"] < 60
     answers = [Answer(*json.loads(line)) for line in lines]
     counted = Counter((answer.path, answer.status) for answer in answers[1:])
     progress.summarize(f"upgrade in {time.monotonic() - began:.0f} s, answers: {dict(counted)}")

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import fastcgi
 
 TAIL = 600  # characters of a command's output that a message holds
+# The last one is the region's nightly backup, which pauses services.
 UNITS = (
     "nextcloud-cron.timer", "nextcloud-cron.service",
-    "nextcloud-federation.timer", "nextcloud-federation.service",
+    "nextcloud-federation.timer", "nextcloud-federation.service", "chautari-backup.timer",
 )  # fmt: skip
 # systemd and PHP-FPM let running requests finish for 30 seconds.
 RELOAD_SECONDS = 90
