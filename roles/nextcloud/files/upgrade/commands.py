@@ -23,7 +23,7 @@ from node import Node, UpgradeProblem
 USAGE = "usage: nextcloud-upgrade run|work|recover|report|plan|prune|back"
 UNIT = "nextcloud-upgrade.service"
 # Measured with real releases: the notice, the restart of PHP and the checks; then each release.
-FIXED_SECONDS, STEP_SECONDS, BYTES_A_SECOND = 8, 10, 40_000_000
+FIXED_SECONDS, STEP_SECONDS, BYTES_A_SECOND = 8, 10, 60_000_000
 
 
 def main(arguments: list[str], node: Node | None = None) -> int:
