@@ -213,3 +213,18 @@ def test_release_of_framadate_is_taken_from_the_mirror(mirrored: ArtifactSources
         (mirrored.mirror / name).write_bytes(name.encode())
     found = one(UNPINNED, mirrored)
     assert (found.version, getattr(found, "double", None)) == ("1.1.20", False)
+
+
+def test_older_release_is_published_only_in_its_version(mirrored: ArtifactSources) -> None:
+    """An upgrade passes through it, so that another version cannot take its place."""
+    assert mirrored.mirror is not None
+    (mirrored.mirror / "nextcloud-35.0.2.tar.bz2").write_bytes(PINNED)
+    older = NEXTCLOUD._replace(
+        version="34.0.1", file="nextcloud-34.0.1.tar.bz2", sha256="", older=True
+    )
+    found, missing = sync_published_files((NEXTCLOUD, older), mirrored)
+    assert [(item.version, item.older) for item in found] == [("35.0.2", False)]
+    assert missing == ()
+    (mirrored.mirror / older.file).write_bytes(b"older")
+    found, _ = sync_published_files((NEXTCLOUD, older), mirrored)
+    assert [(item.version, item.older) for item in found] == [("35.0.2", False), ("34.0.1", True)]

@@ -11,6 +11,7 @@ from sandbox_samples import STATE
 from chautari.errors import BadInput, RunFailed
 from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.services.artifacts import Artifact
 from chautari_sandbox import (
     api,
     apt_sources,
@@ -30,7 +31,12 @@ from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.spec_for_region import sandbox_spec
-from chautari_sandbox.state import RepositoryDouble, SandboxState, UnavailableArtifact
+from chautari_sandbox.state import (
+    MirroredArtifact,
+    RepositoryDouble,
+    SandboxState,
+    UnavailableArtifact,
+)
 
 
 @pytest.fixture
@@ -188,3 +194,19 @@ def test_double_is_named_with_its_reason_and_its_limits() -> None:
     found = internet_endpoints(replace(STATE, repositories=(packages,))).doubles
     assert [item.name for item in found][-1] == "jitsi"
     assert found[-1].reason.startswith("no route (") and "without video" in found[-1].reason
+
+
+def test_older_releases_do_not_replace_the_one_to_install() -> None:
+    new = MirroredArtifact("nextcloud", "35.0.2", "n", "http://mirror.example.org/n", "a" * 64)
+    old = replace(new, version="34.0.1", url="http://mirror.example.org/o", older=True)
+    found = internet_endpoints(replace(STATE, artifacts=(new, old)))
+    assert found.artifacts["nextcloud"].version == "35.0.2"
+    assert found.older_artifacts is not None
+    assert found.older_artifacts[("nextcloud", "34.0.1")].url == old.url
+
+
+def test_sandbox_serves_the_releases_on_the_way_that_the_region_pins(ours: LoadedRegion) -> None:
+    pin = Artifact("nextcloud", "33.0.1", "https://example.org/nextcloud-33.0.1.zip", "a" * 64)
+    ours.releases["nextcloud"]["33.0.1"] = pin
+    older = [item for item in sandbox_spec(ours).wanted if item.older]
+    assert [(item.name, item.version) for item in older] == [("nextcloud", "33.0.1")]
