@@ -52,6 +52,7 @@ class SimulatedNode(Node):
         moments: how many moments have passed at which the program can be killed.
         kill_at: the moment at which it is killed; 0 for none.
         failing: commands that fail, by a part of them.
+        loses: an app that a newer release does not have.
         failing_once: part of a command that fails the first time.
     """
 
@@ -63,6 +64,7 @@ class SimulatedNode(Node):
         self.moments, self.kill_at = 0, 0
         self.failing: dict[str, str] = {}
         self.failing_once, self.tries = "", 5
+        self.loses = ""
         self.commands: list[str] = []
         self.broken_pages: set[str] = set()
 
@@ -117,6 +119,7 @@ class SimulatedNode(Node):
             database = self.contents["nextcloud"]
             database["rows"].append(f"migrated to {version}")
             self.moment()
+            database["apps"].pop(self.loses, None)
             if "calendar" in database["apps"] and version == MIDDLE:
                 del database["apps"]["calendar"]
             next(self.data.glob("appdata_*")).joinpath("css").write_text(version)

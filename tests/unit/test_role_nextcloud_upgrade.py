@@ -376,3 +376,12 @@ def test_undo_follows_no_link_of_the_account_of_php(node: SimulatedNode, tmp_pat
     assert (node.config / "link.php").is_symlink()
     assert (node.data / ".ncdata").is_symlink()
     assert node.config_of()["version"] == OLD + ".1"
+
+
+def test_result_names_apps_that_the_new_release_no_longer_has(node: SimulatedNode) -> None:
+    make_app(node.root / "releases" / f"{OLD}-{SHA[:8]}" / "apps/old", 32, 32, "shipped")
+    node.contents["nextcloud"]["apps"]["old"] = "yes"
+    node.loses = "old"
+    result = upgrade(node)
+    assert result["lost_apps"] == ["old"]
+    assert texts.result_text(result).endswith("does not have these apps: old.")

@@ -216,6 +216,7 @@ def _enable_apps(node: Node, journal: Journal) -> None:
         found = node.occ(str(path), "app:enable", *groups, name)
         if found.code:
             raise UpgradeProblem("app_failed", app=name, message=found.tail)
+    journal.lost_apps = sorted(set(journal.enabled) - set(node.enabled_apps()))
 
 
 def groups_of(value: str) -> list[str]:
@@ -310,6 +311,7 @@ def _end(node: Node, journal: Journal, outcome: str) -> dict[str, Any]:
         "format": 1, "outcome": outcome, "from": journal.old["version"],
         "to": journal.target["version"], "began": int(journal.began), "ended": int(now),
         "down_seconds": down, "steps": journal.steps, "problem": journal.problem,
+        "lost_apps": journal.lost_apps,
         "reported": False,
     }  # fmt: skip
     safety_copy.delete_tree(node.staged_apps)

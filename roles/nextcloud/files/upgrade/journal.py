@@ -31,6 +31,7 @@ class Journal:
         ladder: the releases on the way, the last one is the target; each as `old`.
         apps: apps that get other code, each with `name`, `sha256` and whether it was `installed`.
         enabled: value of each enabled app in the database.
+        lost_apps: apps that were enabled, and that the target does not have.
         database: name of the database's safety copy.
         database_copied: whether this copy is complete.
         folder: safety copy of the settings and the apps.
@@ -49,6 +50,7 @@ class Journal:
     ladder: list[dict[str, str]]
     apps: list[dict[str, Any]] = field(default_factory=list)
     enabled: dict[str, str] = field(default_factory=dict)
+    lost_apps: list[str] = field(default_factory=list)
     database: str = ""
     database_copied: bool = False
     folder: str = ""

@@ -76,6 +76,8 @@ def result_text(result: Mapping[str, Any]) -> str:
     if problem.get("code") == "went_back" and result["outcome"] == "undone":
         return _WENT_BACK.format_map(_Known(dict(result)))
     text = template.format_map(_Known(dict(result) | {"problem": problem_text(problem)}))
+    if result["outcome"] == "done" and result.get("lost_apps"):
+        text += f" The new version does not have these apps: {', '.join(result['lost_apps'])}."
     fix = _FIXES.get(str(problem.get("code")), 'read "journalctl -u nextcloud-upgrade" on the node')
     return text if result["outcome"] == "done" else f"{text} Fix: {fix}."
 
