@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -29,6 +30,7 @@ import change
 import commands
 import journal
 import kept
+import safety_copy
 import texts
 
 
@@ -36,6 +38,7 @@ import texts
 def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no disk: the tests kill the program hundreds of times."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(safety_copy, "RESERVE_BYTES", 1000)
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def upgrade(node: SimulatedNode, *versions: str) -> dict[str, Any]:
 
 
 def assert_is_new(node: SimulatedNode) -> None:
+    assert not node.reserve.exists()
     assert node.current.readlink().name.startswith(NEW)
     assert node.config_of() == {"version": NEW + ".1", "maintenance": False}
     assert node.contents["nextcloud"] == {
@@ -61,6 +65,7 @@ def assert_is_new(node: SimulatedNode) -> None:
 
 
 def assert_is_old(node: SimulatedNode, before: dict[str, Any]) -> None:
+    assert not node.reserve.exists()
     assert node.snapshot() == before
     assert set(node.contents) == {"nextcloud"}
     assert not node.notice.exists() and not node.journal.exists()
@@ -385,3 +390,21 @@ def test_result_names_apps_that_the_new_release_no_longer_has(node: SimulatedNod
     result = upgrade(node)
     assert result["lost_apps"] == ["old"]
     assert texts.result_text(result).endswith("does not have these apps: old.")
+
+
+def test_full_disk_ends_on_the_old_release(
+    node: SimulatedNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reserve leaves room for the journal, as soon as the undo deletes it."""
+    before = node.snapshot()
+    save = journal.Journal.save
+
+    def save_with_room(made: journal.Journal, file: Path) -> None:
+        if made.state == "proving" or (made.state == "undoing" and node.reserve.exists()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(made, file)
+
+    monkeypatch.setattr(journal.Journal, "save", save_with_room)
+    result = upgrade(node)
+    assert "No space left on device" in texts.result_text(result)
+    assert_is_old(node, before)

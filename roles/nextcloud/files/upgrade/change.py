@@ -77,6 +77,7 @@ def _prepare(node: Node, journal: Journal) -> None:
         if major(journal.old["version"]) != major(journal.target["version"]):
             check_apps(node, list(journal.enabled), journal.target)
     check_room(node)
+    safety_copy.reserve_room(node)
     if _changes_data(journal):
         check_backup(node)
 
@@ -265,6 +266,7 @@ def undo(node: Node, journal: Journal) -> dict[str, Any]:
     Raises:
         UpgradeProblem: when a step failed; the notice stays, and the next start tries again.
     """
+    node.reserve.unlink(missing_ok=True)
     journal.advance(node.journal, "undoing")
     write_notice(node, journal)
     node.stop_jobs()
@@ -315,6 +317,7 @@ def _end(node: Node, journal: Journal, outcome: str) -> dict[str, Any]:
         "reported": False,
     }  # fmt: skip
     safety_copy.delete_tree(node.staged_apps)
+    node.reserve.unlink(missing_ok=True)
     write_json(node.last, result)
     node.journal.unlink(missing_ok=True)
     sync_folder(node.folder)

@@ -64,6 +64,7 @@ class Node:
         self.folder = state / "upgrade"
         self.journal = self.folder / "journal.json"
         self.request = self.folder / "request.json"
+        self.reserve = self.folder / "reserve"
         self.last = self.folder / "last.json"
         self.staged_apps = self.folder / "apps"
         self.backup = Path("/usr/local/bin/chautari-backup")

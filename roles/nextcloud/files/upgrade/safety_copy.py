@@ -15,10 +15,17 @@ from journal import Journal, sync_folder
 from node import DATABASE, Node, UpgradeProblem
 
 TRIES = 5
+RESERVE_BYTES = 20_000_000
 # From here on, to copy the files of a database is faster than to log its pages.
 BIG_DATABASE = 200_000_000
 # What Nextcloud keeps beside the directories of accounts; a new release writes some of it anew.
 DATA_FILES = (".htaccess", ".ncdata", ".ocdata", "index.html")
+
+
+def reserve_room(node: Node) -> None:
+    """Occupy space that an undo needs if something else fills the disk in the meantime."""
+    with os.fdopen(os.open(node.reserve, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
 
 
 def copy_config(node: Node, journal: Journal) -> None:
