@@ -246,7 +246,7 @@ def make_node(folder: Path) -> SimulatedNode:
 
 def make_journal(node: SimulatedNode, versions: Sequence[str] = (MIDDLE, NEW)) -> journal.Journal:
     """Return the journal of an upgrade over `versions`, with newer code of the app."""
-    made = journal.Journal(
+    return journal.Journal(
         state="preparing", id=f"{OLD.replace('.', '_')}_1", began=1.0, php="8.4",
         old={"version": OLD, "path": str(node.current.readlink())},
         ladder=[
@@ -257,8 +257,6 @@ def make_journal(node: SimulatedNode, versions: Sequence[str] = (MIDDLE, NEW)) -
         database=f"nextcloud_before_{OLD.replace('.', '_')}_1",
         folder=str(kept.copies_folder(node) / f"{OLD.replace('.', '_')}_1"),
     )  # fmt: skip
-    made.save(node.journal)
-    return made
 
 
 def count_file_moments(monkeypatch: pytest.MonkeyPatch, node: SimulatedNode) -> None:

@@ -280,7 +280,7 @@ def test_missing_room_is_refused(node: SimulatedNode, monkeypatch: pytest.Monkey
 
 def test_failed_backup_stops_the_upgrade(node: SimulatedNode) -> None:
     node.backup.touch()
-    node.failing = {"backup run": "target does not answer"}
+    node.failing = {"systemctl start chautari-backup": "target does not answer"}
     before = node.snapshot()
     result = upgrade(node)
     assert (result["outcome"], result["problem"]["code"]) == ("refused", "backup_failed")
@@ -341,6 +341,7 @@ def test_plan_names_the_way_and_apps_that_are_not_ready(
 
 def test_journal_round_trip(node: SimulatedNode) -> None:
     made = make_journal(node)
+    made.save(node.journal)
     assert journal.load(node.journal) == made
 
 

@@ -51,8 +51,6 @@ def resume(node: Node, journal: Journal) -> dict[str, Any]:
         return _clean_up(node, journal)
     if not journal.problem and journal.state != "good":
         journal.problem = {"code": "interrupted", "data": {"state": journal.state}}
-    if journal.state == "preparing":
-        return _end(node, journal, "refused")
     node.wait_for_database()
     if journal.state == "good":
         node.reload_php(journal.php)
@@ -67,7 +65,7 @@ def _problem_of(error: UpgradeProblem | OSError) -> dict[str, Any]:
 
 
 def _prepare(node: Node, journal: Journal) -> None:
-    """Answer all questions, before anything changes."""
+    """Answer all questions, before anything changes and before there is a journal."""
     inspect_ladder(node, journal.old, journal.ladder)
     if not _changes_data(journal):
         journal.apps = []
@@ -99,7 +97,6 @@ def stage_apps(node: Node, journal: Journal) -> None:
         else:
             staged.append(app)
     journal.apps = staged
-    journal.save(node.journal)
 
 
 def _changes_data(journal: Journal) -> bool:
@@ -316,9 +313,14 @@ def _end(node: Node, journal: Journal, outcome: str) -> dict[str, Any]:
         "lost_apps": journal.lost_apps,
         "reported": False,
     }  # fmt: skip
-    safety_copy.delete_tree(node.staged_apps)
-    node.reserve.unlink(missing_ok=True)
+    delete_preparations(node)
     write_json(node.last, result)
     node.journal.unlink(missing_ok=True)
     sync_folder(node.folder)
     return result
+
+
+def delete_preparations(node: Node) -> None:
+    """Delete what was made before the journal, and what is not needed after it."""
+    safety_copy.delete_tree(node.staged_apps)
+    node.reserve.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ def run(node: Node) -> int:
     result = read_result(node)
     if code or result is None or result["ended"] < int(began):
         if code == 0:
-            print_answer("failed", f"{UNIT} did not run: {started.tail}")
+            print_answer("failed", texts.not_begun_text(started.tail))
         return 1
     return tell(node, result)
 
@@ -102,7 +102,6 @@ def work(node: Node) -> int:
             folder=str(kept.copies_folder(node) / identifier),
         )  # fmt: skip
         node.log(f"from {version} ({facts.version or 'unknown release'}) to {made.target}")
-        made.save(node.journal)
         node.request.unlink()
         result = change.run_change(node, made)
         node.log(texts.result_text(result))
@@ -128,6 +127,7 @@ def _resume(node: Node) -> int:
     try:
         found = journal.load(node.journal)
         if found is None:
+            change.delete_preparations(node)
             return 0
         result = change.resume(node, found)
         node.log(texts.result_text(result))

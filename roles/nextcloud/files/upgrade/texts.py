@@ -10,7 +10,7 @@ _FIXES = {
     'or run "occ app:disable APP" on the node',
     "not_upgradable": "pin the releases on the way in artifacts.lock",
     "no_room": "free disk space on the node",
-    "backup_failed": 'run "chautari-backup run" on the node and fix what it reports',
+    "backup_failed": 'read "journalctl -u chautari-backup" on the node and fix what it reports',
     "release_incomplete": "check the pin of this release",
     "release_differs": "check the pin of this release",
     "interrupted": "deploy again",
@@ -80,6 +80,14 @@ def result_text(result: Mapping[str, Any]) -> str:
         text += f" The new version does not have these apps: {', '.join(result['lost_apps'])}."
     fix = _FIXES.get(str(problem.get("code")), 'read "journalctl -u nextcloud-upgrade" on the node')
     return text if result["outcome"] == "done" else f"{text} Fix: {fix}."
+
+
+def not_begun_text(message: str) -> str:
+    """Return what to say when the program ended before it changed anything."""
+    reason = message.rstrip(".")
+    return (
+        f"The upgrade of Nextcloud did not begin: {reason}. Nothing was changed. Fix: deploy again."
+    )
 
 
 def incomplete_text(problem: Mapping[str, Any], state: str) -> str:

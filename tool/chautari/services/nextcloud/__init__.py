@@ -20,7 +20,8 @@ RESTORE = "/usr/local/libexec/chautari/nextcloud-restore"
 # The release, its apps' code, logs and temporary files are made again.
 STATE = State(
     folders=(
-        Folder("/var/lib/nextcloud/data"),
+        # Where the data has a disk of its own, an upgrade makes its safety copy there.
+        Folder("/var/lib/nextcloud/data", exclude=(".chautari-upgrade",)),
         Folder("/var/lib/nextcloud/config"),
         Folder("/var/lib/nextcloud/custom_apps", may_be_empty=True),
         Folder("/var/lib/nextcloud/themes", may_be_empty=True),
