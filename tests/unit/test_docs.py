@@ -104,7 +104,8 @@ def test_commands_in_pages_exist(page: Path) -> None:
 
 def _unknown_in(code: str) -> list[str]:
     """Return the subcommands and options in a line of `deploy` that do not exist."""
-    words = code.partition(" #")[0].split()[1:]
+    # What follows `--` belongs to a command on a node.
+    words = code.partition(" #")[0].partition(" -- ")[0].split()[1:]
     command: click.Command | None = deploy
     while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z-]+", words[0]):
         if isinstance(command, GroupWithDefault) and words[0] not in command.commands:

@@ -189,6 +189,22 @@ def test_rules_apply_only_to_a_region_with_the_service(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_service_says_how_operators_look_inside(name: str) -> None:
+    found = region_of(SERVICES[name]).service_for_region(name).inspection
+    assert found.units and found.commands
+    for unit in found.units:
+        assert re.fullmatch(r"[a-z0-9*@-]+\.service", unit)
+    for file in found.files:
+        assert re.fullmatch(r"/var/log/[a-z]+/[a-z.*-]+\.log", file)
+        assert "access" not in file, "addresses of visitors stay on the node"
+    for command, item in found.commands.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", command)
+        assert item.argv and item.purpose[-1] != "."
+        page = (ROOT / "docs" / "looking-inside.md").read_text()
+        assert f"| `{command}` |" in page and item.purpose in page
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_federation_hooks_say_how_peers_stand(name: str) -> None:
     hooks = region_of(SERVICES[name]).service_for_region(name).federation
     if hooks is not None:

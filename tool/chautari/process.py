@@ -227,6 +227,22 @@ def _masked_output(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tupl
     return out, err
 
 
+def run_in_terminal(argv: Sequence[str]) -> int:
+    """Run a command that uses this terminal itself, and return its exit code.
+
+    Ctrl-C belongs to the command: this side waits until it ends.
+    """
+    try:
+        process = subprocess.Popen(list(argv))
+    except OSError as refused:
+        raise ProgramNotStarted(shlex.join(argv), argv[0], refused) from None
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
 # What ends each command that still runs.
 _running: set[Callable[[], None]] = set()
 
@@ -272,12 +288,14 @@ class RunningCommand:
         argv: Sequence[str],
         stdin: bytes | Callable[[], bytes] = b"",
         limits: OutputLimits = DEFAULT_LIMITS,
+        *,
+        keep_incomplete_line: bool = False,
     ) -> None:
         """Start the command and feed it `stdin` in the background.
 
         A callable `stdin` is computed while the command starts, as SSH connects meanwhile.
         """
-        self._limits = limits
+        self._limits, self._keep_incomplete_line = limits, keep_incomplete_line
         self._process = _start_and_feed(argv, stdin, argv[0], start_new_session=True)
         self._last_errors = bytearray()
         self._error_reader = threading.Thread(target=self._read_errors, daemon=True)
@@ -298,8 +316,8 @@ class RunningCommand:
     def __iter__(self) -> Iterator[str]:
         """Yield each line as it arrives, then wait for the end.
 
-        An incomplete last line, as a lost connection leaves it, is left out. A command that prints
-        more than its limits allow is killed.
+        An incomplete last line, as a lost connection leaves it, is left out if it is not wanted.
+        A command that prints more than its limits allow is killed.
         """
         stdout = self._process.stdout
         assert stdout is not None
@@ -310,7 +328,7 @@ class RunningCommand:
                 self.flooded = True
                 self._process.kill()
                 break
-            if line.endswith(b"\n"):
+            if line.endswith(b"\n") or self._keep_incomplete_line:
                 yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
         _running.discard(self.stop)

@@ -64,6 +64,34 @@ identity_option: Decorator = click.option(
 )  # fmt: skip
 
 
+class CommandWithRemoteArguments(click.Command):
+    """A command whose arguments after the second one belong to a command on a node.
+
+    So `deploy run andes occ app:list --output=json` needs no `--`, and options of the command
+    itself may stand before the second argument.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; those of the command on the node stay as they are."""
+        with_value = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        seen, position = 0, 0
+        while position < len(args) and seen < 2 and args[position] != "--":
+            if not args[position].startswith("-"):
+                seen += 1
+            elif args[position] in with_value:
+                position += 1
+            position += 1
+        rest = args[position:]
+        if rest and rest[0] != "--":
+            rest = ["--", *rest]
+        return super().parse_args(ctx, [*args[:position], *rest])
+
+
 class CommandWithProviderOptions(click.Command):
     """A command that starts a region's endpoints and so takes their provider's options too.
 

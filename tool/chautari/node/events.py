@@ -439,6 +439,14 @@ class StatusAnswer(TypedDict):
     finished: NotRequired[RunFinished | None]
 
 
+class LogLine(TypedDict):
+    """A line that a service on the node logged; `source` is "journal" or a file."""
+
+    event: Literal["log_line"]
+    source: str
+    text: str
+
+
 class RunActivityAnswer(TypedDict):
     """The answer to `activity`: whose run holds the lock, and at which role it is."""
 

@@ -23,6 +23,10 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
         from chautari.node.restore import service
 
         return service.follow(int(arguments["offset"]))
+    if arguments["action"] == "service_logs":
+        from chautari.node import service_logs
+
+        return service_logs.main(arguments)
     answer = _answer_query(arguments, payload) or _answer_restore(arguments, payload)
     if answer is None:
         from chautari.node import runner

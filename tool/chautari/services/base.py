@@ -15,6 +15,7 @@ from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.capacity import CapacityLimit, MachineSize
+from chautari.services.inspection import Inspection
 from chautari.services.languages import Translations
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
@@ -268,6 +269,7 @@ class Service:
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.
+        inspection: its units, log files and commands on a node.
         service_for_region: returns this service with what follows from a region's settings.
     """
 
@@ -316,6 +318,7 @@ class Service:
     lending: LendingHooks | None = None
     peer_ports: Callable[[NodeContext], Sequence[Port]] | None = None
     peer_secret_variables: Callable[[NodeContext, Secrets], Variables] | None = None
+    inspection: Inspection = field(default_factory=Inspection)
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

@@ -61,6 +61,9 @@ _MODULES_OF_ACTION = {
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
         "chautari.node.restore", "chautari.node.restore.service",
     ),
+    "service_logs": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.service_logs",
+    ),
 }  # fmt: skip
 _NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
 # Modules of backups that restores use.

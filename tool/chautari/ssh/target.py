@@ -74,8 +74,23 @@ def ssh_argv(target: SSHTarget, command: str, log_level: str = "ERROR") -> tuple
     effect: root on a node could use a forwarded agent. Nor does a host key from elsewhere count,
     such as one that DNS or a command supplies.
     """
+    return (*_ssh_with_options(target, "-T", log_level), target.address, command)
+
+
+def terminal_ssh_argv(target: SSHTarget, command: str = "") -> tuple[str, ...]:
+    """Return the argv that opens a terminal on the node, for a shell or for `command`.
+
+    The options are the same, but SSH may ask for the passphrase of a key.
+    """
+    words = [command] if command else []
+    return (*_ssh_with_options(target, "-t", "ERROR", batch="no"), target.address, *words)
+
+
+def _ssh_with_options(
+    target: SSHTarget, terminal: str, log_level: str, batch: str = "yes"
+) -> list[str]:
     options = {
-        "BatchMode": "yes",
+        "BatchMode": batch,
         "StrictHostKeyChecking": "yes",
         "UserKnownHostsFile": f'"{target.known_hosts}"',
         "GlobalKnownHostsFile": "none",
@@ -95,13 +110,15 @@ def ssh_argv(target: SSHTarget, command: str, log_level: str = "ERROR") -> tuple
         "PermitLocalCommand": "no",
         "RemoteCommand": "none",
     }
+    if batch == "no":
+        options["PreferredAuthentications"] = "publickey"
     # With -k no credentials of Kerberos go to the node; as an option, ssh without GSSAPI warns.
-    argv = ["ssh", "-T", "-k", "-p", str(target.port), "-l", target.user]
+    argv = ["ssh", terminal, "-k", "-p", str(target.port), "-l", target.user]
     for name, value in options.items():
         argv += ["-o", f"{name}={value}"]
     if target.key is not None:
         argv += ["-i", str(target.key), "-o", "IdentitiesOnly=yes"]
-    return (*argv, target.address, command)
+    return argv
 
 
 def as_root(target: SSHTarget, command: str) -> str:

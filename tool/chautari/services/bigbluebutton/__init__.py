@@ -21,6 +21,7 @@ from chautari.services.bigbluebutton.pool import is_pooled, own_servers
 from chautari.services.bigbluebutton.rules import RULES
 from chautari.services.bigbluebutton.secrets import SECRETS, peer_secret_spec
 from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
@@ -103,6 +104,24 @@ SERVICE = Service(
         opened_in=("greenlight", "nextcloud"),
     ),
     release_tags=(RELEASE_TAGS,),
+    inspection=Inspection(
+        units=(
+            "bbb-*.service",
+            "freeswitch.service",
+            "etherpad.service",
+            "haproxy.service",
+            "coturn.service",
+        ),
+        files=(
+            "/var/log/bigbluebutton/bbb-web.log",
+            "/var/log/bigbluebutton/bbb-rap-worker.log",
+            site_error_log("bigbluebutton"),
+        ),
+        commands={
+            "bbb-conf": NodeCommand(("bbb-conf",), "state of the server", "--status"),
+            "bbb-record": NodeCommand(("bbb-record",), "recordings of the server", "--list"),
+        },
+    ),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),
     lending=LENDING,
     service_for_region=service_for_region,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Port, Role, Service
+from chautari.services.inspection import Inspection, NodeCommand
 from chautari.services.jitsi import capacity, lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
@@ -70,6 +71,17 @@ SERVICE = Service(
     front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_requirement),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
+    inspection=Inspection(
+        units=("prosody.service", "jicofo.service", "jitsi-videobridge2.service", "coturn.service"),
+        files=(
+            "/var/log/prosody/prosody.log",
+            "/var/log/jitsi/jicofo.log",
+            "/var/log/jitsi/jvb.log",
+        ),
+        commands={
+            "prosodyctl": NodeCommand(("prosodyctl",), "control of the XMPP server", "about"),
+        },
+    ),
     peer_ports=lending.firewall_ports_for_borrowed_bridges,
     peer_secret_variables=lending.meeting_peer_secret_variables,
     service_for_region=service_for_region,

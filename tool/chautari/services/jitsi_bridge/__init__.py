@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from chautari.services.base import Service
+from chautari.services.inspection import Inspection, NodeCommand
 from chautari.services.jitsi import capacity, variables
 from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
 from chautari.services.state import State
+
+# The bridge's private interface; a bridge needs no program that fetches pages.
+_PRINT_STATS = (
+    "from urllib.request import urlopen as get;"
+    "print(get('http://127.0.0.1:8080/colibri/stats', timeout=10).read().decode())"
+)
 
 SERVICE = Service(
     name="jitsi-bridge",
@@ -23,6 +30,16 @@ SERVICE = Service(
     variables={"videobridge": variables.videobridge_variables},
     rules=BRIDGE_RULES,
     capacity=capacity.limits,
+    inspection=Inspection(
+        units=("jitsi-videobridge2.service",),
+        files=("/var/log/jitsi/jvb.log",),
+        commands={
+            "bridge-stats": NodeCommand(
+                ("python3", "-I", "-c", _PRINT_STATS),
+                "meetings and load of the bridge",
+            ),
+        },
+    ),
     lending=LENDING,
     peer_secret_variables=bridge_peer_secret_variables,
 )

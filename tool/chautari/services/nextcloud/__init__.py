@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
+from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.nextcloud import capacity, releases, variables
 from chautari.services.nextcloud.bigbluebutton_rooms import first_settings_with_rooms
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
@@ -63,5 +64,12 @@ SERVICE = Service(
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
+    inspection=Inspection(
+        units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
+        files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
+        commands={
+            "occ": NodeCommand(("occ",), "Nextcloud's own command line", "status"),
+        },
+    ),
     federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),
 )

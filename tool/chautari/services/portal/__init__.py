@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.federation.signing_key import signing_key_spec
 from chautari.services.base import PeerStateFileSpec, Requirements, Role, Service
+from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.portal import variables
 from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.portal.settings import Portal
@@ -47,5 +48,15 @@ SERVICE = Service(
     service_for_region=service_for_region,
     requires=Requirements(installed="/var/lib/chautari-portal"),
     variables={"portal": variables.portal_variables},
+    inspection=Inspection(
+        units=("chautari-portal-*.service",),
+        files=(site_error_log("portal"),),
+        commands={
+            "front-page-update": NodeCommand(
+                ("systemctl", "start", "chautari-portal-update.service"),
+                "another check of the services for the front page",
+            ),
+        },
+    ),
     access_details_for_report=variables.access_details_for_report,
 )

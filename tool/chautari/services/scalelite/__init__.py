@@ -10,6 +10,7 @@ from chautari.services.containers import (
     redis_loopback_variables,
     region_rules_of_container_service,
 )
+from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.rules import RULES
@@ -37,6 +38,16 @@ SERVICE = Service(
     variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
     rules=(*region_rules_of_container_service(NAME), *RULES),
     access_details_for_report=variables.access_details_for_report,
+    inspection=Inspection(
+        units=(
+            "scalelite-*.service",
+            "chautari-scalelite-*.service",
+            "redis-server.service",
+            "postgresql*.service",
+        ),
+        files=(site_error_log("scalelite"),),
+        commands={"pool": NodeCommand(("chautari-pool",), "servers of the pool")},
+    ),
     peer_secret_variables=borrowed_server_secret_variables,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
 )

@@ -1,0 +1,121 @@
+"""`deploy logs NAME SERVICE`: what a service logged on its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.output import echo
+from chautari.deploy import inspection
+from chautari.deploy.request import Request
+from chautari.node.events import LogLine
+from chautari.parallel import map_parallel
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.report.text_format import to_one_line
+from chautari.services.base import Service
+from chautari.ssh.target import SSHTarget
+
+
+class Duration(click.ParamType[int]):
+    """A length of time, such as 90s, 15m, 1h or 2d, in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the time in seconds."""
+        try:
+            return value if isinstance(value, int) else inspection.parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.")
+
+
+class _Printer:
+    """Prints lines of logs, with a heading where the node or the source changes."""
+
+    def __init__(self, with_node: bool) -> None:
+        self._with_node = with_node
+        self._last = ("", "")
+
+    def print_line(self, node: str, line: LogLine) -> None:
+        """Print one line; what a node sends is cleaned, and stays on one line."""
+        if (node, line["source"]) != self._last:
+            blank = "\n" if self._last[0] else ""
+            self._last = (node, line["source"])
+            where = f"{node}: " if self._with_node else ""
+            echo(f"{blank}==> {where}{to_one_line(line['source'])} <==")
+        echo(line["text"].replace("\n", " "))
+
+
+@click.command("logs")
+@region_argument
+@click.argument("service", metavar="SERVICE")
+@node_option
+@identity_option
+@click.option(
+    "--since", type=Duration(), default="1h", show_default=True, metavar="TIME",
+    help="Print lines of this last length of time: 90s, 15m, 1h, 2d.",
+)  # fmt: skip
+@click.option(
+    "--lines", type=click.IntRange(1, inspection.MAX_LOG_LINES), default=200, show_default=True,
+    help="Print at most this many lines of each log.",
+)  # fmt: skip
+@click.option("--follow", is_flag=True, help="Print new lines until you press Ctrl-C.")
+@json_option
+def command(
+    name: str,
+    service: str,
+    nodes: tuple[str, ...],
+    identities: tuple[Path, ...],
+    since: int,
+    lines: int,
+    follow: bool,
+    as_json: bool,
+) -> int:
+    """Print what a service logged on its nodes: the journal of its units, and its log files.
+
+    \b
+    deploy logs NAME SERVICE --since 15m
+    deploy logs NAME SERVICE --node NODE --follow
+
+    Without --node, the command prints the logs of all nodes that run the service. Logs with the
+    addresses of visitors are not included.
+    """
+    if follow and as_json:
+        raise click.UsageError("--follow never ends, so it cannot print one JSON object.")
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    request = Request(loaded_region, "deploy logs", nodes=nodes, identities=identities)
+    region = loaded_region.region
+    found = inspection.service_of_region(region, service)
+    targets = inspection.targets_of_service(request, found)
+
+    def read(target: SSHTarget, found: Service = found) -> Iterator[LogLine]:
+        return inspection.read_logs(region.region, target, found, since, lines, follow=follow)
+
+    if as_json:
+        read_all = map_parallel(lambda target: (target.name, list(read(target))), targets)
+        shown = inspection.json_lines_of(dict(read_all))
+        print_json({"region": region.region, "service": found.name, "lines": shown})
+        return 0
+    printer = _Printer(with_node=len(targets) > 1)
+    count = map_parallel(
+        lambda target: _print_all(printer, target, read(target)), targets, 16 if follow else 1
+    )
+    if not any(count):
+        echo(f"{found.title} logged nothing in this time. To see more: --since 7d", err=True)
+    return 0
+
+
+def _print_all(printer: _Printer, target: SSHTarget, lines: Iterator[LogLine]) -> int:
+    """Print the lines of one node, and return how many there were."""
+    count = 0
+    for line in lines:
+        printer.print_line(target.name, line)
+        count += 1
+    return count

@@ -1,0 +1,49 @@
+"""Shared by commands that run something on a node: what it printed, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+
+from chautari.cli.json_output import print_json
+from chautari.cli.output import echo
+from chautari.deploy.inspection import CommandResult
+from chautari.errors import BadInput
+
+MAX_STDIN = 16 << 20
+
+
+def print_result(region: str, result: CommandResult, as_json: bool) -> int:
+    """Print what a command on a node printed, cleaned, and return its exit code."""
+    if as_json:
+        print_json({"region": region, **result._asdict()})
+        return result.code
+    if result.stdout:
+        echo(result.stdout)
+    if result.stderr:
+        echo(result.stderr, err=True)
+    return result.code
+
+
+def require_terminal(command: str) -> None:
+    """Make sure that a person sits at this terminal.
+
+    Raises:
+        BadInput: when the input or the output is something else.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInput("this needs a terminal, but there is none", fix=f"run: {command}")
+
+
+def read_stdin() -> bytes:
+    """Return standard input, for a command on a node.
+
+    Raises:
+        BadInput: when it is too long.
+    """
+    content = sys.stdin.buffer.read(MAX_STDIN + 1)
+    if len(content) > MAX_STDIN:
+        raise BadInput(
+            f"standard input is longer than {MAX_STDIN >> 20} MB",
+            fix="copy the file to the node with scp, then name it there",
+        )
+    return content

@@ -1,0 +1,102 @@
+"""`deploy run NAME COMMAND …`: a service's own command on its node."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from chautari import process
+from chautari.cli.json_output import print_json
+from chautari.cli.options import (
+    CommandWithRemoteArguments,
+    identity_option,
+    json_option,
+    region_argument,
+)
+from chautari.cli.output import echo
+from chautari.cli.remote_output import print_result, read_stdin, require_terminal
+from chautari.deploy import inspection
+from chautari.deploy.request import Request
+from chautari.errors import BadInput
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.region.model import Region
+from chautari.ssh.target import terminal_ssh_argv
+
+
+@click.command("run", cls=CommandWithRemoteArguments)
+@region_argument
+@click.argument("service_command", required=False, metavar="[COMMAND]")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[ARGUMENTS]...")
+@click.option(
+    "--node", metavar="NODE", default="",
+    help="Run the command on this node, if several nodes have the service.",
+)  # fmt: skip
+@click.option(
+    "--terminal", is_flag=True,
+    help="Let the command use your terminal, for example to ask for a password.",
+)  # fmt: skip
+@click.option("--stdin", is_flag=True, help="Send standard input to the command.")
+@identity_option
+@json_option
+def command(
+    name: str,
+    service_command: str | None,
+    words: tuple[str, ...],
+    node: str,
+    terminal: bool,
+    stdin: bool,
+    identities: tuple[Path, ...],
+    as_json: bool,
+) -> int:
+    """Run a service's own command on its node, as root. Without a command, list them.
+
+    \b
+    deploy run andes
+    deploy run andes occ status
+    deploy run andes --terminal occ user:resetpassword ana
+
+    Options of `deploy run` come before the command. The exit code is that of the command, and
+    control characters in its output are shown as text.
+    """
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    region = loaded_region.region
+    if service_command is None:
+        return _list_commands(region, as_json)
+    service, found = inspection.command_of_region(region, service_command)
+    nodes = (node,) if node else ()
+    request = Request(loaded_region, "deploy run", nodes=nodes, identities=identities)
+    first, *others = inspection.targets_of_service(request, service)
+    if others:
+        names = ", ".join(target.name for target in (first, *others))
+        raise BadInput(
+            f"several nodes run {service.name}: {names}",
+            fix=f"choose one: deploy run {region.region} --node {first.name} {service_command}",
+        )
+    line = inspection.node_command_line(first, found, words)
+    if terminal:
+        require_terminal(shlex.join(("deploy", "run", region.region, service_command, *words)))
+        return process.run_in_terminal(terminal_ssh_argv(first, line))
+    content = read_stdin() if stdin else b""
+    return print_result(region.region, inspection.run_on_node(first, line, content), as_json)
+
+
+def _list_commands(region: Region, as_json: bool) -> int:
+    """Print the commands of the region's services."""
+    found = [
+        {"command": name, "service": service.name, "purpose": item.purpose, "example": item.example}
+        for service in inspection.deployed_services(region)
+        for name, item in service.inspection.commands.items()
+    ]
+    if as_json:
+        print_json({"region": region.region, "commands": found})
+        return 0
+    for item in found:
+        echo(f"{item['command']} ({item['service']}): {item['purpose']}")
+        echo(f"  deploy run {region.region} {item['command']} {item['example']}".rstrip())
+    if not found:
+        echo(f"The services of {region.region} have no commands.", err=True)
+    return 0

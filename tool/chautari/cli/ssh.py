@@ -1,0 +1,54 @@
+"""`deploy ssh NAME NODE [-- COMMAND…]`: a login with the region's key and pinned host key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chautari import process
+from chautari.cli.options import (
+    CommandWithRemoteArguments,
+    identity_option,
+    json_option,
+    region_argument,
+)
+from chautari.cli.remote_output import print_result, require_terminal
+from chautari.deploy import inspection
+from chautari.deploy.request import Request
+from chautari.paths import regions_root
+from chautari.region.load import load_region
+from chautari.region.locate import find_region_file
+from chautari.ssh.target import terminal_ssh_argv
+
+
+@click.command("ssh", cls=CommandWithRemoteArguments)
+@region_argument
+@click.argument("node", metavar="NODE")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@identity_option
+@json_option
+def command(
+    name: str, node: str, words: tuple[str, ...], identities: tuple[Path, ...], as_json: bool
+) -> int:
+    """Log in to a node with the region's key and pinned host key, or run a command there.
+
+    \b
+    deploy ssh andes bog1
+    deploy ssh andes bog1 -- df -h
+    deploy ssh andes bog1 -- 'journalctl -p err | tail'
+
+    With a command, the exit code is that of the command, and control characters in its output are
+    shown as text. The session of a login goes to your terminal as the node sends it.
+    """
+    loaded_region = load_region(find_region_file(name, regions_root()))
+    region = loaded_region.region.region
+    request = Request(loaded_region, "deploy ssh", nodes=(node,), identities=identities)
+    [target] = inspection.targets_of_nodes(request, request.node_names())
+    if words:
+        line = inspection.login_command_line(words)
+        return print_result(region, inspection.run_on_node(target, line), as_json)
+    if as_json:
+        raise click.UsageError("--json needs a command: deploy ssh NAME NODE --json -- COMMAND")
+    require_terminal(f"deploy ssh {region} {node} -- COMMAND")
+    return process.run_in_terminal(terminal_ssh_argv(target))

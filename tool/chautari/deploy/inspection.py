@@ -1,0 +1,223 @@
+"""Look inside a node: what its services logged, and their commands, over the region's own SSH."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from chautari.deploy.request import Request
+from chautari.errors import BadInput, RunFailed
+from chautari.node.events import LogLine
+from chautari.prepare.child_process import unreachable_refusal
+from chautari.process import OutputLimits, RunningCommand
+from chautari.region.model import Region
+from chautari.render.provider import known_endpoints
+from chautari.services.base import Service
+from chautari.services.inspection import NodeCommand
+from chautari.ssh.known_hosts import check_known_hosts_match_region
+from chautari.ssh.message_validation import MalformedMessage, parse_answer
+from chautari.ssh.runner_client import SSH_FAILED, runner_command_line, runner_stdin
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
+from chautari.suggestions import nearest_word
+
+MAX_LOG_LINES = 2000  # of each source
+LOG_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=32 << 20, lines=100_000)
+# A log that is followed for days; the limit stops a node that only sends.
+FOLLOW_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 30, lines=10_000_000)
+COMMAND_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=32 << 20, lines=500_000)
+_DURATION = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d)")
+_UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+DECADE = 10 * 365 * 86_400
+
+
+class CommandResult(NamedTuple):
+    """What a command on a node printed, and its exit code."""
+
+    node: str
+    code: int
+    stdout: str
+    stderr: str
+
+
+def parse_duration(text: str) -> int:
+    """Return a length of time such as `90s`, `15m`, `1h` or `2d` in seconds.
+
+    Raises:
+        ValueError: when it is something else.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(text)
+    seconds = int(match[1]) * _UNIT_SECONDS[match[2]]
+    if not 0 < seconds <= DECADE:
+        raise ValueError(text)
+    return seconds
+
+
+def service_of_region(region: Region, name: str) -> Service:
+    """Return a service that a node of the region runs, by its name or that of its app.
+
+    Raises:
+        BadInput: when no node runs it.
+    """
+    deployed = deployed_services(region)
+    for service in deployed:
+        if name in (service.name, service.role_and_artifact_name):
+            return service
+    names = [service.name for service in deployed]
+    close = nearest_word(name, names)
+    raise BadInput(
+        f"no node of {region.region} runs {name!r}",
+        fix=f"did you mean {close}?"
+        if close
+        else f"use one of: {', '.join(names)}"
+        if names
+        else "add a service to a node",
+    )
+
+
+def deployed_services(region: Region) -> list[Service]:
+    """Return the services of the region's nodes, each once, as its settings make them."""
+    found = {service.name: service for node in region.nodes for service in region.services_of(node)}
+    return list(found.values())
+
+
+def command_of_region(region: Region, name: str) -> tuple[Service, NodeCommand]:
+    """Return a command of the region's services with the first service that has it.
+
+    Raises:
+        BadInput: when no service of the region has it.
+    """
+    known = {
+        command: service
+        for service in reversed(deployed_services(region))
+        for command in service.inspection.commands
+    }
+    if name in known:
+        return known[name], known[name].inspection.commands[name]
+    close = nearest_word(name, sorted(known))
+    hint = f"did you mean {close}?" if close else f"use one of: {', '.join(sorted(known))}"
+    if not known:
+        hint = f"use: deploy ssh {region.region} NODE -- COMMAND"
+    raise BadInput(f"no service of {region.region} has the command {name!r}", fix=hint)
+
+
+def targets_of_service(request: Request, service: Service) -> list[SSHTarget]:
+    """Return the requested nodes that run the service; by default all of them.
+
+    Raises:
+        BadInput: when a requested node does not run it, or the pinned host keys are wrong.
+    """
+    running = request.loaded_region.region.nodes_running(service.name)
+    if request.nodes:
+        for name in request.node_names():
+            if name not in running:
+                raise BadInput(
+                    f"{name} does not run {service.name}", fix=f"use one of: {', '.join(running)}"
+                )
+        running = tuple(name for name in running if name in request.nodes)
+    return targets_of_nodes(request, running)
+
+
+def targets_of_nodes(request: Request, names: Sequence[str]) -> list[SSHTarget]:
+    """Return how the nodes are reached, with the region's key and its pinned host keys."""
+    loaded_region = request.loaded_region
+    check_known_hosts_match_region(loaded_region)
+    endpoints = known_endpoints(loaded_region)
+    return ssh_targets(loaded_region, endpoints, tuple(names), request.identities)
+
+
+def read_logs(
+    region: str, target: SSHTarget, service: Service, seconds: int, lines: int, *, follow: bool
+) -> Iterator[LogLine]:
+    """Yield what the service logged on the node in the last `seconds`, and follow it.
+
+    Raises:
+        RunFailed: when the node cannot be reached, or sends too much or something else.
+    """
+    arguments = {
+        "action": "service_logs",
+        "units": list(service.inspection.units),
+        "files": list(service.inspection.files),
+        "seconds": seconds,
+        "lines": lines,
+        "follow": follow,
+    }
+    command = as_root(target, runner_command_line(arguments))
+    limits = FOLLOW_LIMITS if follow else LOG_LIMITS
+    stream = RunningCommand(ssh_argv(target, command), runner_stdin(b"", "service_logs"), limits)
+    try:
+        for line in stream:
+            if (found := _parse_log_line(line)) is not None:
+                yield found
+    except BaseException:
+        stream.stop()
+        raise
+    _raise_for_failed_ssh(target, stream)
+    if stream.code:
+        raise RunFailed(
+            f"{target.name}: the node could not read the logs: "
+            f"{stream.stderr.splitlines()[-1] if stream.stderr else f'exit code {stream.code}'}",
+            fix=f"look at the node: deploy ssh {region} {target.name}",
+        )
+
+
+def _parse_log_line(line: str) -> LogLine | None:
+    """Return a line of a log; a greeting of the shell and a heartbeat are passed over."""
+    try:
+        return parse_answer(line, "log_line", LogLine)
+    except MalformedMessage:
+        return None
+
+
+def run_on_node(
+    target: SSHTarget, command: str, stdin: bytes = b"", *, limits: OutputLimits = COMMAND_LIMITS
+) -> CommandResult:
+    """Run a command line on the node, and return what it printed.
+
+    Raises:
+        RunFailed: when the node cannot be reached, or the command prints too much.
+    """
+    stream = RunningCommand(ssh_argv(target, command), stdin, limits, keep_incomplete_line=True)
+    try:
+        lines = list(stream)
+    except BaseException:
+        stream.stop()
+        raise
+    _raise_for_failed_ssh(target, stream)
+    return CommandResult(target.name, stream.code or 0, "\n".join(lines), stream.stderr)
+
+
+def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
+    if stream.flooded:
+        raise RunFailed(
+            f"{target.name}: the node sent too much, so the connection was closed",
+            fix="ask for less, for example with --since 10m, or write the output to a file on "
+            "the node",
+        )
+    if stream.code == SSH_FAILED:
+        refusal = unreachable_refusal(
+            stream.stderr.splitlines()[-1] if stream.stderr else "no answer", target
+        )
+        raise RunFailed(f"{target.name}: {refusal.reason}", fix=refusal.fix)
+
+
+def node_command_line(target: SSHTarget, command: NodeCommand, arguments: Sequence[str]) -> str:
+    """Return a service's command with an operator's arguments, as root runs it on the node."""
+    return as_root(target, shlex.join((*command.argv, *arguments)))
+
+
+def login_command_line(arguments: Sequence[str]) -> str:
+    """Return what the login account's shell runs: one argument is a line of the shell."""
+    return arguments[0] if len(arguments) == 1 else shlex.join(arguments)
+
+
+def json_lines_of(lines: Mapping[str, Sequence[LogLine]]) -> list[dict[str, str]]:
+    """Return the lines of each node as plain JSON data."""
+    return [
+        {"node": node, "source": line["source"], "text": line["text"]}
+        for node, of in lines.items()
+        for line in of
+    ]
