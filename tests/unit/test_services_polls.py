@@ -15,6 +15,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.report.model import RegionReport
 from chautari.services import registry
+from chautari.services.artifact_sources import ArtifactSource
 from chautari.services.artifacts import Artifact
 from chautari.services.languages import Translations
 from chautari.services.polls.poll_apps import APPS, PollApp
@@ -28,6 +29,7 @@ FIXTURE = Path(__file__).parents[1] / "fixtures" / "valid" / "with-polls" / "reg
 OTHER = PollApp(
     title="Other",
     release=Artifact("other", "2.0.0", "https://example.org/other-2.0.0.tar.gz", "ef" * 32),
+    source=ArtifactSource("other", "https://example.org/other-{0}.tar.gz", "VERSION", "(.*)"),
     roles=("nginx", "tls", "postgresql"),
     databases={"postgresql": ("other",)},
     state=State(),

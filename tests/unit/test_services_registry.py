@@ -189,6 +189,19 @@ def test_rules_apply_only_to_a_region_with_the_service(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_archives_have_a_source_that_gives_pinnable_addresses(name: str) -> None:
+    service = SERVICES[name]
+    assert {source.name for source in service.sources} == set(service.archives)
+    for source in service.sources:
+        assert source.url.startswith("https://") and "{0}" in source.url
+        assert re.compile(source.version_pattern).groups == 1
+        if source.signer:
+            assert re.fullmatch("[0-9A-F]{40}", source.signer.fingerprint)
+        if source.catalogue:
+            assert all(re.fullmatch("[0-9a-f]{64}", one) for one in source.catalogue.authorities)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_service_says_how_operators_look_inside(name: str) -> None:
     found = region_of(SERVICES[name]).service_for_region(name).inspection
     assert found.units and found.commands

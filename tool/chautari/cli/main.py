@@ -46,6 +46,7 @@ COMMANDS = {
     "logs": "print what a service logged on its nodes, and follow it",
     "run": "run a service's own command on its node",
     "ssh": "log in to a node with the region's key and pinned host key",
+    "lock": "check releases that have no pin yet, and pin them in artifacts.lock",
     "secrets": "set, show and list a region's secrets",
     "federation": "trust other regions, and show the state of each peer",
     "sandbox": "manage a region's containers and its simulated internet",

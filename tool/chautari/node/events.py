@@ -439,6 +439,15 @@ class StatusAnswer(TypedDict):
     finished: NotRequired[RunFinished | None]
 
 
+class ArtifactDigestAnswer(TypedDict):
+    """The answer to `artifact_digest`: digest and size of a file, or why it did not arrive."""
+
+    event: Literal["artifact_digest"]
+    sha256: str
+    size: int
+    error: str
+
+
 class LogLine(TypedDict):
     """A line that a service on the node logged; `source` is "journal" or a file."""
 

@@ -52,6 +52,12 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
         from chautari.node import state_files
 
         return state_files.state_files_answer(arguments["files"])
+    if action == "artifact_digest":
+        from chautari.node import artifact_digest
+
+        return artifact_digest.artifact_digest_answer(
+            arguments["url"], arguments["hosts"], arguments["max_bytes"], arguments["headers"]
+        )
     if action == "activity":
         from chautari.node import lock_activity
 

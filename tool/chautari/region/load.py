@@ -24,7 +24,8 @@ from chautari.region.locate import (
 )
 from chautari.region.model import Region
 from chautari.region.rules.warnings import find_warnings
-from chautari.services.artifacts import Artifact
+from chautari.services.artifact_sources import NeededPin
+from chautari.services.artifacts import Artifact, Pins
 from chautari.services.registry import SERVICES
 from chautari.suggestions import nearest_word
 
@@ -40,6 +41,8 @@ PIN_FIELDS = {
     "url": "write the address of an archive: url: https://….tar.bz2 (or .tar.gz, .tar.xz, .zip)",
     "image": "write the name of a container image without a tag: image: docker.io/NAME/NAME",
     "sha256": "write the SHA-256 checksum: 64 digits from 0-9 and a-f, as `sha256sum` prints it",
+    "size": "write the size in bytes as a number, or delete this line",
+    "signer": "write one line of text, such as the name of the signer, or delete this line",
     "[key]": "write a version number, such as 35.0.1",
 }
 
@@ -78,6 +81,8 @@ class _Pin(BaseModel):
     url: URL | None = Field(default=None, pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
     image: URL | None = Field(default=None, pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int | None = Field(default=None, strict=True, ge=1, le=1 << 40)
+    signer: str | None = Field(default=None, pattern=r"^[^\n]{1,200}$")
 
 
 def _pinnable_archive_names() -> set[str]:
@@ -119,15 +124,16 @@ def _swapped_pin_problems(
     for name, versions in pinned.items():
         kind = "image" if name in _pinnable_image_names() else "url"
         for version, pin in versions.items():
-            if pin.model_fields_set - {"sha256"} != {kind}:
+            if pin.model_fields_set - {"sha256", "size", "signer"} != {kind}:
                 message = f"write only {kind} and sha256 here"
                 yield document.problem_at((name, version), message)
 
 
-def load_region(file: Path, *, with_peers: bool = True) -> LoadedRegion:
+def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) -> LoadedRegion:
     """Read and check `file`, and the `artifacts.lock` and pinned peers beside it.
 
-    Without `with_peers`, `region.yml` may name peers that are not pinned, and none is read.
+    Without `with_peers`, `region.yml` may name peers that are not pinned, and none is read. Without
+    `with_pins`, releases may lack a pin.
 
     Raises:
         InvalidRegion: with every problem found, each with its file, line and column.
@@ -139,9 +145,9 @@ def load_region(file: Path, *, with_peers: bool = True) -> LoadedRegion:
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
+    known = releases if with_pins else _with_placeholders(region, releases)
     found += [
-        document.problem_at(path, text)
-        for path, text in rules.find_rule_violations(region, releases)
+        document.problem_at(path, text) for path, text in rules.find_rule_violations(region, known)
     ]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
         found.append(_folder_name_problem(document, file, region))
@@ -153,6 +159,40 @@ def load_region(file: Path, *, with_peers: bool = True) -> LoadedRegion:
         raise InvalidRegion(found)
     warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
     return LoadedRegion(file.parent, region, releases, warnings, peers)
+
+
+def pins_needed(region: Region, pins: Pins) -> list[NeededPin]:
+    """Return the releases that the region's services need and that have no pin, each once.
+
+    A sandbox needs none: it installs what `--mirror` gives, or a double.
+    """
+    if region.sandbox is not None:
+        return []
+    services = {
+        service.name: service for node in region.nodes for service in region.services_of(node)
+    }
+    found: dict[NeededPin, None] = {}
+    for name, service in services.items():
+        if service.pins_needed is not None:
+            found |= dict.fromkeys(service.pins_needed(region, pins))
+        if service.image is not None:
+            version = getattr(region.services.settings_for(name), "version", None)
+            image = service.image.to_artifact(name, version, pins)
+            if not image.sha256:
+                found[NeededPin(name, image.version)] = None
+    return list(found)
+
+
+def _with_placeholders(
+    region: Region, releases: Mapping[str, dict[str, Artifact]]
+) -> dict[str, dict[str, Artifact]]:
+    """Return the pins with one of no value for each that is missing."""
+    found = {name: dict(of) for name, of in releases.items()}
+    for item in pins_needed(region, releases):
+        if item.version:
+            pin = Artifact(item.name, item.version, "", "0" * 64)
+            found.setdefault(item.name, {})[item.version] = pin
+    return found
 
 
 def _read_named_peers(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
+from chautari.services.artifact_sources import ArtifactSource, PinsNeeded
 from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.capacity import CapacityLimit, MachineSize
 from chautari.services.inspection import Inspection
@@ -238,6 +239,8 @@ class Service:
         state: what a backup stores of it, besides its databases; every service answers this.
         releases: archives whose checksums are known.
         archives: names under which a region may pin archives in `artifacts.lock`.
+        sources: where the releases of its archives come from.
+        pins_needed: returns the releases that a region still has to pin.
         image: the container image that it runs in.
         packages: the package repository that it is installed from.
         artifacts: returns the archives that a node downloads.
@@ -288,6 +291,8 @@ class Service:
     state: State | None = None
     releases: tuple[Artifact, ...] = ()
     archives: tuple[str, ...] = ()
+    sources: tuple[ArtifactSource, ...] = ()
+    pins_needed: PinsNeeded | None = None
     image: Image | None = None
     packages: PackageSource | None = None
     artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None

@@ -61,6 +61,9 @@ _MODULES_OF_ACTION = {
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
         "chautari.node.restore", "chautari.node.restore.service",
     ),
+    "artifact_digest": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.artifact_digest",
+    ),
     "service_logs": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.service_logs",
     ),

@@ -120,11 +120,8 @@ def check_images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if not selected.sha256:
             yield (
                 field_path(region, name, "version"),
-                f"no digest is known for {service.title} {selected.version}; run `skopeo inspect "
-                f"docker://{image.reference_for_version(selected.version)}` over two different "
-                f"internet connections and compare the digests; then pin the digest in "
-                f"artifacts.lock: {name}: {{{selected.version}: "
-                f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
+                f"no digest is known for {service.title} {selected.version}; to pin the image in "
+                f"artifacts.lock, run: deploy lock {region.region}",
             )
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.inspection import Inspection, NodeCommand, site_error_log
-from chautari.services.nextcloud import capacity, releases, variables
+from chautari.services.nextcloud import capacity, releases, sources, variables
 from chautari.services.nextcloud.bigbluebutton_rooms import first_settings_with_rooms
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
@@ -51,6 +51,8 @@ SERVICE = Service(
     state=STATE,
     releases=releases.RELEASES,
     archives=(releases.NAME, releases.ROOMS_APP, *get_args(NextcloudApp)),
+    sources=sources.SOURCES,
+    pins_needed=sources.pins_needed,
     artifacts=variables.archives_to_download,
     older_artifacts=variables.releases_on_the_way,
     secrets=SECRETS,

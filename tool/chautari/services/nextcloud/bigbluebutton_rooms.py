@@ -74,7 +74,6 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
                 placement_path(region, releases.NAME, node),
                 f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
                 f"needs for rooms; for a new Nextcloud, write services: {{nextcloud: {{version: "
-                f"{other}}}}}; otherwise download {app.url} over two different "
-                f"internet connections and compare the files; then pin the app in artifacts.lock: "
-                f"{app.name}: {{{app.version}: {{url: …, sha256: …}}}}",
+                f"{other}}}}}; otherwise, to pin the app in artifacts.lock, run: deploy lock "
+                f"{region.region}",
             )

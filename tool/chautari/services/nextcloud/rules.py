@@ -27,7 +27,7 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     yield (
         VERSION_PATH,
         f"no checksum is known for Nextcloud {version}; choose one of {known}, or pin {version} in "
-        "artifacts.lock",
+        f"artifacts.lock: run deploy lock {region.region}",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Service
-from chautari.services.polls import variables
+from chautari.services.polls import sources, variables
 from chautari.services.polls.poll_apps import APPS, NAME
 from chautari.services.polls.rules import RULES
 from chautari.services.polls.settings import Polls
@@ -49,6 +49,8 @@ SERVICE = Service(
     own_roles=tuple(app.own_role() for app in APPS.values()),
     releases=tuple(app.release for app in APPS.values() if app.release.sha256),
     archives=tuple(APPS),
+    sources=tuple(app.source for app in APPS.values()),
+    pins_needed=sources.pins_needed,
     artifacts=variables.archives_to_download,
     sends_mail=True,
     check_mailbox="chautari-polls",

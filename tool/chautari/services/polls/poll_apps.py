@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from chautari.region.operating_systems import PHP_OF
+from chautari.services.artifact_sources import ArtifactSource
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
 from chautari.services.inspection import Inspection, NodeCommand, site_error_log
@@ -26,6 +27,7 @@ class PollApp(NamedTuple):
     Attributes:
         title: its name for people.
         release: the release that is installed; its `sha256` is empty where upstream has none.
+        source: where its releases come from.
         roles: the roles that its own role needs on the node.
         databases: names of databases by the role that creates them; owners are named the same.
         state: what a backup stores of it, besides its databases.
@@ -39,6 +41,7 @@ class PollApp(NamedTuple):
 
     title: str
     release: Artifact
+    source: ArtifactSource
     roles: tuple[str, ...]
     databases: dict[str, tuple[str, ...]]
     state: State
@@ -72,6 +75,13 @@ APPS: dict[str, PollApp] = {
             "1.1.19",
             "https://packages.framasoft.org/projects/framadate/framadate-1.1.19.zip",
             "",
+        ),
+        source=ArtifactSource(
+            name="framadate",
+            url="https://packages.framasoft.org/projects/framadate/framadate-{0}.zip",
+            version_file="app/inc/constants.php",
+            version_pattern=r"(?m)^const VERSION = '([^']+)'",
+            max_bytes=200 << 20,
         ),
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},

@@ -24,12 +24,10 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     version = settings.version or app.release.version
     if version in pins.get(settings.app, {}) or (region.sandbox and settings.version is None):
         return
-    source = f" from {app.release.url}" if version == app.release.version else ""
     yield (
         field_path(region, NAME, "version"),
-        f"no checksum is known for {app.title} {version}; download it over two different internet "
-        f"connections{source} and compare the files; then pin the release in artifacts.lock: "
-        f"{settings.app}: {{{version}: {{url: …, sha256: …}}}}",
+        f"no checksum is known for {app.title} {version}; to pin the release in artifacts.lock, "
+        f"run: deploy lock {region.region}",
     )
 
 

@@ -1,0 +1,185 @@
+"""`deploy lock NAME`: checks releases without a pin, and writes their pins."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
+from chautari.deploy import inspection
+from chautari.deploy.pinning.lock import LockRequest, LockResult, check_releases, parse_wanted
+from chautari.deploy.pinning.lock_file import Pin, write_pins
+from chautari.deploy.pinning.upgrades import AvailableUpgrade, available_upgrades
+from chautari.deploy.request import Request
+from chautari.paths import regions_root
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import find_region_file
+from chautari.report import messages
+from chautari.report.text_format import to_one_line
+from chautari.services.artifact_sources import NeededPin
+
+PROGRESS_SECONDS = 10
+
+
+@click.command("lock")
+@region_argument
+@click.option(
+    "--pin", "wanted", multiple=True, metavar="NAME=VERSION",
+    help="Pin this release too, for example before an upgrade. You can repeat this option.",
+)  # fmt: skip
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Use the files in this folder, which have upstream's names. You can repeat this option.",
+)  # fmt: skip
+@click.option(
+    "--via-node", "nodes", multiple=True, metavar="NODE",
+    help="Let this node download the file too, and compare. You can repeat this option.",
+)  # fmt: skip
+@click.option("--upgrade", is_flag=True, help="Show newer releases and their effect; pin nothing.")
+@click.option(
+    "--yes", is_flag=True,
+    help="Also pin a file that arrived over only one connection and that has no signature.",
+)  # fmt: skip
+@identity_option
+@json_option
+def command(
+    name: str,
+    wanted: tuple[str, ...],
+    mirrors: tuple[Path, ...],
+    nodes: tuple[str, ...],
+    upgrade: bool,
+    yes: bool,
+    identities: tuple[Path, ...],
+    as_json: bool,
+) -> int:
+    """Check the releases that a region needs and that have no pin, and write artifacts.lock.
+
+    The command downloads each release and checks upstream's checksum and signature. If upstream
+    publishes neither, the same file must arrive over two independent connections, for example over
+    yours and that of a node (--via-node). Nothing is unpacked.
+
+    \b
+    deploy lock andes
+    deploy lock andes --via-node bog1
+    deploy lock andes --upgrade
+    """
+    file = find_region_file(name, regions_root())
+    if upgrade:
+        return _show_upgrades(load_region(file), as_json)
+    loaded_region = load_region(file, with_pins=False)
+    request = Request(loaded_region, "deploy lock", nodes=nodes, identities=identities)
+    targets = inspection.targets_of_nodes(request, request.node_names()) if nodes else []
+    result = check_releases(
+        LockRequest(
+            loaded_region,
+            consent=lambda pin: yes or _ask(pin),
+            progress=_ProgressLines(),
+            wanted=tuple(map(_parse_wanted, wanted)),
+            mirrors=mirrors,
+            nodes=tuple(targets),
+        )
+    )
+    lock_file = write_pins(loaded_region.folder, result.pins) if result.pins else None
+    _print_result(loaded_region, result, lock_file, as_json)
+    return 1 if result.refused else 0
+
+
+def _parse_wanted(text: str) -> NeededPin:
+    try:
+        return parse_wanted(text)
+    except ValueError:
+        raise click.UsageError(
+            f"{text!r} is not a release. Fix: write --pin NAME=VERSION."
+        ) from None
+
+
+def _ask(pin: Pin) -> bool:
+    """Explain what is not certain, and ask; without a terminal the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    echo(
+        f"Upstream publishes no checksum and no signature for {pin.name} {pin.version}. The file "
+        f"arrived only over {', '.join(pin.ways)}.\nIf someone changed it on the way, this pin "
+        f"would accept the changed file. Its SHA-256 is:\n  {pin.sha256}\nCompare this with what "
+        "another person sees over another internet connection, or use --via-node NODE.",
+        err=True,
+    )
+    return click.confirm("Pin this file?", default=False, err=True)
+
+
+class _ProgressLines:
+    """Prints how much of a download has arrived, now and then."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._release: NeededPin | None = None
+
+    def __call__(self, release: NeededPin, size: int, total: int | None) -> None:
+        """Print a line if the last one is some seconds old, or was about another release."""
+        now = time.monotonic()
+        if release == self._release and now - self._last < PROGRESS_SECONDS:
+            return
+        self._release, self._last = release, now
+        of = f" of {total / 1e6:.1f}" if total else ""
+        echo(f"{release.name} {release.version}: {size / 1e6:.1f}{of} MB", err=True)
+
+
+def _print_result(
+    loaded_region: LoadedRegion, result: LockResult, lock_file: Path | None, as_json: bool
+) -> None:
+    region = loaded_region.region.region
+    if as_json:
+        refused = [
+            {**item.release._asdict(), **item.refusal.as_object()} for item in result.refused
+        ]
+        pinned = [pin._asdict() for pin in result.pins]
+        print_json({"region": region, "ok": not refused, "pinned": pinned, "refused": refused})
+        return
+    for pin in result.pins:
+        echo(f"pinned {pin.name} {pin.version} ({pin.signer or _ways_text(pin.ways)})")
+    for item in result.refused:
+        label = f"{item.release.name} {item.release.version}".strip()
+        echo(f"refused {label}: {to_one_line(item.refusal.message)}")
+        echo(f"  Fix: {to_one_line(item.refusal.fix)}")
+    if lock_file:
+        echo(f"Wrote {lock_file}. Next: git add {lock_file}, then deploy plan {region}")
+    elif not result.refused:
+        echo(f"Every release that {region} needs has a pin. Newer ones: add --upgrade")
+
+
+def _ways_text(ways: Sequence[str]) -> str:
+    return "the same over " + " and ".join(ways) if len(ways) > 1 else f"only over {ways[0]}"
+
+
+def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
+    """Print newer releases, the command that pins each, and the setting that selects it."""
+    found, comparison = available_upgrades(loaded_region)
+    region = loaded_region.region.region
+    if as_json:
+        print_json({"region": region, "upgrades": found, **comparison})
+        return 0
+    for item in found:
+        echo(messages.status_text("release_outdated", _as_data(item)))
+        if not item["pin"]:
+            echo("  Change: a new version of Chautari installs it.")
+            continue
+        echo(f"  Pin: deploy lock {region} --pin {item['pin']}")
+        if item["setting"]:
+            echo(f"  Change in region.yml: {item['setting']}")
+        else:
+            echo("  Change: the next deploy installs it.")
+    if not found:
+        echo("No newer releases are known.")
+    return 0
+
+
+def _as_data(item: AvailableUpgrade) -> dict[str, Any]:
+    return dict(item)

@@ -1,0 +1,124 @@
+"""Look into an archive without unpacking it: its kind, whether it is whole, and its version."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from chautari.deploy.pinning.refusal import PinRefused
+from chautari.services.artifact_sources import ArtifactSource
+
+MAX_MEMBERS = 200_000
+MAX_UNPACKED = 6 << 30
+MAX_VERSION_FILE = 1 << 20
+_PIECE = 1 << 20
+_BEGINNINGS = {
+    "zip": b"PK\x03\x04", "gz": b"\x1f\x8b\x08", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00",
+}  # fmt: skip
+_DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
+            NotImplementedError, RuntimeError)  # fmt: skip
+
+
+class _Release(NamedTuple):
+    """A file that should be the archive of a release."""
+
+    file: Path
+    source: ArtifactSource
+    version: str
+
+    def refused(self, code: str, **data: object) -> PinRefused:
+        return PinRefused(code, name=self.source.name, version=self.version, **data)
+
+
+def check_archive(file: Path, url: str, source: ArtifactSource, version: str) -> None:
+    """Make sure that a file is the whole archive of this release. Nothing is unpacked.
+
+    Raises:
+        PinRefused: when it is something else.
+    """
+    release = _Release(file, source, version)
+    kind = url.rpartition(".")[2]
+    with file.open("rb") as stream:
+        if not stream.read(8).startswith(_BEGINNINGS.get(kind, b"\0")):
+            raise release.refused("not_this_archive", kind=kind)
+    try:
+        texts = list(_zip_versions(release) if kind == "zip" else _tar_versions(release, kind))
+    except _DAMAGED as error:
+        raise release.refused("archive_damaged", detail=str(error)[:200]) from None
+    found = [match[1] for text in texts if (match := re.search(source.version_pattern, text))]
+    if not found:
+        raise release.refused("version_missing", file=source.version_file)
+    if set(found) != {version}:
+        raise release.refused("other_version", found=", ".join(sorted(set(found)))[:100])
+
+
+def _check_member(release: _Release, name: str, count: int, size: int) -> None:
+    if count > MAX_MEMBERS or size > MAX_UNPACKED:
+        raise release.refused("archive_too_large")
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise release.refused("unsafe_path", path=name[:200])
+
+
+def _names_the_version(release: _Release, name: str) -> bool:
+    wanted = release.source.version_file
+    name = name.removeprefix("./")
+    return name == wanted or name.partition("/")[2] == wanted
+
+
+def _zip_versions(release: _Release) -> Iterator[str]:
+    """Yield the text of the file with the version; read all files, which checks their sums."""
+    with release.file.open("rb") as stream:
+        stream.seek(0, 2)
+        size = stream.tell()
+        stream.seek(max(0, size - (1 << 16) - 22))
+        end = stream.read()
+    start = end.rfind(b"PK\x05\x06")
+    comment = int.from_bytes(end[start + 20 : start + 22], "little")
+    if start < 0 or start + 22 + comment != len(end):
+        raise zipfile.BadZipFile("there are bytes after its end")
+    total = 0
+    with zipfile.ZipFile(release.file) as archive:
+        for count, member in enumerate(archive.infolist(), 1):
+            total += member.file_size
+            _check_member(release, member.filename, count, total)
+            with archive.open(member) as content:
+                yield from _read_member(release, member.filename, content)
+
+
+def _tar_versions(release: _Release, kind: str) -> Iterator[str]:
+    """Yield the text of the file with the version; read to the end, which checks the sum."""
+    total = 0
+    with _decompress(release.file, kind) as plain:
+        with tarfile.open(fileobj=plain, mode="r|") as archive:
+            for count, member in enumerate(archive, 1):
+                total += member.size
+                _check_member(release, member.name, count, total)
+                if member.isfile() and _names_the_version(release, member.name):
+                    content = archive.extractfile(member)
+                    assert content is not None
+                    yield from _read_member(release, member.name, content)
+        while piece := plain.read(_PIECE):
+            total += len(piece)
+            if piece.strip(b"\0"):
+                raise tarfile.ReadError("there are bytes after its end")
+            _check_member(release, "", 0, total)
+
+
+def _decompress(file: Path, kind: str) -> IO[bytes]:
+    if kind == "gz":
+        return cast("IO[bytes]", gzip.open(file, "rb"))
+    return cast("IO[bytes]", bz2.open(file, "rb") if kind == "bz2" else lzma.open(file, "rb"))
+
+
+def _read_member(release: _Release, name: str, content: IO[bytes]) -> Iterator[str]:
+    if _names_the_version(release, name):
+        yield content.read(MAX_VERSION_FILE).decode(errors="replace")
+    while content.read(_PIECE):
+        pass
