@@ -77,7 +77,9 @@ def app_archive(version: str = VERSION, name: str = "app") -> bytes:
 def polls_archive(version: str = VERSION, path: str = "polls/readme") -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("polls/constants.php"), f"<?php\nconst VERSION = '{version}';\n")
+        archive.writestr(
+            zipfile.ZipInfo("polls/constants.php"), f"<?php\nconst VERSION = '{version}';\n"
+        )
         archive.writestr(zipfile.ZipInfo(path), "".join(map(str, range(2000))))
     return stream.getvalue()
 

@@ -41,16 +41,15 @@ class CatalogueRelease(NamedTuple):
 
 
 def find_release(
-    source: ArtifactSource, version: str, platform: str, origin: Origin
+    source: ArtifactSource, version: str, platform: str, content: bytes
 ) -> CatalogueRelease:
-    """Return a release of an app; without a `version` the newest that runs on `platform`.
+    """Return a release in the `content` of a catalogue; without a `version` the newest one.
 
     Raises:
-        PinRefused: when the catalogue cannot be read, or has no such release.
+        PinRefused: when this is no catalogue, or it has no such release.
     """
     catalogue = source.catalogue
     assert catalogue is not None
-    content = fetch_small(catalogue.url.format(platform), MAX_CATALOGUE, origin)
     found = list(_stable_releases(content, source.name, catalogue.name))
     if version:
         found = [item for item in found if item.version == version]

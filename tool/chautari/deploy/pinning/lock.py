@@ -45,6 +45,7 @@ class LockRequest:
         nodes: nodes that fetch the files as well.
         consent: whether a release is pinned that arrived on one way and that nothing vouches for.
         ca_file: certificates of the authorities that count; None for the system's.
+        catalogues: catalogues of apps that were fetched already, by their addresses.
     """
 
     loaded_region: LoadedRegion
@@ -54,6 +55,7 @@ class LockRequest:
     mirrors: tuple[Path, ...] = ()
     nodes: tuple[SSHTarget, ...] = ()
     ca_file: str | None = None
+    catalogues: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def origin(self, hosts: tuple[str, ...] = ()) -> Origin:
         """Return the servers of an upstream that redirects to `hosts`."""
@@ -157,9 +159,7 @@ def _check(request: LockRequest, release: NeededPin, source: ArtifactSource) -> 
     for folder in request.mirrors:
         if path := mirror_file(folder, archive.remote):
             return _check_file(request, archive, path, f"the folder {folder}", None)
-    name = hashlib.sha256(archive.url.encode()).hexdigest()[:32]
-    file = state_dir() / "downloads" / f"{name}.part"
-    download = Download(archive.url, file, source.max_bytes, request.origin(source.hosts))
+    download = _download_of(request, archive.remote)
     try:
         return _download_and_check(request, release, archive, download)
     except PinRefused as refusal:
@@ -183,12 +183,30 @@ def _download_and_check(
     return pin
 
 
+def _download_of(request: LockRequest, file: RemoteFile) -> Download:
+    """Return the download of a file, which continues what an earlier command began."""
+    name = hashlib.sha256(file.url.encode()).hexdigest()[:32]
+    part = state_dir() / "downloads" / f"{name}.part"
+    return Download(file.url, part, file.max_bytes, request.origin(file.hosts))
+
+
+def _fetch_catalogue(request: LockRequest, release: NeededPin, url: str) -> bytes:
+    """Return a catalogue of apps; it is fetched once, although each app needs it."""
+    if url not in request.catalogues:
+        remote = RemoteFile(release.name, release.version, url, (), app_catalogue.MAX_CATALOGUE)
+        download = _download_of(request, remote)
+        download.run(lambda size, total: request.progress(release, size, total))
+        request.catalogues[url] = download.file.read_bytes()
+        download.discard()
+    return request.catalogues[url]
+
+
 def _find_archive(request: LockRequest, release: NeededPin, source: ArtifactSource) -> _Archive:
     if source.catalogue is None:
         return _Archive(source, release.version, source.url.format(release.version), None)
     platform = source.catalogue.platform(request.loaded_region.region)
-    origin = request.origin(source.hosts)
-    listed = app_catalogue.find_release(source, release.version, platform, origin)
+    content = _fetch_catalogue(request, release, source.catalogue.url.format(platform))
+    listed = app_catalogue.find_release(source, release.version, platform, content)
     if not _ARCHIVE_URL.fullmatch(listed.url):
         raise PinRefused(
             "published_elsewhere", catalogue=source.catalogue.name, name=source.name,
@@ -256,10 +274,7 @@ def _upstream(request: LockRequest, archive: _Archive) -> Way:
     """Return the way over this machine's connection, for a file that a mirror has."""
 
     def digest(file: RemoteFile) -> str | None:
-        name = hashlib.sha256(file.url.encode()).hexdigest()[:32]
-        part = state_dir() / "downloads" / f"{name}.part"
-        origin = request.origin(file.hosts)
-        download = Download(file.url, part, file.max_bytes, origin)
+        download = _download_of(request, file)
         release = NeededPin(file.name, file.version)
         try:
             download.run(lambda size, total: request.progress(release, size, total))
@@ -267,7 +282,7 @@ def _upstream(request: LockRequest, archive: _Archive) -> Way:
             if refusal.code == "no_network":
                 return None
             raise
-        found = signatures.digest_of(part)
+        found = signatures.digest_of(download.file)
         download.discard()
         return found
 
