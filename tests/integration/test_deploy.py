@@ -196,7 +196,7 @@ def test_verify_runs_the_same_checks_and_changes_nothing(proof: Proof, second: O
 
 
 def test_reports_are_written_for_people_and_programs(second: Outcome) -> None:
-    folder = reports_dir("proof")
+    folder = reports_dir("proof") / "latest"
     assert json.loads((folder / "report.json").read_text())["region"] == "proof"
     assert (folder / "junit.xml").read_text().count("<testcase") > 60
     assert "double" in (folder / "report.html").read_text()

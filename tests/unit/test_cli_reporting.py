@@ -10,6 +10,7 @@ from region_samples import region_file
 from chautari.cli import main, reporting
 from chautari.deploy import drift, status
 from chautari.errors import BadInput
+from chautari.report import run_folders
 from chautari.report.model import CheckResult, NodeReport, RegionReport, RoleReport
 
 
@@ -96,9 +97,12 @@ def test_report_of_the_region_is_not_replaced_by_one_of_a_part(
         run(region, verb)
     run(region, "verify", nodes=("bog1",))
     run(region, "region", nodes=("bog1",))
-    command = json.loads((folder / "report.json").read_text())["command"]
+    command = json.loads((folder / "latest" / "report.json").read_text())["command"]
     assert command == "deploy region"
-    assert {file.parent.name for file in folder.glob("*/report.json")} == {
+    runs = run_folders.list_runs(folder)
+    # The last command had nothing to do, and the report of the whole region is good.
+    assert len(runs) == 6 and all(run_folders.RUN.fullmatch(run) for run in runs)
+    assert {run.partition("-")[2].removesuffix("-2") for run in runs} == {
         "plan", "attach", "prepare", "verify", "region", "download-only",
     }  # fmt: skip
 
@@ -121,22 +125,28 @@ def test_deploy_with_nothing_to_do_keeps_the_last_report_if_that_is_good(
     ran = NodeReport("bog1", "203.0.113.10", "converged", run="r1", roles=[RoleReport("base")])
     passed = CheckResult("bog1", "base", "test_time", "passed")
     assert deploy(region, ran, checks=(passed,)) == 0
-    pages = {file: file.read_bytes() for file in folder.iterdir()}
+    pages = {file: file.read_bytes() for file in (folder / "latest").iterdir()}
     capsys.readouterr()
     assert deploy(region, UP_TO_DATE) == 0
-    assert {file: file.read_bytes() for file in folder.iterdir()} == pages
+    assert {file: file.read_bytes() for file in (folder / "latest").iterdir()} == pages
+    assert len(run_folders.list_runs(folder)) == 1
     verdict, last = capsys.readouterr().out.splitlines()
     assert verdict.startswith("Region andes is not fully checked yet: 1 node OK (0 changes)")
-    assert last == f"Nothing ran, so the last report is still valid: {folder / 'report.html'}"
+    assert (
+        last
+        == f"Nothing ran, so the last report is still valid: {folder / 'latest' / 'report.html'}"
+    )
     assert deploy(region, UP_TO_DATE, checks=(passed,)) == 0
-    assert (folder / "report.json").read_bytes() != pages[folder / "report.json"]
+    file = folder / "latest" / "report.json"
+    assert file.read_bytes() != pages[file]
 
 
 @pytest.mark.parametrize("last", ["none", "failed", "damaged"])
 def test_deploy_with_nothing_to_do_replaces_a_report_that_does_not_hold(
     region: Path, tmp_path: Path, last: str
 ) -> None:
-    file = tmp_path / "state" / "chautari" / "reports" / "andes" / "report.json"
+    folder = tmp_path / "state" / "chautari" / "reports" / "andes"
+    file = folder / "latest" / "report.json"
     if last != "none":
         assert deploy(region, NodeReport("bog1", "203.0.113.10", "unreachable")) == 1
     if last == "damaged":

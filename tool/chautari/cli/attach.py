@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.options import (
+    identity_option,
+    json_option,
+    node_option,
+    region_argument,
+    report_option,
+)
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import attach
 
@@ -16,6 +22,7 @@ from chautari.deploy import attach
 @node_option
 @identity_option
 @click.option("--run", metavar="RUN", default="", help="Show this run instead of the newest one.")
+@report_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.

@@ -37,6 +37,7 @@ COMMANDS = {
     "render": "write a plain Ansible inventory for a region",
     "verify": "run all checks for a region; change nothing",
     "drift": "show what changed on a region's nodes since their last deploy",
+    "report": "print or open the report of a run",
     "status": "show the last deploy of each node, its backups and newer releases",
     "attach": "follow the active run on each node, or show the last run",
     "backup": "back up a region's nodes, list the backups, and check them",

@@ -46,6 +46,13 @@ node_option: Decorator = click.option(
 )
 
 
+report_option: Decorator = click.option(
+    "--report", "report_dir", metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the reports to this folder too, for example in CI.",
+)  # fmt: skip
+
+
 class SSHKeyFile(click.Path):
     """A file with an SSH key. Pipes and devices are refused: ssh and age would wait for them."""
 

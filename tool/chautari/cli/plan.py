@@ -12,6 +12,7 @@ from chautari.cli.options import (
     json_option,
     node_option,
     region_argument,
+    report_option,
 )
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
@@ -22,6 +23,7 @@ from chautari.deploy import pipeline
 @node_option
 @identity_option
 @click.option("--full", is_flag=True, help="Include every role, even those already up to date.")
+@report_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show what `deploy region NAME` would do. Nothing changes.

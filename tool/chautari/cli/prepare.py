@@ -12,6 +12,7 @@ from chautari.cli.options import (
     json_option,
     node_option,
     region_argument,
+    report_option,
 )
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
@@ -21,6 +22,7 @@ from chautari.deploy import pipeline
 @region_argument
 @node_option
 @identity_option
+@report_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Inspect the region's machines, and install what Ansible and the checks need.

@@ -12,6 +12,7 @@ from chautari.cli.options import (
     json_option,
     node_option,
     region_argument,
+    report_option,
 )
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
@@ -50,6 +51,7 @@ from chautari.deploy import pipeline
     help="If another operator is deploying to a node, wait until that run ends.",
 )
 @click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")
+@report_option
 @json_option
 def command(
     name: str,

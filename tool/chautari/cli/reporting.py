@@ -12,7 +12,7 @@ from chautari.files import create_writable_folders
 from chautari.paths import regions_root, reports_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
-from chautari.report import jsonreport, messages, summary
+from chautari.report import jsonreport, messages, run_folders, summary
 from chautari.report.model import RegionReport
 from chautari.report.progress import Event, Progress
 from chautari.report.text_format import to_one_line
@@ -31,28 +31,36 @@ def run_and_report(
     as_json: bool,
     *,
     loaded_region: LoadedRegion | None = None,
+    report_dir: Path | None = None,
     **options: Any,
 ) -> int:
     """Do the work on the region called `name`, show and write the reports; return the exit code.
 
-    `loaded_region` is the region if it differs from its file; `options` are further attributes of
-    the request.
+    Args:
+        loaded_region: the region, if it differs from its file.
+        report_dir: a folder that gets the reports too.
+        options: further attributes of the request.
     """
     if loaded_region is None:
         loaded_region = load_region(find_region_file(name, regions_root()))
-    create_writable_folders(_folders_to_write(loaded_region))
+    create_writable_folders([*_folders_to_write(loaded_region), *filter(None, [report_dir])])
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
-    folder = _reports_folder(request, verb)
+    folder = reports_dir(loaded_region.region.region)
+    latest = folder / run_folders.LATEST
     if (
         verb == "region"
         and report.had_nothing_to_do
-        and jsonreport.is_last_written_report_good(folder)
+        and jsonreport.is_last_written_report_good(latest)
     ):
-        _print_nothing_to_do(report, folder, as_json)
+        _print_nothing_to_do(report, latest, as_json)
     else:
-        _write_and_print(report, folder, as_json)
+        _write_and_print(report, request, verb, as_json)
+    if report_dir is not None:
+        from chautari.report import writer
+
+        writer.write_reports(report, report_dir)
     return 0 if report.ok else 1
 
 
@@ -65,23 +73,22 @@ def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> N
         echo(f"Nothing ran, so the last report is still valid: {folder / 'report.html'}")
 
 
-def _write_and_print(report: RegionReport, folder: Path, as_json: bool) -> None:
+def _write_and_print(report: RegionReport, request: Request, verb: str, as_json: bool) -> None:
     """Write and print a report; its tables and its page need libraries that take long to load."""
     from chautari.report import terminal, writer
 
-    written = writer.write_reports(report, folder)
+    folder = reports_dir(request.loaded_region.region.region)
+    part = verb.rpartition("--")[2]  # of an option that makes a report of its own
+    run = run_folders.create_run_folder(folder, part)
+    written = writer.write_reports(report, run)
+    if verb in ("region", "verify") and not request.nodes:
+        run_folders.point_latest_to(run)
+    run_folders.prune_runs(folder)
     if as_json:
         echo(jsonreport.render_json(report), nl=False)
     else:
         terminal.print_report(report)
         echo(f"\nReport: {written['report.html']}")
-
-
-def _reports_folder(request: Request, verb: str) -> Path:
-    """Return where the reports go: those of the whole region are not replaced by a part's."""
-    folder = reports_dir(request.loaded_region.region.region)
-    part = verb.rpartition("--")[2]  # of an option that makes a report of its own
-    return folder if verb in ("region", "verify") and not request.nodes else folder / part
 
 
 def _folders_to_write(loaded_region: LoadedRegion) -> list[Path]:

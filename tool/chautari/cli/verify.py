@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.options import (
+    identity_option,
+    json_option,
+    node_option,
+    region_argument,
+    report_option,
+)
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 
@@ -15,6 +21,7 @@ from chautari.deploy import pipeline
 @region_argument
 @node_option
 @identity_option
+@report_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Run all checks for a region, inside its nodes and from outside. Nothing changes."""

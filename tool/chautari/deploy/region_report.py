@@ -173,10 +173,8 @@ def _sandbox_access_notices(report: RegionReport, context: DeployContext) -> lis
     running = any(node.state in _RUNNING for node in report.nodes)
     if not in_sandbox or not report.services or not running:
         return []
+    lines = sandbox_hosts_file_lines(context.loaded_region.region)
     return [
-        Notice(
-            "add_hosts",
-            {"lines": shlex.join(sandbox_hosts_file_lines(context.loaded_region.region))},
-        ),
+        Notice("add_hosts", {"lines": shlex.join(lines), "entries": lines}),
         Notice("trust_authority", {"file": str(context.endpoints.ca_file)}),
     ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from chautari.errors import BadInput
 from chautari.files import read_regular_file
 from chautari.report.model import (
@@ -30,6 +32,28 @@ MAX_BYTES = 64 << 20  # of a report that is read again
 def render_json(report: RegionReport) -> str:
     """Return the report as one JSON object, in ASCII so that every terminal and pipe takes it."""
     return json.dumps(report_object(report), indent=2, ensure_ascii=True) + "\n"
+
+
+def read_report(file: Path) -> RegionReport:
+    """Return the report that was written to `file`.
+
+    Raises:
+        BadInput: when it cannot be read, or is not such a report.
+    """
+    raw = read_regular_file(file, MAX_BYTES)
+    try:
+        data = json.loads(raw[: MAX_BYTES + 1])
+        data["checks"] = data["checks"]["results"]
+        data["peers"] = [
+            {"name": name, "domain": peer["domain"], "links": peer["links"]}
+            for name, peer in data["peers"].items()
+        ]
+        return TypeAdapter(RegionReport).validate_python(data)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadInput(
+            f"{file} is not a report that this version can read",
+            fix="open report.html in the same folder, or run deploy verify again",
+        ) from None
 
 
 def is_last_written_report_good(directory: Path) -> bool:

@@ -255,8 +255,10 @@ def skipped_checks(report: RegionReport) -> list[CheckResult]:
     return [check for check in report.checks if check.outcome == "skipped"]
 
 
-def next_step_texts(report: RegionReport) -> list[str]:
+def next_step_texts(report: RegionReport, without: tuple[str, ...] = ()) -> list[str]:
     """Return what to do next, most urgent first: at most MOST_STEPS, each once.
+
+    Hints with one of the codes in `without` are left out.
 
     What several nodes need is one step. The last step is the command that continues the work; a
     report without problems ends with how to open its services.
@@ -268,7 +270,8 @@ def next_step_texts(report: RegionReport) -> list[str]:
             places[text].append(place)
     steps = [f"{_join_places(where)}: {text}" for text, where in places.items()]
     if report.ok:
-        return (steps + [to_one_line(hint.text) for hint in report.hints])[:MOST_STEPS]
+        hints = [to_one_line(hint.text) for hint in report.hints if hint.code not in without]
+        return (steps + hints)[:MOST_STEPS]
     shown, others = steps[: MOST_STEPS - 1], len(steps[MOST_STEPS - 1 :])
     code = "run_again_after_others" if others else "run_again"
     data = {"command": _command_that_continues(report), "count": others}

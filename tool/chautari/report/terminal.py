@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chautari.report import summary
+from chautari.report import last_screen, summary
 from chautari.report.model import (
     BackupStatus,
     CheckResult,
@@ -31,10 +31,12 @@ _PEER_LABEL = 20
 Row = tuple[Text, ...]
 
 
-def print_report(report: RegionReport, console: Console | None = None) -> None:
-    """Print the whole report; every text from a node is data, never markup."""
+def print_report(
+    report: RegionReport, console: Console | None = None, *, complete: bool = False
+) -> None:
+    """Print a report, `complete` with all notices; texts from a node are data, never markup."""
     console = console or _plain_console()
-    for part in (
+    details = (
         _print_doubles,
         _print_nodes,
         _print_roles,
@@ -42,11 +44,16 @@ def print_report(report: RegionReport, console: Console | None = None) -> None:
         _print_run_failures,
         _print_failed_checks,
         _print_skipped_checks,
-        _print_notices,
-        _print_services,
         _print_peers,
         _print_backups,
+    )
+    for part in (
+        *details,
+        _print_notices if complete else _print_folded_notices,
+        _print_services,
+        _print_hosts_block,
         _print_next_steps,
+        _print_counts,
         _print_verdict,
     ):
         part(report, console)
@@ -173,16 +180,57 @@ def _print_notices(report: RegionReport, console: Console) -> None:
         _print_item(console, f"{name}: {notice}")
 
 
+def _print_folded_notices(report: RegionReport, console: Console) -> None:
+    """Print each notice on one line, as far as it fits, and the command that prints them whole."""
+    notices = last_screen.folded_notices(report)
+    if not notices:
+        return
+    _print_heading(console, "Notices")
+    for notice in notices:
+        console.print(Text(f"  {_shortened_to(notice, console.width - 2)}"))
+    _print_copyable(console, "In full", f"deploy report {to_one_line(report.region)}")
+
+
+def _shortened_to(text: str, width: int) -> str:
+    """Return the first words of a text that fit, with a mark if some are left out."""
+    if cell_len(text) <= width:
+        return text
+    words = text.split(" ")
+    while words and cell_len(" ".join(words)) > width - 2:
+        words.pop()
+    return " ".join([*words, "…"])
+
+
 def _print_services(report: RegionReport, console: Console) -> None:
     if report.services:
         _print_heading(console, "Services")
     doubled = {double.name for double in report.doubles}
     for service in report.services:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
-        _print_field(console, "Open", service.url, "cyan")
-        _print_field(console, "Login", service.login)
+        _print_copyable(console, "Open", service.url)
+        for label, value in last_screen.login_lines(service):
+            _print_copyable(console, label, value)
         _print_field(console, "Language", service.languages_text)
-        _print_field(console, "Note", service.note)
+
+
+def _print_copyable(console: Console, label: str, value: str) -> None:
+    """Print a value that people copy: no line is broken within one that has no blanks."""
+    text = to_one_line(value)
+    if last_screen.is_copyable(text):
+        space = "\n    " if cell_len(f"    {label}: {text}") > console.width else " "
+        line = Text(f"    {label}:{space}", style="dim").append_text(_clean_text(text, "cyan"))
+        console.print(line, soft_wrap=True)
+    else:
+        _print_field(console, label, text)
+
+
+def _print_hosts_block(report: RegionReport, console: Console) -> None:
+    """Print hosts entries of a sandbox as commands for a shell: at the margin, and unbroken."""
+    block = last_screen.hosts_block(report)
+    if block:
+        _print_heading(console, "To open them in a browser on this machine, paste this block:")
+    for line in block:
+        console.print(Text(line), soft_wrap=True)
 
 
 def _print_peers(report: RegionReport, console: Console) -> None:
@@ -232,11 +280,22 @@ def print_backups(backups: Sequence[BackupStatus], console: Console | None = Non
 
 
 def _print_next_steps(report: RegionReport, console: Console) -> None:
-    steps = summary.next_step_texts(report)
+    steps = last_screen.next_steps(report)
     if steps:
         _print_heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
-        _print_labelled(console, f"{number}.", _clean_text(step), width=3, indent=2)
+        text, command = last_screen.split_command(step)
+        _print_labelled(console, f"{number}.", _clean_text(text), width=3, indent=2)
+        if command:
+            console.print(Text(f"      {command}", style="cyan"), soft_wrap=True)
+
+
+def _print_counts(report: RegionReport, console: Console) -> None:
+    lines = list(last_screen.count_lines(report))
+    if lines:
+        _print_heading(console, "Counts")
+    for line in lines:
+        _print_item(console, line)
 
 
 def _plain_console() -> Console:

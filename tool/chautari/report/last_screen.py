@@ -1,0 +1,102 @@
+"""The end of a report in the terminal: where to go, what to do next, and the counts.
+
+Addresses and commands are on lines of their own, and no line is broken within them: they can be
+copied as they are, also from a narrow terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from chautari.report import summary
+from chautari.report.model import RegionReport, ServiceAccess
+from chautari.report.text_format import count_with_noun, to_one_line
+
+MOST_NOTICES = 12  # that are shown in one line each
+_NOTE_WITH_COMMAND = re.compile(r"(?P<label>[a-z ]{1,20}): (?P<command>deploy [a-z0-9_ -]{1,120})")
+_STEP_WITH_COMMAND = re.compile(r"(?P<text>.+:) (?P<command>deploy [a-z][A-Za-z0-9_ ./-]{1,120})")
+_COPYABLE = re.compile(r"deploy [a-z][A-Za-z0-9_ ./-]{1,120}|[\x21-\x7e]{1,300}")
+_HOSTS_LINE = re.compile(r"[0-9a-fA-F:.]{3,45}( [a-z0-9.-]{1,253})+")
+
+
+class LoginLine(NamedTuple):
+    """One line about a login: what it is, and what a person copies."""
+
+    label: str
+    value: str
+
+
+def is_copyable(text: str) -> bool:
+    """Return whether a text is one word or a command of ours, so that it may fill several lines."""
+    return bool(_COPYABLE.fullmatch(text))
+
+
+def login_lines(service: ServiceAccess) -> list[LoginLine]:
+    """Return how to log in: the name, and the command that shows the password."""
+    found = [LoginLine("Login", service.login)] if service.login else []
+    note = to_one_line(service.note)
+    if match := _NOTE_WITH_COMMAND.fullmatch(note):
+        return [*found, LoginLine(match["label"].capitalize(), match["command"])]
+    return [*found, LoginLine("Note", note)] if note else found
+
+
+def hosts_block(report: RegionReport) -> list[str]:
+    """Return lines that a shell takes as a whole to add a sandbox's hosts entries.
+
+    Only lines that are hosts entries are in it: nothing else reaches the shell.
+    """
+    entries = [
+        line
+        for hint in report.hints
+        if hint.code == "add_hosts"
+        for line in hint.data.get("entries", ())
+        if isinstance(line, str) and _HOSTS_LINE.fullmatch(line)
+    ]
+    return ["sudo tee -a /etc/hosts <<'END'", *entries, "END"] if entries else []
+
+
+def next_steps(report: RegionReport) -> list[str]:
+    """Return at most three steps; a good deploy ends with what to do from now on."""
+    steps = summary.next_step_texts(report, without=("add_hosts",))
+    if report.ok and report.services and len(steps) < summary.MOST_STEPS:
+        steps.append(f"Look at the region at any time: deploy status {to_one_line(report.region)}")
+    return steps[: summary.MOST_STEPS]
+
+
+def split_command(step: str) -> tuple[str, str]:
+    """Return a step without the command that it ends with, and the command; empty without one."""
+    match = _STEP_WITH_COMMAND.fullmatch(step)
+    return (match["text"], match["command"]) if match else (step, "")
+
+
+def folded_notices(report: RegionReport) -> list[str]:
+    """Return each notice as one line that names its node, the first of them."""
+    notices = [
+        to_one_line(f"{node.name}: {notice.text}")
+        for node in report.nodes
+        for notice in node.notices
+    ]
+    more = len(notices) - MOST_NOTICES
+    return notices[:MOST_NOTICES] + ([f"and {more} more"] if more > 0 else [])
+
+
+def count_lines(report: RegionReport) -> Iterable[str]:
+    """Yield the counts of nodes by their state, and of checks by their result."""
+    states: dict[str, int] = {}
+    for node in report.nodes:
+        word = summary.describe_node_state(node).word
+        states[word] = states.get(word, 0) + 1
+    if states:
+        yield "Nodes: " + ", ".join(f"{number} {word}" for word, number in states.items())
+    if report.checks:
+        outcomes = {
+            "passed": report.count_checks("passed"),
+            "failed": report.count_checks("failed"),
+            "skipped": report.count_checks("skipped"),
+        }
+        counts = ", ".join(f"{number} {word}" for word, number in outcomes.items())
+        yield f"Checks: {counts}"
+    if changed := sum(node.changed for node in report.nodes):
+        yield f"Changed on the nodes: {count_with_noun(changed, 'item')}"
