@@ -298,6 +298,15 @@ def test_no_network_is_a_plain_sentence(upstream: Upstream, tmp_path: Path) -> N
     assert "internet connection" in refused.refusal.fix
 
 
+def test_missing_gpgv_is_named_with_its_package(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [refused] = check(upstream, tmp_path, "server").refused
+    assert refused.refusal.code == "gpgv_missing"
+    assert "apt-get install -y gpgv" in refused.refusal.fix
+
+
 def test_unknown_certificate_is_refused(upstream: Upstream, tmp_path: Path) -> None:
     [refused] = check(upstream, tmp_path, "server", ca_file=None).refused
     assert refused.refusal.code == "certificate_invalid"

@@ -79,7 +79,7 @@ def _write_and_print(report: RegionReport, request: Request, verb: str, as_json:
 
     folder = reports_dir(request.loaded_region.region.region)
     part = verb.rpartition("--")[2]  # of an option that makes a report of its own
-    run = run_folders.create_run_folder(folder, part)
+    run = run_folders.create_run_folder(folder, part.replace(" ", "-"))
     written = writer.write_reports(report, run)
     if verb in ("region", "verify") and not request.nodes:
         run_folders.point_latest_to(run)

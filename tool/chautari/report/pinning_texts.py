@@ -52,6 +52,10 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         _TAMPERED,
     ),
     "signature_unreadable": ("{url} does not contain an OpenPGP signature", _TAMPERED),
+    "gpgv_missing": (
+        "the signature of {name} {version} cannot be checked: gpgv is not installed",
+        "install it: sudo apt-get install -y gpgv; then run the command again",
+    ),
     "signature_invalid": ("the signature of {name} {version} is not valid", _TAMPERED),
     "other_signer": (
         "{name} {version} is signed with the key {found}, not with {expected} of {signer}",

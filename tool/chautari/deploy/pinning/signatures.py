@@ -17,6 +17,7 @@ from chautari.services.artifact_sources import ArtifactSource, OpenPGPSigner
 
 MAX_CHECKSUM = 4 << 10
 MAX_KEY = 256 << 10
+GPGV_SECONDS = 900  # for an archive of the largest size, on a slow disk
 _HASHES = {".sha256": "sha256", ".sha512": "sha512"}
 _VALID = re.compile(r"^\[GNUPG:\] VALIDSIG ([0-9A-F]{40}) .* ([0-9A-F]{40})$", re.MULTILINE)
 _ARMOR = re.compile(
@@ -68,8 +69,7 @@ def check_openpgp_signature(
     """Check the signature of an archive, and return the signer with the fingerprint.
 
     Raises:
-        PinRefused: when the signature is not valid, or from another key.
-        ProcessError: when gpgv is not installed.
+        PinRefused: when the signature is not valid or from another key, or gpgv is not installed.
     """
     signer = source.signer
     assert signer is not None
@@ -82,7 +82,10 @@ def check_openpgp_signature(
         detached.write_bytes(signature)
         argv = ("gpgv", "--status-fd", "1", "--homedir", folder, "--keyring", str(keyring),
                 str(detached), str(file.resolve()))  # fmt: skip
-        done = process.run(argv, check=False, timeout=600)
+        try:
+            done = process.run(argv, check=False, timeout=GPGV_SECONDS)
+        except process.ProgramNotStarted:
+            raise PinRefused("gpgv_missing", name=source.name, version=version) from None
     _require_signer(done.text, done.code, signer, source.name, version)
     return f"{signer.name}, OpenPGP {signer.fingerprint}"
 
