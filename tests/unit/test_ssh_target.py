@@ -18,7 +18,7 @@ from region_samples import POLLS, REGION, SANDBOX, load_sample_region
 from chautari.node import optional_facts
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.ssh import runner_client
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets, terminal_ssh_argv
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
 OPTIONS = (
@@ -48,6 +48,13 @@ def test_ssh_is_called_with_exactly_these_arguments() -> None:
     assert ssh_argv(TARGET, "true") == (
         "ssh", "-T", "-k", "-p", "2222", "-l", "debian", *OPTIONS, "203.0.113.10", "true",
     )  # fmt: skip
+
+
+def test_terminal_has_the_same_options_and_may_ask_for_a_passphrase() -> None:
+    options = ("-o", "BatchMode=no", *OPTIONS[2:], "-o", "PreferredAuthentications=publickey")
+    start = ("ssh", "-t", "-k", "-p", "2222", "-l", "debian", *options, "203.0.113.10")
+    assert terminal_ssh_argv(TARGET) == start
+    assert terminal_ssh_argv(TARGET, "occ") == (*start, "occ")
 
 
 def test_ssh_with_a_key_offers_no_other() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from chautari import process
 from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
 from chautari.deploy.inspection import CommandResult
 from chautari.errors import BadInput
+from chautari.ssh.runner_client import SSH_FAILED
+from chautari.ssh.target import SSHTarget, terminal_ssh_argv
 
 MAX_STDIN = 16 << 20
 
@@ -32,6 +35,12 @@ def require_terminal(command: str) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise BadInput("this needs a terminal, but there is none", fix=f"run: {command}")
+
+
+def run_in_terminal(target: SSHTarget, command: str = "") -> int:
+    """Open a terminal on a node; return its exit code, or 1 if the node could not be reached."""
+    code = process.run_in_terminal(terminal_ssh_argv(target, command))
+    return 1 if code == SSH_FAILED else code
 
 
 def read_stdin() -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from chautari import process
 from chautari.cli.json_output import print_json
 from chautari.cli.options import (
     CommandWithRemoteArguments,
@@ -16,7 +15,12 @@ from chautari.cli.options import (
     region_argument,
 )
 from chautari.cli.output import echo
-from chautari.cli.remote_output import print_result, read_stdin, require_terminal
+from chautari.cli.remote_output import (
+    print_result,
+    read_stdin,
+    require_terminal,
+    run_in_terminal,
+)
 from chautari.deploy import inspection
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
@@ -24,7 +28,6 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.region.model import Region
-from chautari.ssh.target import terminal_ssh_argv
 
 
 @click.command("run", cls=CommandWithRemoteArguments)
@@ -79,7 +82,7 @@ def command(
     line = inspection.node_command_line(first, found, words)
     if terminal:
         require_terminal(shlex.join(("deploy", "run", region.region, service_command, *words)))
-        return process.run_in_terminal(terminal_ssh_argv(first, line))
+        return run_in_terminal(first, line)
     content = read_stdin() if stdin else b""
     return print_result(region.region, inspection.run_on_node(first, line, content), as_json)
 

@@ -6,20 +6,18 @@ from pathlib import Path
 
 import click
 
-from chautari import process
 from chautari.cli.options import (
     CommandWithRemoteArguments,
     identity_option,
     json_option,
     region_argument,
 )
-from chautari.cli.remote_output import print_result, require_terminal
+from chautari.cli.remote_output import print_result, require_terminal, run_in_terminal
 from chautari.deploy import inspection
 from chautari.deploy.request import Request
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
-from chautari.ssh.target import terminal_ssh_argv
 
 
 @click.command("ssh", cls=CommandWithRemoteArguments)
@@ -51,4 +49,4 @@ def command(
     if as_json:
         raise click.UsageError("--json needs a command: deploy ssh NAME NODE --json -- COMMAND")
     require_terminal(f"deploy ssh {region} {node} -- COMMAND")
-    return process.run_in_terminal(terminal_ssh_argv(target))
+    return run_in_terminal(target)

@@ -107,10 +107,13 @@ def _print_file(file: str, since: float, lines: int) -> None:
 
 
 def _last_lines(file: str) -> list[str]:
-    with _open_regular(file) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        stream.seek(max(0, size - MAX_READ))
-        content = stream.read(MAX_READ).decode(errors="replace")
+    try:
+        with _open_regular(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(max(0, size - MAX_READ))
+            content = stream.read(MAX_READ).decode(errors="replace")
+    except OSError:  # logrotate removed it meanwhile
+        return []
     found = content.splitlines()
     return found[1:] if size > MAX_READ else found
 
@@ -216,10 +219,13 @@ def _print_new_lines(file: str, position: int) -> int:
         position = 0
     if size == position:
         return position
-    with _open_regular(file) as stream:
-        start = max(position, size - MAX_READ)
-        stream.seek(start)
-        content = stream.read(MAX_READ)
+    start = max(position, size - MAX_READ)
+    try:
+        with _open_regular(file) as stream:
+            stream.seek(start)
+            content = stream.read(MAX_READ)
+    except OSError:
+        return position
     complete = content[: content.rfind(b"\n") + 1]
     for line in complete.splitlines():
         _emit(file, line.decode(errors="replace"))
