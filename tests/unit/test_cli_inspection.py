@@ -82,6 +82,8 @@ def test_run_without_a_command_lists_those_of_the_region() -> None:
         (("run", "andes", "--node", "x", "occ"), "this region has no node 'x'"),
         (("run", "andes", "--terminal", "occ"), "this needs a terminal"),
         (("ssh", "andes", "med1"), "this needs a terminal"),
+        (("ssh", "andes", "med1", "--", "-oProxyCommand=id"), "this is not a command"),
+        (("ssh", "andes", "med1", "--", " "), "this is not a command"),
         (("ssh", "andes", "x", "id"), "this region has no node 'x'"),
         (("logs", "andes", "nextclod"), "did you mean nextcloud?"),
         (("logs", "andes", "nextcloud", "--node", "bog1"), "bog1 does not run nextcloud"),
@@ -98,6 +100,18 @@ def test_ssh_runs_one_argument_as_a_line_of_the_shell() -> None:
     assert deploy("ssh", "andes", "med1", "--", "echo a | tr a b").stdout == "b\n"
     assert deploy("ssh", "andes", "med1", "echo", "a | tr a b").stdout == "a | tr a b\n"
     assert deploy("ssh", "andes", "med1", "exit 3").return_value == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--json", "andes", "med1", "echo", "-n", "--json"),
+        ("andes", "med1", "--json", "--", "echo", "-n", "--json"),
+        ("andes", "--json", "med1", "echo", "-n", "--json"),
+    ],
+)
+def test_own_options_of_ssh_come_before_the_command(arguments: tuple[str, ...]) -> None:
+    assert json.loads(deploy("ssh", *arguments).stdout)["stdout"] == "--json"
 
 
 def test_node_that_cannot_be_reached_is_reported_with_a_fix(machine: Path) -> None:

@@ -76,7 +76,12 @@ class CommandWithRemoteArguments(click.Command):
 
     So `deploy run andes occ app:list --output=json` needs no `--`, and options of the command
     itself may stand before the second argument.
+
+    Attributes:
+        options_after_second: whether options directly after it are the command's own too.
     """
+
+    options_after_second = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; those of the command on the node stay as they are."""
@@ -87,8 +92,11 @@ class CommandWithRemoteArguments(click.Command):
             for name in param.opts
         }
         seen, position = 0, 0
-        while position < len(args) and seen < 2 and args[position] != "--":
-            if not args[position].startswith("-"):
+        while position < len(args) and args[position] != "--":
+            is_option = args[position].startswith("-")
+            if seen == 2 and not (is_option and self.options_after_second):
+                break
+            if not is_option:
                 seen += 1
             elif args[position] in with_value:
                 position += 1
@@ -97,6 +105,12 @@ class CommandWithRemoteArguments(click.Command):
         if rest and rest[0] != "--":
             rest = ["--", *rest]
         return super().parse_args(ctx, [*args[:position], *rest])
+
+
+class CommandWithRemoteCommand(CommandWithRemoteArguments):
+    """A command whose second argument is a node; own options may follow it, then a command."""
+
+    options_after_second = True
 
 
 class CommandWithProviderOptions(click.Command):

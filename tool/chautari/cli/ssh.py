@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import (
-    CommandWithRemoteArguments,
+    CommandWithRemoteCommand,
     identity_option,
     json_option,
     region_argument,
@@ -20,7 +20,7 @@ from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 
 
-@click.command("ssh", cls=CommandWithRemoteArguments)
+@click.command("ssh", cls=CommandWithRemoteCommand)
 @region_argument
 @click.argument("node", metavar="NODE")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")

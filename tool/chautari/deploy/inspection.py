@@ -210,8 +210,17 @@ def node_command_line(target: SSHTarget, command: NodeCommand, arguments: Sequen
 
 
 def login_command_line(arguments: Sequence[str]) -> str:
-    """Return what the login account's shell runs: one argument is a line of the shell."""
-    return arguments[0] if len(arguments) == 1 else shlex.join(arguments)
+    """Return what the login account's shell runs: one argument is a line of the shell.
+
+    Raises:
+        BadInput: when the line is empty, or SSH would take it for an option.
+    """
+    line = arguments[0].strip() if len(arguments) == 1 else shlex.join(arguments)
+    if not line or line.startswith("-"):
+        raise BadInput(
+            f"this is not a command: {line!r}", fix="write the command after -- and the node's name"
+        )
+    return line
 
 
 def json_lines_of(lines: Mapping[str, Sequence[LogLine]]) -> list[dict[str, str]]:
