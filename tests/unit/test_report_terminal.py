@@ -185,6 +185,13 @@ def test_next_steps_are_few_and_the_last_is_a_command() -> None:
     assert "deploy region andes" in last_screen.next_steps(bad_report())[-1]
 
 
+def test_plan_ends_with_the_deploy() -> None:
+    report = good_report()
+    for node in report.nodes:
+        node.state = "planned"
+    assert last_screen.next_steps(report) == ["Deploy the region: deploy region andes"]
+
+
 def test_counts_are_words_not_only_colours() -> None:
     assert list(last_screen.count_lines(bad_report())) == [
         "Nodes: 1 failed, 1 up to date, 1 refused, 1 unreachable",

@@ -18,6 +18,8 @@ MOST_NOTICES = 12  # that are shown in one line each
 _NOTE_WITH_COMMAND = re.compile(r"(?P<label>[a-z ]{1,20}): (?P<command>deploy [a-z0-9_ -]{1,120})")
 _STEP_WITH_COMMAND = re.compile(r"(?P<text>.+:) (?P<command>deploy [a-z][A-Za-z0-9_ ./-]{1,120})")
 _COPYABLE = re.compile(r"deploy [a-z][A-Za-z0-9_ ./-]{1,120}|[\x21-\x7e]{1,300}")
+# States of nodes after a command that prepares a deploy.
+_BEFORE_A_DEPLOY = frozenset({"planned", "downloaded", "prepared"})
 _HOSTS_LINE = re.compile(r"[0-9a-fA-F:.]{3,45}( [a-z0-9.-]{1,253})+")
 
 
@@ -58,10 +60,14 @@ def hosts_block(report: RegionReport) -> list[str]:
 
 
 def next_steps(report: RegionReport) -> list[str]:
-    """Return at most three steps; a good deploy ends with what to do from now on."""
+    """Return at most three steps; a report without problems ends with the next command."""
     steps = summary.next_step_texts(report, without=("add_hosts",))
-    if report.ok and report.services and len(steps) < summary.MOST_STEPS:
-        steps.append(f"Look at the region at any time: deploy status {to_one_line(report.region)}")
+    if report.ok and report.services:
+        region = to_one_line(report.region)
+        if {node.state for node in report.nodes} <= _BEFORE_A_DEPLOY:
+            steps.append(f"Deploy the region: deploy region {region}")
+        else:
+            steps.append(f"Look at the region at any time: deploy status {region}")
     return steps[: summary.MOST_STEPS]
 
 
