@@ -252,6 +252,21 @@ def test_mirror_needs_no_second_way_where_upstream_signs(
     assert codes(check(upstream, tmp_path, "server", mirrors=(folder,))) == ["checksum_differs"]
 
 
+def test_file_that_changes_while_it_is_checked_is_refused(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = mirror(tmp_path, POLLS, polls_archive())
+    checked = lock.check_archive
+
+    def check_and_change(*arguments: Any) -> None:
+        checked(*arguments)
+        mirror(tmp_path, POLLS, polls_archive(path="polls/other"))
+
+    monkeypatch.setattr(lock, "check_archive", check_and_change)
+    result = check(upstream, tmp_path, "polls", mirrors=(folder,), consent=lambda _: True)
+    assert codes(result) == ["file_changed"]
+
+
 def test_download_continues_where_it_stopped(upstream: Upstream, tmp_path: Path) -> None:
     upstream.answers[SERVER].cuts = [100, 50, 0, 30]
     assert codes(check(upstream, tmp_path, "server")) == []

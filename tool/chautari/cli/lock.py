@@ -36,7 +36,7 @@ PROGRESS_SECONDS = 10
 )  # fmt: skip
 @click.option(
     "--mirror", "mirrors", multiple=True, metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
     help="Use the files in this folder, which have upstream's names. You can repeat this option.",
 )  # fmt: skip
 @click.option(

@@ -77,6 +77,10 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "certificate_of_other": ("the certificate of {name} belongs to {found}", _TAMPERED),
     "certificate_revoked": ("the certificate of {name} is revoked", _UPSTREAM),
+    "file_changed": (
+        "the file of {name} {version} changed while it was checked",
+        "stop other programs that write to it, then run the command again",
+    ),
     "ways_differ": (
         "{name} {version} is not the same file over {first} and over {second}",
         "do not use either file; find out which one is right, for example with the help of another "

@@ -222,6 +222,9 @@ def _check_file(
     sha256 = signatures.digest_of(file)
     signer = _check_vouchers(request, archive, file)
     check_archive(file, archive.url, archive.source, archive.version)
+    if signatures.digest_of(file) != sha256:
+        # Another program writes to it: what was checked is not what would be pinned.
+        raise PinRefused("file_changed", name=archive.source.name, version=archive.version)
     found: tuple[str, ...] = (way,)
     if not signer:
         others = [item for item in ways_of(request.mirrors, request.nodes) if item.name != way]
