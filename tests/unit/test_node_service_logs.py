@@ -32,13 +32,16 @@ def arguments(*files: str, **changed: object) -> dict[str, object]:
         "JVB 2026-11-29T13:00:00.123+0100 WARNING: [1] x",
         '198.51.100.7 - - [29/Nov/2026:14:00:00 +0200] "GET / HTTP/2.0" 200',
         "2026-11-29 09:00:00,5-03:00 x",
+        "20261129 120000Z [MAIL] x",
     ],
 )
 def test_line_time_knows_the_forms_of_logs_with_a_zone(text: str) -> None:
     assert service_logs.line_time(text) == NOON
 
 
-@pytest.mark.parametrize("form", ["%Y/%m/%d %H:%M:%S [error] x", "%Y-%m-%d %H:%M:%S x"])
+@pytest.mark.parametrize(
+    "form", ["%Y/%m/%d %H:%M:%S [error] x", "%Y-%m-%d %H:%M:%S x", "%Y%m%d %H%M%S [MAIL] x"]
+)
 def test_line_time_without_a_zone_is_local(form: str) -> None:
     now = int(time.time())
     assert service_logs.line_time(time.strftime(form, time.localtime(now))) == now
@@ -113,10 +116,13 @@ def test_journal_is_asked_for_the_units(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = tmp_path / "journalctl"
-    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\necho "-- cursor: s=1"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     service_logs.main(arguments(units=["a.service", "b-*.service"]))
     found = [text for source, text in printed(capsys) if source == "journal"]
-    assert {"--unit=a.service", "--unit=b-*.service", "--lines=100", "--quiet"} <= set(found)
-    assert "--follow" not in found
+    assert {"--unit=a.service", "--unit=b-*.service", "--show-cursor", "--quiet"} <= set(found)
+    assert "--follow" not in found and "-- cursor: s=1" not in found
+    service_logs.main(arguments(units=["a.service"], lines=1))
+    assert printed(capsys) == [("journal", "--unit=a.service")]
+    assert service_logs._print_journal(["a"], 1.0, 1) == "--after-cursor=s=1"

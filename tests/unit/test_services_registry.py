@@ -209,7 +209,7 @@ def test_service_says_how_operators_look_inside(name: str) -> None:
         assert re.fullmatch(r"[a-z0-9*@-]+\.service", unit)
     for file in found.files:
         assert re.fullmatch(r"/var/log/[a-z]+/[a-z.*-]+\.log", file)
-        assert "access" not in file, "addresses of visitors stay on the node"
+        assert "access" not in file, "every visitor's address is in it"
     for command, item in found.commands.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", command)
         assert item.argv and item.purpose[-1] != "."

@@ -84,8 +84,8 @@ def command(
     deploy logs NAME SERVICE --since 15m
     deploy logs NAME SERVICE --node NODE --follow
 
-    Without --node, the command prints the logs of all nodes that run the service. Logs with the
-    addresses of visitors are not included.
+    Without --node, the command prints the logs of all nodes that run the service. The access logs
+    of the web server are not included.
     """
     if follow and as_json:
         raise click.UsageError("--follow never ends, so it cannot print one JSON object.")

@@ -13,6 +13,7 @@ import stat
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -25,8 +26,9 @@ PAUSE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0  # a write fails once the connection is closed
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HEAD = 600  # characters in which the time of a line is
+CURSOR = "-- cursor: "
 _ISO = re.compile(
-    r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"
+    r"(\d{4})[-/]?(\d\d)[-/]?(\d\d)[T ](\d\d):?(\d\d):?(\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?"
 )
 _WEB = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)\b")
@@ -46,8 +48,7 @@ def main(arguments: Mapping[str, Any]) -> int:
             _follow(arguments["units"], positions, since, arguments["lines"])
             return 0
         if arguments["units"]:
-            journal = _start_journal(arguments["units"], since, arguments["lines"], follow=False)
-            _print_journal(journal)
+            _print_journal(arguments["units"], since, arguments["lines"])
         for file in files:
             _print_file(file, since, arguments["lines"])
     except BrokenPipeError:
@@ -80,23 +81,38 @@ def _emit(source: str, text: str) -> None:
         print(json.dumps(line), flush=True)
 
 
-def _start_journal(
-    units: Iterable[str], since: float, lines: int, *, follow: bool
-) -> subprocess.Popen[bytes]:
+def _start_journal(units: Iterable[str], *options: str) -> subprocess.Popen[bytes]:
     argv = [
-        "journalctl", "--no-pager", "--quiet", "--output=short-iso", "--no-hostname",
-        f"--since=@{int(since)}", f"--lines={lines}", *(f"--unit={unit}" for unit in units),
+        "journalctl", "--no-pager", "--quiet", "--output=short-iso", "--no-hostname", *options,
+        *(f"--unit={unit}" for unit in units),
     ]  # fmt: skip
     return subprocess.Popen(
-        [*argv, "--follow"] if follow else argv,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
 
 
-def _print_journal(process: subprocess.Popen[bytes]) -> None:
+def _print_journal(units: Iterable[str], since: float, lines: int) -> str:
+    """Print the last lines, and return the option with which journalctl continues after them.
+
+    With a time, journalctl would count lines from the oldest one.
+    """
+    start = f"--since=@{int(since)}"
+    last: deque[str] = deque(maxlen=lines)
+    cursor = ""
+    for text in _read_lines(_start_journal(units, start, "--show-cursor")):
+        if text.startswith(CURSOR):
+            cursor = text.removeprefix(CURSOR)
+        else:
+            last.append(text)
+    for text in last:
+        _emit("journal", text)
+    return f"--after-cursor={cursor}" if cursor else start
+
+
+def _read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout is not None
     for line in process.stdout:
-        _emit("journal", line.decode(errors="replace").rstrip("\n"))
+        yield line.decode(errors="replace").rstrip("\n")
     process.wait()
 
 
@@ -187,8 +203,9 @@ def _follow(
     """Print older lines, then each new one, until the connection is closed."""
     units = list(units)
     if units:
-        journal = _start_journal(units, since, lines, follow=True)
-        threading.Thread(target=_print_journal_or_exit, args=(journal,), daemon=True).start()
+        start = _print_journal(units, since, lines)
+        journal = _start_journal(units, start, "--follow", "--no-tail")
+        threading.Thread(target=_follow_journal, args=(journal,), daemon=True).start()
     for file in positions:
         _print_file(file, since, lines)
     beat = time.monotonic()
@@ -202,9 +219,10 @@ def _follow(
         time.sleep(PAUSE_SECONDS)
 
 
-def _print_journal_or_exit(process: subprocess.Popen[bytes]) -> None:
+def _follow_journal(process: subprocess.Popen[bytes]) -> None:
     try:
-        _print_journal(process)
+        for text in _read_lines(process):
+            _emit("journal", text)
     except BrokenPipeError:
         process.kill()
         os._exit(1)

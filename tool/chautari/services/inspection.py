@@ -27,7 +27,7 @@ class Inspection:
 
     Attributes:
         units: units of systemd; `*` stands for any text.
-        files: log files, which may end with a pattern. Those with visitors' addresses are left out.
+        files: log files, which may end with a pattern; access logs of the web server are left out.
         commands: commands by the name under which operators run them.
     """
 
