@@ -26,6 +26,7 @@ def test_steps_back_up_deploy_and_restore_in_order(region: Region) -> None:
         "ssh bog1 systemctl stop nginx",
         "deploy backup now andes --node bog1",
         "deploy validate andes",
+        "deploy dns andes --wait",
         "deploy region andes --node new1",
         "deploy restore andes --node new1 --service nextcloud --backup-of bog1 --yes",
         "deploy verify andes --node new1",

@@ -160,11 +160,14 @@ def _region_file_step(region: Region, service: str, source: str, to: str) -> Mov
 
 
 def _dns_step(region: Region, service: str, to: str) -> MoveStep:
+    command, action = _deploy("dns", region.region, "--wait")
     return MoveStep(
         "Point the DNS names to the new machine",
         "Certificates need the new address. Change these records, then wait until the changes are "
         "visible.",
-        _records(region, service, to),
+        (*_records(region, service, to), command),
+        (action,),
+        by_person=True,
     )
 
 

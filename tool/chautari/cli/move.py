@@ -132,7 +132,7 @@ def _run_deploy(arguments: Sequence[str]) -> int:
 
 
 def _identity_options(action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:
-    if action[1] == "validate":
+    if action[1] in ("validate", "dns"):
         return []
     return [word for file in identities for word in ("--identity", str(file))]
 
