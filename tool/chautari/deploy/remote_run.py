@@ -226,7 +226,9 @@ def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusa
 
 def holder_message_data(holder: LockHolder) -> Data:
     """Return the data of a holder that messages show; `since` is in seconds since the epoch."""
-    return {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
+    data = {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
+    # A restore has no run of a deploy that others could attach to.
+    return data | {"run": None, "restore": True} if holder.get("mode") == "restore" else data
 
 
 def busy_refusal(holder: LockHolder) -> Refusal:

@@ -28,6 +28,7 @@ def _holder_text(data: Data, does: str = "is deploying") -> str:
     ]
     shown = ", ".join(filter(None, details))
     who = data.get("operator") or "another operator"
+    does = "is restoring a backup" if data.get("restore") else does
     return f"{who} {does} to this node" + (f" ({shown})" if shown else "")
 
 
