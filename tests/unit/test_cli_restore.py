@@ -201,3 +201,4 @@ def test_times_are_utc() -> None:
     assert moment.convert("2026-11-29 18:00", None, None) == 1795975200
     assert moment.convert("2026-11-29T18:00:00Z", None, None) == 1795975200
     assert moment.convert("2026-11-29", None, None) == 1795910400 + 86_399
+    assert moment.convert("bog-1-2026-11-29T18:00:00Z", None, None) == 1795975200

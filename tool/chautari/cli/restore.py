@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import platform
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,11 +43,15 @@ from chautari.report.progress import Progress
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 TIME_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+ARCHIVE_NAME = re.compile(r"[a-z][a-z0-9-]*-(\d{4}-\d\d-\d\d)T(\d\d)[:-](\d\d)[:-](\d\d)Z")
 END_OF_DAY = 86_399
 
 
 class Moment(click.ParamType[int]):
-    """A time in UTC, as seconds since 1970; a day stands for its end."""
+    """A time in UTC, or the name of an archive, as seconds since 1970.
+
+    A day stands for its end.
+    """
 
     name = "TIME"
 
@@ -54,6 +59,8 @@ class Moment(click.ParamType[int]):
         """Return the seconds."""
         if isinstance(value, int):
             return value
+        if found_name := ARCHIVE_NAME.fullmatch(value):
+            value = "{} {}:{}:{}".format(*found_name.groups())
         for form in TIME_FORMATS:
             try:
                 found = calendar.timegm(time.strptime(value, form))
@@ -66,8 +73,8 @@ class Moment(click.ParamType[int]):
 
 at_option = click.option(
     "--at", type=Moment(), default=0, metavar="TIME",
-    help="Use the newest backup that is not later than this time in UTC, such as 2026-11-29. "
-    "Default: the newest backup.",
+    help="Use the newest backup that is not later than this time in UTC, such as 2026-11-29, or "
+    "the backup with this name. Default: the newest backup.",
 )  # fmt: skip
 from_option = click.option(
     "--from", "target", default="", metavar="TARGET",
