@@ -77,6 +77,7 @@ def _whole_region(region: Region) -> Iterator[str]:
         "files of the services, their databases (run/chautari-backup/databases) and a list of the "
         "content (run/chautari-backup/manifest.json)."
     )
+    yield ""
     yield from (
         "       chmod 600 login_key              (the lines of the login key)",
         "       export BORG_RSH='ssh -i login_key'",
@@ -88,7 +89,7 @@ def _whole_region(region: Region) -> Iterator[str]:
         "If the repository reports that its key is missing or damaged, enter the lines of the "
         "repository key. Each line ends with a checksum, so a typing error is found at once."
     )
-    yield from ("       borg key import --paper REPOSITORY", "")
+    yield from ("", "       borg key import --paper REPOSITORY", "")
     yield from _paragraph(
         "Then deploy new services as in A with new secrets (deploy secrets init), and load files "
         "and databases by hand: docs/disaster-recovery.md says how."
@@ -143,8 +144,10 @@ def _section(title: str) -> Iterator[str]:
 
 
 def _paragraph(text: str, indent: str = "") -> Iterator[str]:
+    """Yield a text in short lines; those of a numbered step are below its first word."""
+    hanging = "   " if text[:1].isdigit() else indent
     yield from textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}   ",
+        text, WIDTH, initial_indent=indent, subsequent_indent=hanging,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
 
