@@ -237,6 +237,9 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(copy, "engine", lambda _: engine)
     monkeypatch.setattr(switch, "run_command", lambda argv, *_: world.tick(" ".join(argv)))
     monkeypatch.setattr(switch, "active_units", list)
+    # A real disk would take minutes for hundreds of restores.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
     _count_renames(world, monkeypatch)
     saved = journal.JournalFile.save
 
