@@ -103,8 +103,7 @@ def test_backup_has_every_row_and_file_of_the_node(backed_up: Proof) -> None:
     assert len(counts["mariadb"]["framadate"]) == int(tables)
     listed = borg(backed_up, "list", f"::{names[-1]}", "--format", "{type} {path}{NL}")
     stored = {line[2:] for line in listed.splitlines() if line.startswith("-")}
-    folders = [f["path"] for state in manifest["states"] for f in state["folders"]]
-    assert f"{'config/config.php'}" in " ".join(stored) and folders
+    assert [path for path in stored if path.endswith("config/config.php")]
     assert "run/chautari-backup/databases/postgresql/nextcloud.dump" in stored
 
 
@@ -119,8 +118,10 @@ def test_killed_backup_leaves_services_running_and_the_next_one_succeeds(
         assert paused == "", f"{step}, {how}: a service is still paused"
         assert backed_up.on(NODE, "systemctl", "is-active", "nextcloud-cron.timer") == "active\n"
         assert backed_up.on(NODE, "sh", "-c", "pgrep -x borg || true") == ""
-        # Only a run that was killed after its archive was complete has one.
-        assert len(archives(backed_up)) == len(before) + (step == "prune"), f"{step}, {how}"
+        # A run that was killed late may have completed its archive; none is incomplete.
+        for name in set(archives(backed_up)) - set(before):
+            stored = borg(backed_up, "list", f"::{name}", "--short")
+            assert "run/chautari-backup/manifest.json" in stored, f"{step}, {how}"
         assert back_up(backed_up)["error"] is None, f"{step}, {how}"
     names = borg(backed_up, "list", "--consider-checkpoints", "--short").split()
     assert not [name for name in names if "checkpoint" in name]
@@ -145,6 +146,7 @@ def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:
 @pytest.mark.soak
 def test_check_finds_flipped_bytes(backed_up: Proof) -> None:
     assert back_up(backed_up)["error"] is None
+    # The same number flips the same bit, so a second time restores it.
     flip = (
         "import pathlib, random, sys; random.seed(int(sys.argv[1]));"
         f"files = sorted(p for p in pathlib.Path('{DISK}').rglob('data/*/*') if p.is_file());"
@@ -153,13 +155,11 @@ def test_check_finds_flipped_bytes(backed_up: Proof) -> None:
         "path.write_bytes(data)"
     )
     for number in range(20):
-        backed_up.on(NODE, "cp", "-a", f"{DISK}/proof", "/root/whole")
         backed_up.on(NODE, "python3", "-c", flip, str(number))
         answer = backed_up.on(NODE, "chautari-backup", "check", check=False)
         found = json.loads(answer.splitlines()[0])
         assert found["error"] and found["error"]["code"] == "check_failed", f"flip {number}"
-        backed_up.on(NODE, "rm", "-rf", f"{DISK}/proof")
-        backed_up.on(NODE, "mv", "/root/whole", f"{DISK}/proof")
+        backed_up.on(NODE, "python3", "-c", flip, str(number))
     assert backed_up.on(NODE, "chautari-backup", "check").count('"ok": true') == 2
 
 
