@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.benches import (
+    backup,
     changed,
     checks,
     cuts,
@@ -47,6 +48,7 @@ BENCHES: tuple[Bench, ...] = (
     Bench("cuts", "full redeploy of one node over an interrupted link", cuts.run),
     Bench("changed", "one changed variable of one role", changed.run),
     Bench("checks", "all checks of a node", checks.run),
+    Bench("backup", "a nightly backup and a restore of a node", backup.run),
     Bench("first", "the first deploy of a node", first.run),
     Bench("first-narrow", "the same over a connection of 8 Mbit/s", first.narrow),
 )
