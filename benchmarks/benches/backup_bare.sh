@@ -1,3 +1,4 @@
+#!/bin/sh
 # backup_bare.sh ACTION [ARCHIVE]: a backup and a restore as a person with borg would do them.
 # It runs on a node, with the same key, server and options as the node's own backup.
 set -eu
