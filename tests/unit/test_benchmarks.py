@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 from benchmarks import lab, measure, peers, results, run
-from benchmarks.benches import BENCHES, changed, cuts, first, regions, simulated
+from benchmarks.benches import (
+    BENCHES,
+    backup,
+    backup_data,
+    changed,
+    cuts,
+    first,
+    regions,
+    simulated,
+)
 from benchmarks.measure import BenchError, Command, Sample
 from benchmarks.proxy import Proxy
 
@@ -272,3 +281,26 @@ def test_list_names_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--list"]) == 0
     output = capsys.readouterr().out
     assert all(bench.name in output for bench in BENCHES)
+
+
+def test_data_of_the_backup_bench_changes_by_one_percent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup_data, "FOLDER", tmp_path / "bench" / "files")
+    monkeypatch.setattr(backup_data, "SIZES", (1 << 16, 1 << 18, 1 << 22))
+    backup_data.make(48 << 20)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert sum(map(len, files.values())) == 48 << 20
+    backup_data.change(1)
+    pieces = [
+        (before[start : start + (1 << 16)], path.read_bytes()[start : start + (1 << 16)])
+        for path, before in files.items()
+        for start in range(0, len(before), 1 << 16)
+    ]
+    changed = sum(before != now for before, now in pieces)
+    assert 0.005 < changed / len(pieces) <= 0.015
+
+
+def test_bare_borg_of_the_backup_bench_uses_the_options_of_the_node() -> None:
+    script = backup.BARE_PROGRAM.read_text()
+    assert "buzhash,16,20,18,4095" in script and "auto,zstd,3" in script
