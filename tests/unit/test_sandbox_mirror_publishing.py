@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from chautari.errors import BadInput
-from chautari_sandbox import download
+from chautari_sandbox import download, liveness
 from chautari_sandbox.mirror_publishing import ArtifactSources, sync_published_files
-from chautari_sandbox.spec import RequiredArtifact
+from chautari_sandbox.spec import RequiredArtifact, SandboxSpec
 from chautari_sandbox.state import MirroredArtifact, UnavailableArtifact
 
 
@@ -95,6 +95,19 @@ def test_app_of_the_mirror_is_found_by_its_name(mirrored: ArtifactSources) -> No
     for name in ("calendar-v6.0.2.tar.gz", "calendar-extra-9.0.0.tar.gz", "calendar-5.9.tar.gz"):
         (mirrored.mirror / name).write_bytes(name.encode())
     assert one(CALENDAR, mirrored).version == "6.0.2"
+
+
+def test_release_that_the_region_changes_to_is_looked_up_in_the_mirror(
+    mirrored: ArtifactSources,
+) -> None:
+    assert mirrored.mirror
+    spec = SandboxSpec("proof", "proof.example.org", "192.0.2.0/24", (), (NEXTCLOUD,))
+    spec = spec._replace(mirror=mirrored.mirror)
+    older = {("nextcloud", "35.0.1")}
+    assert liveness.serves_folder(spec, older)
+    (mirrored.mirror / NEXTCLOUD.file).write_bytes(b"a local build")
+    assert not liveness.serves_folder(spec, older)
+    assert liveness.serves_folder(spec, older | {("nextcloud", "35.0.2")})
 
 
 def test_mirror_that_does_not_exist_is_bad_input(sources: ArtifactSources, tmp_path: Path) -> None:

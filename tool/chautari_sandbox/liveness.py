@@ -46,4 +46,14 @@ def _has_looked_for_all_artifacts(spec: SandboxSpec, known: SandboxState) -> boo
     needed = {(item.name, item.version) for item in spec.wanted}
     needed |= {(item.name, item.version) for item in spec.images}
     packages = {(item.name, item.version) for item in spec.repositories}
-    return (bool(spec.mirror) or needed <= served) and packages <= set(known.requested_packages)
+    found = serves_folder(spec, served) if spec.mirror else needed <= served
+    return found and packages <= set(known.requested_packages)
+
+
+def serves_folder(spec: SandboxSpec, served: set[tuple[str, str]]) -> bool:
+    """Return whether each release that is in the folder under its own name is served."""
+    return all(
+        (item.name, item.version) in served
+        for item in spec.wanted
+        if spec.mirror and (spec.mirror / item.file).is_file()
+    )
