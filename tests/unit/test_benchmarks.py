@@ -304,3 +304,8 @@ def test_data_of_the_backup_bench_changes_by_one_percent(
 def test_bare_borg_of_the_backup_bench_uses_the_options_of_the_node() -> None:
     script = backup.BARE_PROGRAM.read_text()
     assert "buzhash,16,20,18,4095" in script and "auto,zstd,3" in script
+
+
+def test_processor_time_is_the_sum_of_what_the_shell_prints() -> None:
+    printed = "other\n0m0.010000s 0m0.020000s\n1m2.500000s 0m4.470000s\n"
+    assert backup.processor_seconds(printed) == pytest.approx(67.0)
