@@ -29,6 +29,7 @@ create)
     xargs -d '\n' borg create --chunker-params buzhash,16,20,18,4095 \
         --compression auto,zstd,3 "::$archive" <$bare/folders
     borg prune --keep-daily 7 --keep-weekly 4 --keep-monthly 6
+    borg compact
     ;;
 restore)
     rm -rf $bare/restored
