@@ -16,7 +16,7 @@ import pytest
 from backup_samples import settings
 from region_samples import ROOT
 
-from chautari.node.backup import feed, preconditions, run, state_file, watch
+from chautari.node.backup import borg, check, feed, preconditions, run, state_file, watch
 from chautari.node.backup.errors import BackupError, raise_all
 from chautari.node.backup.feed import BLOCK, BorgCreate
 from chautari.node.backup.manifest import FolderSpec, StateSpec
@@ -222,6 +222,28 @@ def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
     events = run.Events(tmp_path / "events.jsonl")
     assert not run.back_up(found, events, run.Place(tmp_path), pause, ())
     assert "no_targets" in (tmp_path / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize(("code", "text", "found"), [
+    (0, "", None),
+    (1, "Segment entry checksum mismatch [segment 262, offset 49]", "check_failed"),
+    (2, "x is not a valid repository", "check_failed"),
+])  # fmt: skip
+def test_check_that_borg_ends_with_a_warning_found_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, text: str, found: str | None
+) -> None:
+    program = tmp_path / "borg"
+    line = json.dumps({"type": "log_message", "levelname": "ERROR", "message": text})
+    program.write_text(f"#!/bin/sh\necho '{line}' >&2\nexit {code}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(borg, "BORG", str(program))
+    all_settings = settings(tmp_path)
+    healthy = check.check_all(
+        all_settings.with_targets((all_settings.target("himalaya"),)), [], tmp_path
+    )
+    known = state_file.read_state(tmp_path / "state.json")["targets"]["himalaya"]
+    assert healthy is (found is None) and known["check_ok"] is healthy
+    assert found is None or text in known["check_error"]["reason"]
 
 
 NOW = 1_796_000_000.0

@@ -15,6 +15,7 @@ from chautari.node.backup.state_file import HOME
 
 BORG = "/usr/bin/borg"
 LOCK_SECONDS = 120
+WARNING = 1  # exit code of borg
 CHUNKS = "buzhash,16,20,18,4095"
 # Over a connection that breaks every 15 seconds, 30 never finishes: it counts from each start.
 CHECKPOINT_SECONDS = 5
@@ -176,9 +177,22 @@ def _bytes(text: str) -> int:
 
 
 def call(
-    settings: Settings, target: Target, *arguments: str, home: Path = HOME, limit: float = 3600
+    settings: Settings,
+    target: Target,
+    *arguments: str,
+    home: Path = HOME,
+    limit: float = 3600,
+    highest_code: int = WARNING,
 ) -> tuple[str, Messages]:
     """Run borg and return its output and messages.
+
+    Args:
+        settings: of the node.
+        target: whose repository.
+        arguments: of borg.
+        home: folder of this program's own.
+        limit: seconds that it may take.
+        highest_code: exit codes above this one are a failure.
 
     Raises:
         BackupError: when it fails.
@@ -199,7 +213,7 @@ def call(
     messages = Messages()
     for line in done.stderr.splitlines():
         messages.add(line)
-    if done.returncode > 1 or done.returncode < 0:
+    if not 0 <= done.returncode <= highest_code:
         raise messages.error()
     return done.stdout, messages
 

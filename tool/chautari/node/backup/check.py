@@ -56,7 +56,9 @@ def check(settings: Settings, target: Target, home: Path = HOME) -> None:
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
-        borg.call(settings, target, "check", "--repository-only", home=home, limit=LIMIT_SECONDS)
+        # borg reports damage with the exit code of a warning.
+        command = ("check", "--repository-only")
+        borg.call(settings, target, *command, home=home, limit=LIMIT_SECONDS, highest_code=0)
     except BackupError as error:
         if error.code in ("borg_failed", "repository_damaged"):
             raise BackupError("check_failed", reason=error.data.get("reason", "")) from None

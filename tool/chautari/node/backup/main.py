@@ -161,6 +161,10 @@ def main(arguments: list[str]) -> int:
     given = parse_arguments(arguments)
     try:
         return COMMANDS[given.command](given)
+    except BrokenPipeError:
+        # The reader of the output has ended, such as a connection that was lost.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except BackupError as error:
         print_event("finished", ok=False, error=error.as_object())
         print(error_text(error.code, error.data), file=sys.stderr)
