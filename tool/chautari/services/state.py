@@ -44,8 +44,8 @@ class State(NamedTuple):
         reason: why nothing is stored, as the clause of a sentence; empty if something is.
         adapt: command that adapts a restored copy to this node before the switch. It gets an
             argument `LIVE=COPY` for each folder and file.
-        after_restore: command that runs after the switch, before `resume`. Its argument is
-            `restored`, or `undone` if the old data is back.
+        after_restore: command that runs after the switch with the argument `restored`, or `undone`
+            if the old data is back, and once more after `resume` with the argument `resumed`.
         units: systemd units that are stopped during the switch; a service with `pause` needs none.
     """
 

@@ -212,6 +212,7 @@ class Restore:
     def _resume(self) -> None:
         switch.start_units(self.journal.stopped_units)
         switch.resume(self.journal.request.states)
+        self._run_own_steps("resumed")
         if paused_at := self.journal.figures.get("paused_at"):
             self.journal.figures["paused_seconds"] = round(time.time() - paused_at, 1)
 

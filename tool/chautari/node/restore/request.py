@@ -33,7 +33,8 @@ class Commands:
     Attributes:
         adapt: changes the restored copy before the switch; gets an argument `LIVE=STAGED` for each
             folder and file.
-        after_restore: runs after the switch; gets the argument `restored` or `undone`.
+        after_restore: runs after the switch with the argument `restored`, or `undone` if the old
+            data is back, and once more with `resumed` when the service runs again.
         units: systemd units that are stopped during the switch.
     """
 
