@@ -1,8 +1,9 @@
-"""Backups of a real node to a disk: consistent, small when little changed, and safe when killed."""
+"""Backups of a real node to a disk, and restores: complete, and never half done when killed."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +41,42 @@ while value("ActiveState") in ("activating", "active", "deactivating"):
     time.sleep(0.05)
 """
 STEPS = ("files", "pause", "databases", "manifest", "prune")
+RESTORES = "/var/lib/chautari/restore"
+# Rows of every table, then hash, owner and mode of every file. A restore changes only config.php.
+DIGEST = r"""
+cd /
+chautari-psql -XtAq --dbname=nextcloud <<'SQL'
+SELECT format('SELECT %L, count(*) FROM %I.%I', tablename, schemaname, tablename) FROM pg_tables
+  WHERE schemaname = 'public' ORDER BY 1 \gexec
+SQL
+for table in $(mariadb -BN -e "SELECT table_name FROM information_schema.tables
+    WHERE table_schema = 'framadate' ORDER BY 1"); do
+    echo "$table $(mariadb -BN -e "SELECT count(*) FROM framadate.$table")"
+done
+cd /var/lib/nextcloud
+find data custom_apps themes pins -type f -print0 | sort -z | xargs -0 sha256sum
+find data custom_apps themes pins config -printf '%p %u:%g %m %y %l\n' | sort
+"""
+CHANGE = """
+cd / && echo "$1" > /var/lib/nextcloud/data/later-$1
+chown www-data: /var/lib/nextcloud/data/later-$1 && rm -f /var/lib/nextcloud/data/stays
+mariadb -e "CREATE TABLE framadate.later_$1 (a int)"
+chautari-psql -Xq --dbname=nextcloud -c "CREATE TABLE later_$1 (a int)"
+"""
+# Kills all processes of a restore once it has reached a step.
+KILL_RESTORE = """
+import pathlib, subprocess, sys, time
+state = pathlib.Path(sys.argv[1])
+deadline = time.monotonic() + 120
+while not ((state / "journal.json").exists()
+           and f'"step": "{sys.argv[2]}"' in (state / "progress.jsonl").read_text()):
+    assert time.monotonic() < deadline, "the step was not reached"
+    time.sleep(0.005)
+subprocess.run(["systemctl", "kill", "-s", "KILL", "chautari-restore"], check=True)
+"""
+RESTORE_STEPS = (
+    "choose", "copy", "extract", "load", "adapt", "pause", "switch", "finish", "resume",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +221,90 @@ def test_late_backup_is_mailed_once(backed_up: Proof) -> None:
     assert journal.count("from=<root@") + journal.count("from=<cloud@") >= 1
     assert back_up(backed_up)["error"] is None
     backed_up.on(NODE, "systemctl", "start", "chautari-backup-watch")
+
+
+def digest(proof: Proof) -> str:
+    return proof.run_with_input(NODE, DIGEST, "sh", "-s")
+
+
+@pytest.fixture(scope="module")
+def restorable(backed_up: Proof) -> Iterator[Proof]:
+    """Return the region with a backup of a file that tests delete."""
+    path = "/var/lib/nextcloud/data/stays"
+    backed_up.on(NODE, "sh", "-c", f"echo stays > {path}")
+    assert back_up(backed_up)["error"] is None
+    yield backed_up
+    backed_up.deploy("restore", "--clean", "--yes", "--node", NODE)
+    backed_up.on(NODE, "rm", "-f", path)
+
+
+def change_data(proof: Proof, name: str) -> None:
+    proof.run_with_input(NODE, CHANGE, "sh", "-s", "--", name)
+
+
+def newest_result(proof: Proof) -> dict[str, Any]:
+    listed = proof.deploy("restore", "--list", "--json", "--node", NODE)
+    results = json.loads(listed.stdout)[NODE]["results"]
+    found: dict[str, Any] = results[-1]
+    return found
+
+
+def assert_tidy(proof: Proof) -> None:
+    left = proof.on(
+        NODE, "sh", "-c",
+        f"ls -d /var/lib/nextcloud/.chautari-restore-* {RESTORES}/journal.json "
+        "/run/chautari-restore 2>/dev/null; "
+        "chautari-psql -XtAc 'SELECT datname FROM pg_database' | grep _restore_; true",
+    )  # fmt: skip
+    assert left.strip() == ""
+    assert proof.on(NODE, "systemctl", "is-active", "nextcloud-cron.timer") == "active\n"
+
+
+def test_restored_node_has_equal_data_and_passes_all_checks(restorable: Proof) -> None:
+    before = digest(restorable)
+    change_data(restorable, "first")
+    changed = digest(restorable)
+    outcome = restorable.deploy("restore", "--yes", "--json", "--node", NODE)
+    assert outcome.code == 0, outcome.problems
+    [restored] = json.loads(outcome.stdout)["restores"]
+    assert restored["result"]["services"] == ["nextcloud", "polls"]
+    assert restored["result"]["figures"]["paused_seconds"] < 30
+    assert digest(restorable) == before != changed
+    assert_tidy(restorable)
+    again = restorable.deploy("region", "--no-checks", "--json", "--node", NODE)
+    assert (again.code == 0 and '"changed": 0' in again.stdout) or "up_to_date" in again.stdout
+    kept = restored["result"]["kept"]["paths"]
+    assert f"/var/lib/nextcloud/data.before-restore-{restored['result']['id']}" in kept
+    assert restorable.deploy("restore", "--clean", "--yes", "--node", NODE).code == 0
+    assert "before-restore" not in restorable.on(NODE, "ls", "/var/lib/nextcloud")
+
+
+@pytest.mark.soak
+def test_killed_restore_ends_on_old_or_restored_data(restorable: Proof) -> None:
+    before = digest(restorable)
+    for step in RESTORE_STEPS:
+        change_data(restorable, step)
+        changed = digest(restorable)
+        process = restorable.start_deploy("restore", "--yes", "--node", NODE)
+        restorable.run_with_input(NODE, KILL_RESTORE, "python3", "-", RESTORES, step)
+        try:
+            process.wait(timeout=600)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        deadline = time.monotonic() + 60
+        while "journal.json" in restorable.on(NODE, "ls", RESTORES) and time.monotonic() < deadline:
+            time.sleep(1)
+        result = newest_result(restorable)
+        assert digest(restorable) == (before if result["ok"] else changed), step
+        assert_tidy(restorable)
+        assert result["ok"], f"{step}: {result['error']}"
+
+
+def test_weekly_drill_counts_and_leaves_nothing(restorable: Proof) -> None:
+    before = digest(restorable)
+    restorable.on(NODE, "systemctl", "start", "chautari-drill")
+    drill = json.loads(restorable.on(NODE, "cat", STATE))["drill"]
+    assert drill["ok"] and drill["tables"] > 20 and drill["files"] > 0
+    assert digest(restorable) == before
+    assert "_drill_" not in restorable.on(NODE, "mariadb", "-BN", "-e", "SHOW DATABASES")
+    assert "drill" not in restorable.on(NODE, "ls", "/var/lib/chautari").split()
