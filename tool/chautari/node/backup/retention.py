@@ -27,7 +27,7 @@ def archive_time(archive: Mapping[str, Any]) -> float:
     """Return when an archive was begun, by its name, in seconds since 1970."""
     moment = str(archive["name"])[-20:]
     found = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")
-    return found.replace(tzinfo=timezone.utc).timestamp()  # noqa: UP017
+    return found.replace(tzinfo=timezone.utc).timestamp()
 
 
 def check_dates(archives: Sequence[Mapping[str, Any]], now: float) -> None:

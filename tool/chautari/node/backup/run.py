@@ -135,7 +135,7 @@ def back_up(
 
 def archive_name(settings: Settings) -> str:
     """Return the name of an archive that begins now."""
-    now = datetime.now(timezone.utc)  # noqa: UP017
+    now = datetime.now(timezone.utc)
     return f"{settings.node}-{now:%Y-%m-%dT%H:%M:%SZ}"
 
 

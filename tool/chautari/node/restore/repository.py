@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -58,7 +58,7 @@ def archive_time(name: str, node: str) -> int | None:
         moment = datetime.strptime(f"{day} {':'.join(clock)}", "%Y-%m-%d %H:%M:%S")
     except ValueError:
         return None
-    return int(moment.replace(tzinfo=UTC).timestamp())
+    return int(moment.replace(tzinfo=timezone.utc).timestamp())
 
 
 class Repository:
