@@ -42,20 +42,27 @@ while value("ActiveState") in ("activating", "active", "deactivating"):
 """
 STEPS = ("files", "pause", "databases", "manifest", "prune")
 RESTORES = "/var/lib/chautari/restore"
-# Rows of every table, then hash, owner and mode of every file. A restore changes only config.php.
+# Names of all tables, rows of those that checks and background jobs leave as they are, then hash,
+# owner and mode of files. A restore changes only config.php.
 DIGEST = r"""
 cd /
 chautari-psql -XtAq --dbname=nextcloud <<'SQL'
+SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1;
 SELECT format('SELECT %L, count(*) FROM %I.%I', tablename, schemaname, tablename) FROM pg_tables
-  WHERE schemaname = 'public' ORDER BY 1 \gexec
+  WHERE schemaname = 'public' AND tablename !~ ('^oc_(appconfig|authtoken|bruteforce|file_locks|'
+    'filecache|files_trash|job|mounts|preferences|properties|storages)') ORDER BY 1 \gexec
 SQL
 for table in $(mariadb -BN -e "SELECT table_name FROM information_schema.tables
     WHERE table_schema = 'framadate' ORDER BY 1"); do
     echo "$table $(mariadb -BN -e "SELECT count(*) FROM framadate.$table")"
 done
 cd /var/lib/nextcloud
-find data custom_apps themes pins -type f -print0 | sort -z | xargs -0 sha256sum
-find data custom_apps themes pins config -printf '%p %u:%g %m %y %l\n' | sort
+kept() {
+    find data custom_apps themes pins config \( -path 'data/admin' -o -path 'data/chautari-check' \
+        -o -path 'data/appdata_*' -o -name '*.log' \) -prune -o "$@"
+}
+kept -type f ! -name config.php -print0 | sort -z | xargs -0 sha256sum
+kept ! -path data -printf '%p %u:%g %m %y %l\n' | sort
 """
 CHANGE = """
 cd / && echo "$1" > /var/lib/nextcloud/data/later-$1
