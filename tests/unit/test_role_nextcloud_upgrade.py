@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from nextcloud_upgrade_node import (
     make_node,
     make_release,
 )
+from region_samples import ROOT
 
 # isort: split
 import change
@@ -409,3 +411,12 @@ def test_full_disk_ends_on_the_old_release(
     result = upgrade(node)
     assert "No space left on device" in texts.result_text(result)
     assert_is_old(node, before)
+
+
+def test_safety_copy_does_not_count_as_a_change_by_hand() -> None:
+    probe = (ROOT / "roles/postgresql/probes/databases").read_text()
+    pattern = re.search(r"datname !~ '([^']+)'", probe)
+    assert pattern is not None
+    for name in (f"nextcloud_before_{journal.new_id(OLD)}", "nextcloud_restore_20261129t230000"):
+        assert re.search(pattern[1], name)
+    assert not re.search(pattern[1], "nextcloud")
