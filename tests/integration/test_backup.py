@@ -88,18 +88,19 @@ RESTORE_STEPS = (
 
 @pytest.fixture(scope="module")
 def backed_up(deployed: Proof) -> Iterator[Proof]:
-    """Return the region with a disk for backups on one node, and remove both at the end."""
+    """Return the region with backups to a disk, deployed on one node; remove all at the end."""
     original = deployed.file.read_text()
     deployed.on(NODE, "mkdir", "-p", DISK)
     deployed.on(NODE, "mount", "-t", "tmpfs", "-o", "size=3g", "tmpfs", DISK)
-    target = f"{{disk: {DISK}, nodes: [{NODE}]}}"
-    deployed.write(f"{original}\nbackup: {{to: [disk], targets: {{disk: {target}}}}}\n")
-    outcome = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
-    assert outcome.code == 0, outcome.problems
-    yield deployed
-    deployed.write(original)
-    removed = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
-    deployed.on(NODE, "umount", DISK)
+    try:
+        deployed.write(f"{original}\nbackup: {{to: [disk], targets: {{disk: {{disk: {DISK}}}}}}}\n")
+        outcome = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
+        assert outcome.code == 0, outcome.problems
+        yield deployed
+    finally:
+        deployed.write(original)
+        removed = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
+        deployed.on(NODE, "umount", DISK)
     assert removed.code == 0, removed.problems
     assert not deployed.on(NODE, "sh", "-c", "ls /etc/systemd/system/chautari-backup* || true")
 
