@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.integration.conftest import Proof
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.soak]
 NODE = "cloud"
 DISK = "/mnt/backup"
 STATE = "/var/lib/chautari/backup/state.json"
@@ -191,7 +191,6 @@ def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:
     assert back_up(backed_up)["error"] is None
 
 
-@pytest.mark.soak
 def test_check_finds_flipped_bytes(backed_up: Proof) -> None:
     assert back_up(backed_up)["error"] is None
     # The same number flips the same bit, so a second time restores it.
@@ -211,7 +210,6 @@ def test_check_finds_flipped_bytes(backed_up: Proof) -> None:
     assert backed_up.on(NODE, "chautari-backup", "check").count('"ok": true') == 2
 
 
-@pytest.mark.soak
 def test_late_backup_is_mailed_once(backed_up: Proof) -> None:
     assert back_up(backed_up)["error"] is None
     age = (
@@ -287,7 +285,6 @@ def test_restored_node_has_equal_data_and_passes_all_checks(restorable: Proof) -
     assert "before-restore" not in restorable.on(NODE, "ls", "/var/lib/nextcloud")
 
 
-@pytest.mark.soak
 def test_killed_restore_ends_on_old_or_restored_data(restorable: Proof) -> None:
     before = digest(restorable)
     for step in RESTORE_STEPS:
