@@ -67,6 +67,8 @@ def tell(node: Node, result: dict[str, Any]) -> int:
     """Print a result for Ansible, and remember that people read it."""
     print_answer(result["outcome"], texts.result_text(result))
     journal.write_json(node.last, result | {"reported": True})
+    # People know it now: an upgrade that was undone is no failed unit of a healthy node.
+    node.run(["systemctl", "reset-failed", UNIT])
     return 0 if result["outcome"] == "done" else 1
 
 
