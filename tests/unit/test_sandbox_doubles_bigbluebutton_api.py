@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from chautari_sandbox.doubles.bigbluebutton.program import checksums, recordings, settings, web
-from chautari_sandbox.doubles.bigbluebutton.program.answers import Answer
+from chautari_sandbox.doubles.bigbluebutton.program.answers import HTTPAnswer
 from chautari_sandbox.doubles.bigbluebutton.program.api import Api, Request
-from chautari_sandbox.doubles.bigbluebutton.program.rooms import Meeting, Meetings
+from chautari_sandbox.doubles.bigbluebutton.program.meeting_store import Meeting, Meetings
 from chautari_sandbox.doubles.bigbluebutton_packages import SOURCES
 
 DEFAULTS = SOURCES / "bbb-web/root/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties"
@@ -30,28 +30,28 @@ class Server:
 
         def ended(meeting: Meeting) -> None:
             if meeting.record or meeting.keep_events:
-                recordings.keep_raw(meeting, home)
+                recordings.write_raw_recording(meeting, home)
 
-        config = settings.resolve(entries)
+        config = settings.resolve_placeholders(entries)
         meetings = Meetings(config, lambda: self.now, ended)
         self.api = Api(config, "3.0.35", meetings, home)
 
-    def call(self, name: str, algorithm: str = "sha256", /, **given: str) -> Answer:
+    def call(self, name: str, algorithm: str = "sha256", /, **given: str) -> HTTPAnswer:
         query = urlencode(given)
         digest = hashlib.new(algorithm, f"{name}{query}{SECRET}".encode()).hexdigest()
         query = "&".join(filter(None, (query, f"checksum={digest}")))
-        return web.route(self.api, Request(f"/bigbluebutton/api/{name}", query))
+        return web.answer_request(self.api, Request(f"/bigbluebutton/api/{name}", query))
 
-    def open(self, url: str) -> Answer:
+    def open(self, url: str) -> HTTPAnswer:
         path = "/bigbluebutton/double/client"
-        return web.route(self.api, Request(path, urlsplit(url).query))
+        return web.answer_request(self.api, Request(path, urlsplit(url).query))
 
-    def press(self, url: str, button: str) -> Answer:
+    def press(self, url: str, button: str) -> HTTPAnswer:
         path = f"/bigbluebutton/double/{button}"
-        return web.route(self.api, Request(path, urlsplit(url).query))
+        return web.answer_request(self.api, Request(path, urlsplit(url).query))
 
 
-def read(answer: Answer) -> dict[str, str]:
+def read(answer: HTTPAnswer) -> dict[str, str]:
     return {item.tag: item.text or "" for item in ET.fromstring(answer.body).iter()}
 
 
@@ -83,28 +83,30 @@ def test_checksum_covers_call_query_and_secret() -> None:
     query = "b=1&checksum=x&a=%20"
     assert checksums.without_checksum(query) == "b=1&a=%20"
     right = hashlib.sha1(b"endb=1&a=%20k").hexdigest()
-    assert checksums.agrees("end", f"b=1&checksum={right}&a=%20", "k", ["sha1"])
-    assert not checksums.agrees("end", f"b=1&checksum={right}&a=%20", "k", ["sha256"])
-    assert not checksums.agrees("end", f"a=%20&b=1&checksum={right}", "k", ["sha1"])
-    assert not checksums.agrees("end", "b=1&a=%20", "k", ["sha1"])
+    assert checksums.is_checksum_right("end", f"b=1&checksum={right}&a=%20", "k", ["sha1"])
+    assert not checksums.is_checksum_right("end", f"b=1&checksum={right}&a=%20", "k", ["sha256"])
+    assert not checksums.is_checksum_right("end", f"a=%20&b=1&checksum={right}", "k", ["sha1"])
+    assert not checksums.is_checksum_right("end", "b=1&a=%20", "k", ["sha1"])
     twice = f"b=1&a=%20&checksum={right}&checksum={right}"
-    assert not checksums.agrees("end", twice, "k", ["sha1"])
+    assert not checksums.is_checksum_right("end", twice, "k", ["sha1"])
 
 
 def test_wrong_checksum_is_refused_with_the_key_of_upstream(server: Server) -> None:
-    answer = web.route(server.api, Request("/bigbluebutton/api/getMeetings", "checksum=00"))
+    answer = web.answer_request(
+        server.api, Request("/bigbluebutton/api/getMeetings", "checksum=00")
+    )
     assert read(answer)["messageKey"] == "checksumError"
-    answer = web.route(server.api, Request("/bigbluebutton/api/join", "checksum=00"))
+    answer = web.answer_request(server.api, Request("/bigbluebutton/api/join", "checksum=00"))
     assert answer.status == 302
     errors = parse_qs(urlsplit(answer.headers["Location"]).query)["errors"][0]
     assert json.loads(errors)[0]["key"] == "checksumError"
 
 
 def test_version_shows_the_release_only_when_allowed(server: Server) -> None:
-    found = read(web.route(server.api, Request("/bigbluebutton/api")))
+    found = read(web.answer_request(server.api, Request("/bigbluebutton/api")))
     assert (found["returncode"], found["version"], found["bbbVersion"]) == ("SUCCESS", "2.0", "")
     open_server = Server(Path("/nowhere"), allowRevealOfBBBVersion="true")
-    found = read(web.route(open_server.api, Request("/bigbluebutton/api")))
+    found = read(web.answer_request(open_server.api, Request("/bigbluebutton/api")))
     assert found["bbbVersion"] == "3.0.35"
     assert read(server.call("nonsense"))["messageKey"] == "unsupportedRequest"
 
@@ -122,7 +124,7 @@ def test_meeting_is_created_once(server: Server) -> None:
     assert read(bad)["messageKey"] == "validationError"
 
 
-def _create(server: Server, **given: str) -> Answer:
+def _create(server: Server, **given: str) -> HTTPAnswer:
     return server.call("create", **{"name": "A room", **given})
 
 
@@ -175,12 +177,12 @@ def test_meeting_without_passwords_requires_a_role(server: Server) -> None:
     assert (found["messageKey"], found["guestStatus"]) == ("successfullyJoined", "ALLOW")
     cookie = answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     path, query = "/bigbluebutton/api/enter", f"sessionToken={found['session_token']}"
-    answer = web.route(server.api, Request(path, query, cookies={"JSESSIONID": cookie}))
+    answer = web.answer_request(server.api, Request(path, query, cookies={"JSESSIONID": cookie}))
     assert json.loads(answer.body)["response"]["role"] == "MODERATOR"
-    answer = web.route(server.api, Request(path, query))
+    answer = web.answer_request(server.api, Request(path, query))
     assert json.loads(answer.body)["response"]["messageKey"] == "missingSession"
     check = Request("/bigbluebutton/connection/checkAuthorization", query)
-    assert web.route(server.api, check).status == 200
+    assert web.answer_request(server.api, check).status == 200
 
 
 def test_guests_wait_when_the_region_requires_it(
@@ -227,7 +229,7 @@ def test_meetings_expire_as_configured(server: Server, joined: Callable[..., str
     server.press(url, "leave")
     server.now += 60_000
     server.call("getMeetings")
-    left, unused = (server.api.meetings.find(name) for name in ("left", "unused"))
+    left, unused = (server.api.meetings.find_meeting(name) for name in ("left", "unused"))
     assert left and left.ended and not left.forced
     assert unused and not unused.ended
     server.now += 2 * 60_000
@@ -260,7 +262,7 @@ def test_recordings_are_listed_hidden_and_moved_away(server: Server, tmp_path: P
     _create(server, meetingID="room", record="true", autoStartRecording="true", meta_origin="cloud")
     server.call("end", meetingID="room")
     [raw] = tmp_path.glob("recording/raw/*")
-    recordings.publish(raw.name, "presentation", URL, tmp_path)
+    recordings.write_published_recording(raw.name, "presentation", URL, tmp_path)
     found = read(server.call("getRecordings", meetingID="room"))
     assert (found["recordID"], found["state"], found["origin"]) == (raw.name, "published", "cloud")
     assert found["url"] == f"{URL}/playback/presentation/2.3/{raw.name}"
@@ -280,7 +282,7 @@ def test_all_recordings_are_listed_only_when_allowed(tmp_path: Path) -> None:
     _create(server, meetingID="room", record="true")
     server.call("end", meetingID="room")
     [raw] = tmp_path.glob("recording/raw/*")
-    recordings.publish(raw.name, "presentation", URL, tmp_path)
+    recordings.write_published_recording(raw.name, "presentation", URL, tmp_path)
     assert read(server.call("getRecordings"))["messageKey"] == "noRecordings"
     assert read(server.call("getRecordings", recordID=raw.name))["recordID"] == raw.name
 
@@ -291,8 +293,8 @@ def test_broken_document_creates_no_meeting(server: Server) -> None:
     request = Request(
         "/bigbluebutton/api/create", f"{query}&checksum={digest}", b"<modules>", "application/xml"
     )
-    assert server.api.answer(request).status == 500
-    assert server.api.meetings.find("room") is None
+    assert server.api.answer_call(request).status == 500
+    assert server.api.meetings.find_meeting("room") is None
 
 
 @pytest.mark.parametrize(
@@ -302,12 +304,12 @@ def test_session_is_checked_where_upstream_checks_it(
     server: Server, path: str, status: int
 ) -> None:
     def status_of(name: str) -> int:
-        return web.route(server.api, Request(f"/bigbluebutton/connection/{name}")).status
+        return web.answer_request(server.api, Request(f"/bigbluebutton/connection/{name}")).status
 
     assert status_of(path) == status
     assert (
         "unsupportedRequest"
-        in web.route(server.api, Request("/bigbluebutton/connection/other")).body
+        in web.answer_request(server.api, Request("/bigbluebutton/connection/other")).body
     )
 
 
@@ -317,8 +319,8 @@ def test_documents_are_read_from_the_body(server: Server) -> None:
     query = urlencode({"meetingID": "room", "name": "A room"})
     digest = hashlib.sha256(f"create{query}{SECRET}".encode()).hexdigest()
     path = "/bigbluebutton/api/create"
-    server.api.answer(Request(path, f"{query}&checksum={digest}", body, "application/xml"))
-    meeting = server.api.meetings.find("room")
+    server.api.answer_call(Request(path, f"{query}&checksum={digest}", body, "application/xml"))
+    meeting = server.api.meetings.find_meeting("room")
     assert meeting and meeting.slides == ["https://x.example.org/a.pdf"]
     form = urlencode({"meetingID": "room"})
     digest = hashlib.sha256(f"isMeetingRunning{form}{SECRET}".encode()).hexdigest()
@@ -326,4 +328,4 @@ def test_documents_are_read_from_the_body(server: Server) -> None:
         "/bigbluebutton/api/isMeetingRunning", "", f"{form}&checksum={digest}".encode(),
         "application/x-www-form-urlencoded",
     )  # fmt: skip
-    assert read(server.api.answer(request))["running"] == "false"
+    assert read(server.api.answer_call(request))["running"] == "false"

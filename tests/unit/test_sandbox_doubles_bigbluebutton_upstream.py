@@ -15,11 +15,11 @@ from chautari_sandbox.doubles.bigbluebutton.program import (
     bbb_conf,
     bbb_record,
     hocon,
-    rap,
-    services,
+    part_servers,
+    recording_jobs,
 )
 from chautari_sandbox.doubles.bigbluebutton.program.api import Api
-from chautari_sandbox.doubles.bigbluebutton.program.rooms import Meetings
+from chautari_sandbox.doubles.bigbluebutton.program.meeting_store import Meetings
 from chautari_sandbox.doubles.bigbluebutton_packages import CORE, DEPENDS, META, SOURCES
 
 FACTS = read_toolkit_yaml(ROOT / "tests/fixtures/upstream/bigbluebutton.yml")
@@ -67,7 +67,7 @@ def key_paths(tree: Any, above: str = "") -> Iterator[str]:
 def settings_of(file: Path) -> set[str]:
     """Return the paths of all keys in a file of default settings."""
     if file.suffix == ".conf":
-        return set(hocon.read(file))
+        return set(hocon.read_hocon_file(file))
     read = json.loads if file.suffix == ".json" else yaml.safe_load
     return set(key_paths(read(file.read_text())))
 
@@ -84,7 +84,7 @@ def test_units_exist_upstream() -> None:
         file.name for file in SOURCES.glob("*/root/usr/lib/systemd/system/*.*") if file.is_file()
     }
     assert {"bbb-web.service", "bigbluebutton.target"} <= found <= set(FACTS["units"])
-    assert {f"{name}.service" for name in services.PARTS} <= set(FACTS["units"])
+    assert {f"{name}.service" for name in part_servers.PARTS} <= set(FACTS["units"])
 
 
 def test_places_of_nginx_exist_upstream() -> None:
@@ -126,14 +126,15 @@ def test_calls_of_the_api_exist_upstream(tmp_path: Path) -> None:
 
 def test_keys_of_answers_exist_upstream() -> None:
     text = "".join(file.read_text() for file in PROGRAM.glob("*.py"))
-    found = set(re.findall(r'(?:Refused|failure|message|created)\((?:\w+, )?"([\w ]+)"', text))
+    makers = "CallRefused|failure_answer|message_elements|create_answer"
+    found = set(re.findall(rf'(?:{makers})\(\s*(?:\w+, )?"([\w ]+)"', text))
     assert {"checksumError", "notFound", "duplicateWarning"} <= found
     assert found <= set(FACTS["message_keys"])
 
 
 def test_elements_of_answers_exist_upstream() -> None:
     text = "".join(file.read_text() for file in PROGRAM.glob("*.py"))
-    found = set(re.findall(r'(?:element|wrap)\(\s*"(\w+)"', text))
+    found = set(re.findall(r'(?:element)\(\s*"(\w+)"', text))
     assert {"meetingID", "attendees", "playback"} <= found <= set(FACTS["elements"])
 
 
@@ -153,14 +154,14 @@ def test_unknown_option_of_bbb_conf_is_refused(
     word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bbb_conf.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(bbb_conf.settings, "release", lambda: "3.0.35")
+    monkeypatch.setattr(bbb_conf.settings, "installed_release", lambda: "3.0.35")
     assert bbb_conf.main([word]) == FACTS["usage_exit_code"]
     assert "bbb-conf [options]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("word", ["-check", "--check", "-c"])
 def test_option_of_bbb_conf_has_upstream_s_forms(word: str) -> None:
-    assert bbb_conf.option_name(word) in ("check", "c")
+    assert bbb_conf.without_dashes(word) in ("check", "c")
 
 
 def test_options_of_bbb_record_exist_upstream() -> None:
@@ -172,7 +173,9 @@ def test_options_of_bbb_record_exist_upstream() -> None:
 def test_unknown_option_of_bbb_record_is_refused(
     word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(rap, "delete", lambda *_: pytest.fail("a recording was deleted"))
+    monkeypatch.setattr(
+        recording_jobs, "delete_recording_files", lambda *_: pytest.fail("a recording was deleted")
+    )
     assert bbb_record.main([word, "0" * 40 + "-1700000000000"]) == FACTS["usage_exit_code"]
     assert "bbb-record [options]" in capsys.readouterr().out
 
@@ -187,4 +190,4 @@ def test_graphql_server_listens_everywhere_unless_an_address_is_set(
     monkeypatch.delenv("HASURA_GRAPHQL_SERVER_HOST", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert services.graphql_server() == [(address, 8085)]
+    assert part_servers.graphql_server_addresses() == [(address, 8085)]

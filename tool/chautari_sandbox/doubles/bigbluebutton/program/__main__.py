@@ -9,7 +9,7 @@ import sys
 from . import settings
 
 
-def ready(text: str) -> None:
+def report_ready(text: str) -> None:
     """Say to the log, and to systemd, that this part is up."""
     print(text, flush=True)
     path = os.environ.get("NOTIFY_SOCKET", "")
@@ -33,19 +33,23 @@ def main(part: str, words: list[str]) -> int:
         if part == "bbb-web":
             from . import web
 
-            web.serve(ready)
+            web.serve_bbb_web(report_ready)
         elif part in ("bbb-rap-starter", "bbb-rap-resque-worker"):
-            from . import rap
+            from . import recording_jobs
 
-            (rap.start if part == "bbb-rap-starter" else rap.toil)(ready)
+            (
+                recording_jobs.run_starter
+                if part == "bbb-rap-starter"
+                else recording_jobs.run_worker
+            )(report_ready)
         elif part == "fs_cli":
             from . import fs_cli
 
             return fs_cli.main(words)
         else:
-            from . import services
+            from . import part_servers
 
-            services.serve(part, ready)
+            part_servers.serve_part(part, report_ready)
     except (settings.WrongSettings, KeyError, ValueError, TypeError) as error:
         print(f"double of {part} does not start: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

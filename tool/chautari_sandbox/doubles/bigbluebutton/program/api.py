@@ -11,8 +11,15 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from . import answers, checksums, recordings, sessions
-from .answers import Answer, element, failure, message, success, wrap
-from .rooms import DENY, MODERATOR, VIEWER, WAIT, Meeting, Meetings, Person, truth
+from .answers import (
+    HTTPAnswer,
+    failure_answer,
+    message_elements,
+    success_answer,
+    xml_element,
+    xml_parent_element,
+)
+from .meeting_store import DENY, MODERATOR, VIEWER, WAIT, Meeting, Meetings, Person, parse_boolean
 
 Parameters = Mapping[str, str]
 JOIN_FORBIDDEN = "You can not join a meeting that has already been forcibly ended"
@@ -46,14 +53,16 @@ class Request:
         return found
 
     @property
-    def signed(self) -> str:
+    def text_to_checksum(self) -> str:
         """Return the text whose checksum counts."""
-        if checksums.given(self.query) or not self.kind.startswith("application/x-www-form"):
+        if checksums.checksums_in_query(self.query) or not self.kind.startswith(
+            "application/x-www-form"
+        ):
             return self.query
         return self.body.decode("utf-8", "replace")
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call is refused with one of upstream's keys."""
 
     def __init__(self, key: str, text: str) -> None:
@@ -71,167 +80,171 @@ class Api:
         release: str,
         meetings: Meetings,
         home: Path = recordings.HOME,
-        servers: sessions.Servers | None = None,
+        servers: sessions.StunAndTurnServers | None = None,
     ) -> None:
         """Take what the answers depend on."""
         self.settings = settings
         self.release = release
         self.meetings = meetings
         self.home = home
-        self.servers = servers or sessions.Servers()
-        self.calls: Mapping[str, Callable[[Request, Parameters], Answer]] = {
-            "create": self.create,
-            "join": self.join,
-            "isMeetingRunning": self.is_running,
-            "end": self.end,
-            "getMeetingInfo": self.info,
+        self.servers = servers or sessions.StunAndTurnServers()
+        self.calls: Mapping[str, Callable[[Request, Parameters], HTTPAnswer]] = {
+            "create": self.create_meeting,
+            "join": self.join_meeting,
+            "isMeetingRunning": self.is_meeting_running,
+            "end": self.end_meeting,
+            "getMeetingInfo": self.meeting_info,
             "getMeetings": self.list_meetings,
             "getRecordings": self.list_recordings,
-            "publishRecordings": self.publish,
-            "deleteRecordings": self.delete,
-            "updateRecordings": self.update,
+            "publishRecordings": self.publish_recordings,
+            "deleteRecordings": self.delete_recordings,
+            "updateRecordings": self.update_recordings,
         }
 
-    def answer(self, request: Request) -> Answer:
+    def answer_call(self, request: Request) -> HTTPAnswer:
         """Answer one call below /bigbluebutton/api."""
-        self.meetings.sweep()
+        self.meetings.end_expired()
         call = request.path.removeprefix("/bigbluebutton/api").strip("/")
         if call == "":
-            return self.version()
+            return self.version_answer()
         if call in ("enter", "stuns", "signOut"):
-            return self.of_session(call, request)
+            return self.answer_session_call(call, request)
         if call not in self.calls:
-            return failure("unsupportedRequest", "This request is not supported.")
+            return failure_answer("unsupportedRequest", "This request is not supported.")
         try:
-            self.check(call, request)
+            self.refuse_wrong_checksum(call, request)
             return self.calls[call](request, request.parameters)
-        except Refused as refusal:
-            if call == "join" and truth(request.parameters.get("redirect"), default=True):
-                return self.away(refusal)
-            return failure(refusal.key, refusal.text)
+        except CallRefused as refusal:
+            if call == "join" and parse_boolean(request.parameters.get("redirect"), default=True):
+                return self.redirect_refused_browser(refusal)
+            return failure_answer(refusal.key, refusal.text)
 
-    def check(self, call: str, request: Request) -> None:
+    def refuse_wrong_checksum(self, call: str, request: Request) -> None:
         """Refuse a call whose checksum is not right."""
         supported = [
             name.strip() for name in self.settings["supportedChecksumAlgorithms"].split(",")
         ]
-        if not checksums.agrees(call, request.signed, self.settings["securitySalt"], supported):
-            raise Refused("checksumError", "Checksums do not match")
+        if not checksums.is_checksum_right(
+            call, request.text_to_checksum, self.settings["securitySalt"], supported
+        ):
+            raise CallRefused("checksumError", "Checksums do not match")
 
-    def version(self) -> Answer:
+    def version_answer(self) -> HTTPAnswer:
         """Say which version this is; the release only where that is allowed."""
-        shown = self.release if truth(self.settings["allowRevealOfBBBVersion"]) else ""
+        shown = self.release if parse_boolean(self.settings["allowRevealOfBBBVersion"]) else ""
         number = self.settings["apiVersion"]
-        return success(
-            element("version", number),
-            element("apiVersion", number),
-            element("bbbVersion", shown),
-            element("graphqlWebsocketUrl", self.settings["graphqlWebsocketUrl"]),
-            element("graphqlApiUrl", self.settings["graphqlApiUrl"]),
+        return success_answer(
+            xml_element("version", number),
+            xml_element("apiVersion", number),
+            xml_element("bbbVersion", shown),
+            xml_element("graphqlWebsocketUrl", self.settings["graphqlWebsocketUrl"]),
+            xml_element("graphqlApiUrl", self.settings["graphqlApiUrl"]),
         )
 
-    def create(self, request: Request, given: Parameters) -> Answer:
+    def create_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Make a meeting."""
-        external = self.meeting_id(given)
+        external = self.valid_meeting_id(given)
         if not 2 <= len(given.get("name", "")) <= 256:
-            raise Refused("validationError", "You must provide a meeting name")
+            raise CallRefused("validationError", "You must provide a meeting name")
         for name in ("record", "guest", "autoStartRecording", "allowStartStopRecording"):
             if given.get(name, "").lower() not in ("", "true", "false"):
                 text = f"{name.capitalize()} must be a boolean value (true or false)"
-                raise Refused("validationError", text)
-        existing = self.meetings.find(external)
+                raise CallRefused("validationError", text)
+        existing = self.meetings.find_meeting(external)
         if existing and not existing.ended:
             words = given.get("attendeePW", ""), given.get("moderatorPW", "")
             if words not in (("", ""), (existing.attendee, existing.moderator)):
-                raise Refused("idNotUnique", TAKEN)
+                raise CallRefused("idNotUnique", TAKEN)
             text = "This conference was already in existence and may currently be in progress."
-            return answers.created(existing, "duplicateWarning", text)
+            return answers.create_answer(existing, "duplicateWarning", text)
         bridges = [meeting.bridge for meeting in self.meetings if not meeting.ended]
         if given.get("voiceBridge") in bridges:
-            raise Refused("nonUniqueVoiceBridge", "The selected voice bridge is already in use.")
+            raise CallRefused(
+                "nonUniqueVoiceBridge", "The selected voice bridge is already in use."
+            )
         try:
             documents = _documents_in_body(request)
         except ET.ParseError:
-            return Answer("", 500)
+            return HTTPAnswer("", 500)
         meeting = self.meetings.create(given)
         meeting.slides = documents or [
             self.settings["beans.presentationService.defaultUploadedPresentation"]
         ]
-        return answers.created(meeting)
+        return answers.create_answer(meeting)
 
-    def meeting_id(self, given: Parameters) -> str:
+    def valid_meeting_id(self, given: Parameters) -> str:
         """Return the meeting's name in a call, when it can be one."""
         external = given.get("meetingID", "").strip()
         if not external:
-            raise Refused("missingParamMeetingID", "You must provide a meeting ID")
+            raise CallRefused("missingParamMeetingID", "You must provide a meeting ID")
         if not 2 <= len(external) <= 256:
-            raise Refused("validationError", "Meeting ID must be between 2 and 256 characters")
+            raise CallRefused("validationError", "Meeting ID must be between 2 and 256 characters")
         if "," in external:
-            raise Refused("validationError", "Meeting ID cannot contain ','")
+            raise CallRefused("validationError", "Meeting ID cannot contain ','")
         return external
 
-    def meeting(self, given: Parameters, key: str = "notFound") -> Meeting:
+    def meeting_of_call(self, given: Parameters, key: str = "notFound") -> Meeting:
         """Return the meeting that a call is about."""
-        meeting = self.meetings.find(self.meeting_id(given))
+        meeting = self.meetings.find_meeting(self.valid_meeting_id(given))
         if meeting is None:
-            raise Refused(key, NO_MEETING)
+            raise CallRefused(key, NO_MEETING)
         return meeting
 
-    def join(self, request: Request, given: Parameters) -> Answer:
+    def join_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Let somebody come in."""
-        meeting = self.meeting(given, "invalidMeetingIdentifier")
+        meeting = self.meeting_of_call(given, "invalidMeetingIdentifier")
         if meeting.ended:
-            raise Refused("meetingForciblyEnded", JOIN_FORBIDDEN)
+            raise CallRefused("meetingForciblyEnded", JOIN_FORBIDDEN)
         name = re.sub(r"[\x00-\x1f\x7f]", "", given.get("fullName", "")).strip()
         if not name:
-            raise Refused("missingParamFullName", "You must provide your name")
+            raise CallRefused("missingParamFullName", "You must provide your name")
         if given.get("createTime", str(meeting.created)) != str(meeting.created):
             text = "The createTime parameter submitted mismatches with the current meeting."
-            raise Refused("mismatchCreateTimeParam", text)
+            raise CallRefused("mismatchCreateTimeParam", text)
         role = _role_or_error(meeting, given)
         if role not in (MODERATOR, VIEWER):
-            return failure("Params required", role)
-        guest = truth(given.get("guest"))
-        person = Person(name, role, "", guest, meeting.status_of(role, guest))
+            return failure_answer("Params required", role)
+        guest = parse_boolean(given.get("guest"))
+        person = Person(name, role, "", guest, meeting.guest_status(role, guest))
         person.external = given.get("userID") or person.internal
         if meeting.max_users and len(meeting.people) >= meeting.max_users:
             text = "The number of participants allowed for this meeting has been reached."
-            raise Refused("maxParticipantsReached", text)
+            raise CallRefused("maxParticipantsReached", text)
         if person.status == DENY:
             text = "You have been denied access to this meeting based on the meeting's guest policy"
-            raise Refused("guestDeniedAccess", text)
-        self.limit(meeting, person.external)
+            raise CallRefused("guestDeniedAccess", text)
+        self.end_oldest_session_over_limit(meeting, person.external)
         meeting.people.append(person)
         url = f"{self.settings['defaultHTML5ClientUrl']}?sessionToken={person.session}"
-        if truth(given.get("redirect"), default=True):
-            return answers.redirect(url, person.cookie)
-        return self.joined(meeting, person, url)
+        if parse_boolean(given.get("redirect"), default=True):
+            return answers.redirect_answer(url, person.cookie)
+        return self.answer_after_join(meeting, person, url)
 
-    def joined(self, meeting: Meeting, person: Person, url: str) -> Answer:
+    def answer_after_join(self, meeting: Meeting, person: Person, url: str) -> HTTPAnswer:
         """Say where to go, for a caller that does not want to be sent."""
         key, text = "successfullyJoined", "You have joined successfully."
         if person.status == WAIT:
             key, text = "guestWait", "Guest waiting for approval to join meeting."
-        answer = success(
-            *message(key, text),
-            element("meeting_id", meeting.internal),
-            element("user_id", person.internal),
-            element("auth_token", person.auth),
-            element("session_token", person.session),
-            element("guestStatus", person.status),
-            element("url", url),
+        answer = success_answer(
+            *message_elements(key, text),
+            xml_element("meeting_id", meeting.internal_id),
+            xml_element("user_id", person.internal),
+            xml_element("auth_token", person.auth),
+            xml_element("session_token", person.session),
+            xml_element("guestStatus", person.status),
+            xml_element("url", url),
         )
         cookie = f"JSESSIONID={person.cookie}; Path=/bigbluebutton; HttpOnly"
-        return Answer(answer.body, headers={**answer.headers, "Set-Cookie": cookie})
+        return HTTPAnswer(answer.body, headers={**answer.headers, "Set-Cookie": cookie})
 
-    def limit(self, meeting: Meeting, external: str) -> None:
+    def end_oldest_session_over_limit(self, meeting: Meeting, external: str) -> None:
         """End somebody's oldest session when there are too many."""
         most = int(self.settings["maxUserConcurrentAccesses"])
         same = [person for person in meeting.people if person.external == external]
         if 0 < most <= len(same):
             self.meetings.leave(meeting, same[0])
 
-    def away(self, refusal: Refused) -> Answer:
+    def redirect_refused_browser(self, refusal: CallRefused) -> HTTPAnswer:
         """Send a browser that may not join to the page for those who leave, with the reason."""
         url = self.settings["bigbluebutton.web.logoutURL"]
         if url in ("", "default"):
@@ -239,81 +252,92 @@ class Api:
         parts = urlsplit(url)
         reason = json.dumps([{"key": refusal.key, "message": refusal.text}], separators=(",", ":"))
         query = "&".join(filter(None, (parts.query, urlencode({"errors": reason}))))
-        return answers.redirect(urlunsplit(parts._replace(query=query)))
+        return answers.redirect_answer(urlunsplit(parts._replace(query=query)))
 
-    def is_running(self, request: Request, given: Parameters) -> Answer:
+    def is_meeting_running(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Say whether somebody is in a meeting."""
-        meeting = self.meetings.find(self.meeting_id(given))
-        return success(element("running", bool(meeting and meeting.running)))
+        meeting = self.meetings.find_meeting(self.valid_meeting_id(given))
+        return success_answer(xml_element("running", bool(meeting and meeting.is_running)))
 
-    def end(self, request: Request, given: Parameters) -> Answer:
+    def end_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
         """End a meeting."""
-        meeting = self.meeting(given)
+        meeting = self.meeting_of_call(given)
         password = given.get("password", "")
         if password and meeting.moderator and password != meeting.moderator:
-            raise Refused("invalidPassword", "The supplied moderator password is incorrect")
+            raise CallRefused("invalidPassword", "The supplied moderator password is incorrect")
         if not meeting.ended:
             self.meetings.end(meeting)
-        return success(*message("sentEndMeetingRequest", ENDING))
+        return success_answer(*message_elements("sentEndMeetingRequest", ENDING))
 
-    def info(self, request: Request, given: Parameters) -> Answer:
+    def meeting_info(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Tell about one meeting."""
-        return success(*answers.details(self.meeting(given)))
+        return success_answer(*answers.meeting_elements(self.meeting_of_call(given)))
 
-    def list_meetings(self, request: Request, given: Parameters) -> Answer:
+    def list_meetings(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Tell about all meetings."""
-        found = [wrap("meeting", answers.details(meeting)) for meeting in self.meetings]
+        found = [
+            xml_parent_element("meeting", answers.meeting_elements(meeting))
+            for meeting in self.meetings
+        ]
         if found:
-            return success(wrap("meetings", found))
+            return success_answer(xml_parent_element("meetings", found))
         text = "no meetings were found on this server"
-        return success(wrap("meetings", ()), *message("noMeetings", text))
+        return success_answer(
+            xml_parent_element("meetings", ()), *message_elements("noMeetings", text)
+        )
 
-    def list_recordings(self, request: Request, given: Parameters) -> Answer:
+    def list_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Tell about recordings."""
         metadata = {
             key.removeprefix("meta_"): text
             for key, text in given.items()
             if key.startswith("meta_")
         }
-        everything = truth(self.settings["allowFetchAllRecordings"])
-        return recordings.listing(given, metadata, everything, self.home)
+        everything = parse_boolean(self.settings["allowFetchAllRecordings"])
+        return recordings.get_recordings_answer(given, metadata, everything, self.home)
 
-    def publish(self, request: Request, given: Parameters) -> Answer:
+    def publish_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Show recordings, or show them no longer."""
         if not given.get("recordID"):
-            raise Refused("missingParamRecordID", "You must specify a recordID.")
+            raise CallRefused("missingParamRecordID", "You must specify a recordID.")
         if not given.get("publish"):
-            raise Refused("missingParamPublish", "You must specify a publish value true or false.")
-        shown = truth(given["publish"])
-        refused = recordings.move(given, "published" if shown else "unpublished", self.home)
-        return refused or success(element("published", shown))
+            raise CallRefused(
+                "missingParamPublish", "You must specify a publish value true or false."
+            )
+        shown = parse_boolean(given["publish"])
+        refused = recordings.move_recordings(
+            given, "published" if shown else "unpublished", self.home
+        )
+        return refused or success_answer(xml_element("published", shown))
 
-    def delete(self, request: Request, given: Parameters) -> Answer:
+    def delete_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Take recordings away."""
         if not given.get("recordID"):
-            raise Refused("missingParamRecordID", "You must specify a recordID.")
-        return recordings.move(given, "deleted", self.home) or success(element("deleted", True))
+            raise CallRefused("missingParamRecordID", "You must specify a recordID.")
+        return recordings.move_recordings(given, "deleted", self.home) or success_answer(
+            xml_element("deleted", True)
+        )
 
-    def update(self, request: Request, given: Parameters) -> Answer:
+    def update_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
         """Take a change of metadata; the double keeps none."""
-        known = {item.identifier for item in recordings.stored(self.home)}
+        known = {item.identifier for item in recordings.stored_recordings(self.home)}
         if given.get("recordID", "") not in known:
-            raise Refused("notFound", "We could not find recordings")
-        return success(element("updated", True))
+            raise CallRefused("notFound", "We could not find recordings")
+        return success_answer(xml_element("updated", True))
 
-    def of_session(self, call: str, request: Request) -> Answer:
+    def answer_session_call(self, call: str, request: Request) -> HTTPAnswer:
         """Answer the calls that a client makes with its session."""
-        found = self.meetings.person(request.parameters.get("sessionToken", ""))
-        free = truth(self.settings["allowRequestsWithoutSession"])
+        found = self.meetings.find_session(request.parameters.get("sessionToken", ""))
+        free = parse_boolean(self.settings["allowRequestsWithoutSession"])
         if found is None or not (free or request.cookies.get("JSESSIONID") == found[1].cookie):
-            return sessions.missing()
+            return sessions.missing_session_answer()
         meeting, person = found
         if call == "stuns":
-            return sessions.stuns(self.servers, person)
+            return sessions.stun_and_turn_answer(self.servers, person)
         if call == "signOut":
             self.meetings.leave(meeting, person)
-            return sessions.as_json({"response": {"returncode": "SUCCESS"}})
-        return sessions.entered(meeting, person)
+            return sessions.json_answer({"response": {"returncode": "SUCCESS"}})
+        return sessions.participant_answer(meeting, person)
 
 
 def _role_or_error(meeting: Meeting, given: Parameters) -> str:

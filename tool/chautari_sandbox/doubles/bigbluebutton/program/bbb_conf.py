@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from . import facts, findings, recordings, services, settings
+from . import facts, findings, part_servers, recordings, settings
 
 TARGET = "bigbluebutton.target"
 APPLY = settings.ETC / "bbb-conf/apply-config.sh"
@@ -53,45 +53,45 @@ def main(words: Sequence[str]) -> int:
         # Upstream does this at every call, whatever is asked.
         settings.SFU_OVER.parent.mkdir(parents=True, exist_ok=True)
         settings.SFU_OVER.touch()
-    option = option_name(words[0]) if words else ""
+    option = without_dashes(words[0]) if words else ""
     argument = words[1] if len(words) > 1 else ""
     if option in ("secret", "setsecret", "salt", "setsalt"):
         return set_secret(argument) if argument else show_secret()
     if option == "setip":
-        return set_host(argument.partition(":")[0]) if argument else usage()
+        return set_host(argument.partition(":")[0]) if argument else print_usage()
     plain: dict[str, Callable[[], int]] = {
         "version": show_version,
         "v": show_version,
         "status": show_status,
-        "check": check,
-        "c": check,
-        "stop": stop,
-        "start": start,
-        "restart": restart,
-        "clean": clean,
+        "check": print_check,
+        "c": print_check,
+        "stop": stop_units,
+        "start": start_units,
+        "restart": restart_units,
+        "clean": restart_with_empty_logs,
     }
-    return plain.get(option, usage)()
+    return plain.get(option, print_usage)()
 
 
-def option_name(word: str) -> str:
+def without_dashes(word: str) -> str:
     """Return the name in one of upstream's forms, -name, --name and -n; else return nothing."""
     found = re.fullmatch(r"--?([a-z-]{2,})|-([a-z])", word)
     return "".join(filter(None, found.groups())) if found else ""
 
 
-def usage() -> int:
+def print_usage() -> int:
     """Say what may be asked."""
-    print(USAGE.format(settings.release()))
+    print(USAGE.format(settings.installed_release()))
     return 1
 
 
-def root() -> None:
+def require_root() -> None:
     """End when this is not root."""
     if os.geteuid():
         sys.exit("Need to be root to run this option")
 
 
-def say(lines: findings.Lines) -> None:
+def print_lines(lines: findings.Lines) -> None:
     """Print lines at once."""
     for line in lines:
         print(line, flush=True)
@@ -99,21 +99,21 @@ def say(lines: findings.Lines) -> None:
 
 def show_version() -> int:
     """Say which packages are installed."""
-    print(f"{findings.version(settings.release())}\n")
-    lines = facts.run("dpkg", "-l").splitlines()
+    print(f"{findings.version_line(settings.installed_release())}\n")
+    lines = facts.command_output("dpkg", "-l").splitlines()
     print("\n".join(line for line in lines if "bbb" in line))
     return 0
 
 
 def show_status() -> int:
     """Say what runs."""
-    print("\n".join(facts.status_lines(facts.states())))
+    print("\n".join(facts.unit_status_lines(facts.unit_states())))
     return 0
 
 
 def show_secret() -> int:
     """Say where the API is and with which secret."""
-    web = settings.web()
+    web = settings.bbb_web_settings()
     url, secret = web["bigbluebutton.web.serverURL"], web["securitySalt"]
     print(f"\n    URL: {url}/bigbluebutton/\n    Secret: {secret}\n")
     print("    Link to the API-Mate:")
@@ -123,23 +123,23 @@ def show_secret() -> int:
     return 0
 
 
-def check() -> int:
+def print_check() -> int:
     """Say what may be wrong."""
-    root()
-    found = facts.gather()
-    say(findings.overview(found))
-    say(findings.state(found))
+    require_root()
+    found = facts.gather_facts()
+    print_lines(findings.settings_overview(found))
+    print_lines(findings.all_problems(found))
     print()
     return 0
 
 
 def set_secret(secret: str) -> int:
     """Write a new secret where upstream does."""
-    root()
+    require_root()
     print(f"Assigning secret in {settings.WEB_OVER}")
-    put(settings.WEB_OVER, "securitySalt", secret)
-    replace(settings.HOOKS, r"^(\s*sharedSecret): .*", rf"\1: {secret}")
-    replace(APPS, r'sharedSecret *= *"[^"]*"', f'sharedSecret="{secret}"')
+    set_property(settings.WEB_OVER, "securitySalt", secret)
+    replace_in_file(settings.HOOKS, r"^(\s*sharedSecret): .*", rf"\1: {secret}")
+    replace_in_file(APPS, r'sharedSecret *= *"[^"]*"', f'sharedSecret="{secret}"')
     print(f"\nBigBlueButton's shared secret is now {secret}\n")
     print("You must restart BigBlueButton for the changes to take effect\n\n  bbb-conf --restart\n")
     return 0
@@ -151,32 +151,32 @@ def set_host(host: str) -> int:
     The password of FreeSWITCH's event socket is written too: an upgrade of its package brings
     the default back, and this option, run after it, what stands in /etc.
     """
-    root()
-    web = settings.web()
+    require_root()
+    web = settings.bbb_web_settings()
     protocol = web["bigbluebutton.web.serverURL"].partition("://")[0]
     print(f"Assigning {host} for web application URL in {settings.WEB_OVER}")
-    put(settings.WEB_OVER, "bigbluebutton.web.serverURL", f"{protocol}://{host}")
-    put(settings.WEB_OVER, "securitySalt", web["securitySalt"])
+    set_property(settings.WEB_OVER, "bigbluebutton.web.serverURL", f"{protocol}://{host}")
+    set_property(settings.WEB_OVER, "securitySalt", web["securitySalt"])
     print(f"Assigning {host} for web application URL in {APPS}")
     api = f"{protocol}://{host}/bigbluebutton/api"
-    replace(APPS, r'bbbWebAPI *= *"[^"]*"', f'bbbWebAPI="{api}"')
-    replace(APPS, r'sharedSecret *= *"[^"]*"', f'sharedSecret="{web["securitySalt"]}"')
+    replace_in_file(APPS, r'bbbWebAPI *= *"[^"]*"', f'bbbWebAPI="{api}"')
+    replace_in_file(APPS, r'sharedSecret *= *"[^"]*"', f'sharedSecret="{web["securitySalt"]}"')
     print(f"Assigning {host} for record and playback in {settings.RECORD}")
-    replace(settings.RECORD, r"^playback_host: .*", f"playback_host: {host}")
+    replace_in_file(settings.RECORD, r"^playback_host: .*", f"playback_host: {host}")
     if settings.HOOKS.exists():
         print(f"Assigning {host} for webhooks in {settings.HOOKS}")
-        replace(settings.HOOKS, r"^(\s*serverDomain): .*", rf"\1: {host}")
+        replace_in_file(settings.HOOKS, r"^(\s*serverDomain): .*", rf"\1: {host}")
     print(f"Assigning {host} for playback of recordings: ", end="")
-    for item in recordings.stored():
-        replace(item.folder / "metadata.xml", r"(https?)://[^/<]+/", rf"\1://{host}/")
+    for item in recordings.stored_recordings():
+        replace_in_file(item.folder / "metadata.xml", r"(https?)://[^/<]+/", rf"\1://{host}/")
         print(".", end="")
     print()
-    replace(settings.CLIENT, r"^(    wsUrl): .*", rf"\1: wss://{host}/bbb-webrtc-sfu")
-    replace(settings.CLIENT, r"^(  pads:\n    url): .*", rf"\1: {protocol}://{host}/pad")
+    replace_in_file(settings.CLIENT, r"^(    wsUrl): .*", rf"\1: wss://{host}/bbb-webrtc-sfu")
+    replace_in_file(settings.CLIENT, r"^(  pads:\n    url): .*", rf"\1: {protocol}://{host}/pad")
     set_event_password()
-    print(f"Restarting BigBlueButton {settings.release()} ...")
-    stop()
-    return start()
+    print(f"Restarting BigBlueButton {settings.installed_release()} ...")
+    stop_units()
+    return start_units()
 
 
 def set_event_password() -> None:
@@ -185,27 +185,27 @@ def set_event_password() -> None:
     password = re.sub(r'.*="', "", lines[0]).replace('"', "") if lines else ""
     if password == "ClueCon":
         password = secrets.token_hex(8)
-        replace(FSESL, "ClueCon", password)
+        replace_in_file(FSESL, "ClueCon", password)
     over = settings.SFU_OVER
     content = yaml.safe_load(over.read_text()) if over.exists() else None
-    merged = settings.overlay(content or {}, {"freeswitch": {"esl_password": password}})
+    merged = settings.merge_trees(content or {}, {"freeswitch": {"esl_password": password}})
     if merged != content:
         over.parent.mkdir(parents=True, exist_ok=True)
         over.write_text(yaml.safe_dump(merged, sort_keys=False))
-    socket = services.FREESWITCH / "autoload_configs/event_socket.conf.xml"
-    replace(socket, r'(name="password" value=)"[^"]*"', rf'\1"{password}"')
+    socket = part_servers.FREESWITCH / "autoload_configs/event_socket.conf.xml"
+    replace_in_file(socket, r'(name="password" value=)"[^"]*"', rf'\1"{password}"')
 
 
-def stop() -> int:
+def stop_units() -> int:
     """Stop everything."""
-    root()
+    require_root()
     print("Stopping BigBlueButton", flush=True)
     return subprocess.run(["systemctl", "stop", TARGET], check=False).returncode
 
 
-def start() -> int:
+def start_units() -> int:
     """Apply an operator's script, then start everything."""
-    root()
+    require_root()
     if os.access(APPLY, os.X_OK):
         print(f"\nApplying updates in {APPLY}: ", flush=True)
         subprocess.run([str(APPLY)], check=False)
@@ -216,33 +216,34 @@ def start() -> int:
     return subprocess.run(["systemctl", "restart", TARGET], check=False).returncode
 
 
-def restart() -> int:
+def restart_units() -> int:
     """Stop, start and look."""
-    root()
-    say(findings.configuration(facts.gather()))
-    print(f"Restarting BigBlueButton {settings.release()} ...")
-    stop()
-    start()
-    say(findings.state(facts.gather()))
+    require_root()
+    print_lines(findings.configuration_problems(facts.gather_facts()))
+    print(f"Restarting BigBlueButton {settings.installed_release()} ...")
+    stop_units()
+    start_units()
+    print_lines(findings.all_problems(facts.gather_facts()))
     return 0
 
 
-def clean() -> int:
+def restart_with_empty_logs() -> int:
     """Restart without the old logs."""
-    root()
-    print(f"Restarting BigBlueButton {settings.release()} (and cleaning out all log files) ...")
-    stop()
+    require_root()
+    release = settings.installed_release()
+    print(f"Restarting BigBlueButton {release} (and cleaning out all log files) ...")
+    stop_units()
     print(" ... cleaning log files")
     for pattern in LOGS:
         folder, _, name = pattern.rpartition("/")
         for file in Path(folder).glob(name):
             file.unlink()
-    start()
-    say(findings.state(facts.gather()))
+    start_units()
+    print_lines(findings.all_problems(facts.gather_facts()))
     return 0
 
 
-def put(file: Path, key: str, text: str) -> None:
+def set_property(file: Path, key: str, text: str) -> None:
     """Set one entry of a properties file."""
     lines = file.read_text().splitlines() if file.exists() else []
     entry = f"{key}={text}"
@@ -256,7 +257,7 @@ def put(file: Path, key: str, text: str) -> None:
     file.write_text("\n".join(lines) + "\n")
 
 
-def replace(file: Path, pattern: str, text: str) -> None:
+def replace_in_file(file: Path, pattern: str, text: str) -> None:
     """Replace text in a file that is there."""
     if file.exists():
         old = file.read_text()

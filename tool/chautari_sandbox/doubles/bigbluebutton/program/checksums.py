@@ -14,23 +14,23 @@ def without_checksum(query: str) -> str:
     return "&".join(part for part in query.split("&") if not part.startswith("checksum="))
 
 
-def given(query: str) -> list[str]:
+def checksums_in_query(query: str) -> list[str]:
     """Return the checksums that stand in a query."""
     return [part[9:] for part in query.split("&") if part.startswith("checksum=")]
 
 
-def make(algorithm: str, call: str, query: str, secret: str) -> str:
+def compute_checksum(algorithm: str, call: str, query: str, secret: str) -> str:
     """Return the checksum of a call."""
     return hashlib.new(algorithm, f"{call}{query}{secret}".encode()).hexdigest()
 
 
-def agrees(call: str, query: str, secret: str, supported: Iterable[str]) -> bool:
+def is_checksum_right(call: str, query: str, secret: str, supported: Iterable[str]) -> bool:
     """Say whether a call has exactly one checksum, right, and by an algorithm that is supported."""
-    checksums = given(query)
+    checksums = checksums_in_query(query)
     if len(checksums) != 1:
         return False
     algorithm = LENGTHS.get(len(checksums[0]))
     if algorithm is None or algorithm not in supported:
         return False
-    right = make(algorithm, call, without_checksum(query), secret)
+    right = compute_checksum(algorithm, call, without_checksum(query), secret)
     return hmac.compare_digest(right, checksums[0])

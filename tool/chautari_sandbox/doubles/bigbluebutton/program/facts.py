@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import services, sessions, settings
+from . import part_servers, sessions, settings
 
 SITE = Path("/etc/nginx/sites-available/bigbluebutton")
 ENABLED = Path("/etc/nginx/sites-enabled/bigbluebutton")
@@ -26,25 +26,25 @@ OPTIONAL = (
 LINE = "—" * 29 + "►"
 
 
-def run(*words: str) -> str:
+def command_output(*words: str) -> str:
     """Return what a command prints."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout
 
 
-def succeeds(*words: str) -> bool:
+def command_succeeds(*words: str) -> bool:
     """Say whether a command ends well."""
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-def states() -> dict[str, str]:
+def unit_states() -> dict[str, str]:
     """Return the state of each unit, in upstream's order."""
     units = [*ALWAYS, *(name for name in OPTIONAL if (UNITS / f"{name}.service").exists())]
-    found = run("systemctl", "is-active", *units).split()
+    found = command_output("systemctl", "is-active", *units).split()
     return dict(zip(units, found, strict=False))
 
 
-def status_lines(found: Mapping[str, str]) -> list[str]:
+def unit_status_lines(found: Mapping[str, str]) -> list[str]:
     """Return the lines of `bbb-conf --status`."""
     return [
         f"{unit} {LINE[len(unit) :]} [{'✔' if state == 'active' else '✘'} - {state}]"
@@ -52,17 +52,19 @@ def status_lines(found: Mapping[str, str]) -> list[str]:
     ]
 
 
-def address() -> str:
+def default_ipv4_address() -> str:
     """Return this machine's IPv4 address on the interface of the default route."""
-    default = re.search(r"default .*?dev (\S+)", run("ip", "-4", "route", "show", "default"))
+    default = re.search(
+        r"default .*?dev (\S+)", command_output("ip", "-4", "route", "show", "default")
+    )
     device = ["dev", default[1]] if default else []
     match = re.search(
-        r"inet (\S+)/", run("ip", "-4", "address", "show", "scope", "global", *device)
+        r"inet (\S+)/", command_output("ip", "-4", "address", "show", "scope", "global", *device)
     )
     return match[1] if match else "127.0.0.1"
 
 
-def directive(file: Path, name: str) -> list[str]:
+def nginx_directive_values(file: Path, name: str) -> list[str]:
     """Return the values of one directive in one of nginx's files."""
     if not file.exists():
         return []
@@ -73,7 +75,7 @@ def directive(file: Path, name: str) -> list[str]:
 
 
 @dataclass
-class Facts:
+class ServerFacts:
     """All that a check needs to know."""
 
     release: str
@@ -95,46 +97,48 @@ class Facts:
     sip: list[str] = field(default_factory=list)
 
     @property
-    def url(self) -> str:
+    def server_url(self) -> str:
         """Return this server's address for browsers."""
         return self.web["bigbluebutton.web.serverURL"]
 
 
-def gather() -> Facts:
+def gather_facts() -> ServerFacts:
     """Look at everything."""
-    folder = services.FREESWITCH
+    folder = part_servers.FREESWITCH
     switch = folder / "autoload_configs/switch.conf.xml"
     profile = folder / "sip_profiles/external.xml"
     names = ("ext-rtp-ip", "ext-sip-ip", "ws-binding", "wss-binding")
-    low, high = (services.parameter(switch, f"rtp-{end}-port") for end in ("start", "end"))
+    low, high = (
+        part_servers.freeswitch_parameter(switch, f"rtp-{end}-port") for end in ("start", "end")
+    )
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
-    return Facts(
-        release=settings.release(),
-        web=settings.web(),
-        sfu=settings.tree(settings.SFU, settings.SFU_OVER),
-        client=settings.tree(settings.CLIENT, settings.CLIENT_OVER),
-        recorder=settings.tree(settings.RECORDER, settings.RECORDER_OVER),
-        record=settings.tree(settings.RECORD, settings.RECORD_OVER),
-        stun=sessions.read_servers(settings.TURN, settings.TURN_OVER).stun,
-        variables=services.variables((folder / "vars.xml").read_text()),
-        external={name: services.parameter(profile, name) for name in names},
+    return ServerFacts(
+        release=settings.installed_release(),
+        web=settings.bbb_web_settings(),
+        sfu=settings.read_with_overrides(settings.SFU, settings.SFU_OVER),
+        client=settings.read_with_overrides(settings.CLIENT, settings.CLIENT_OVER),
+        recorder=settings.read_with_overrides(settings.RECORDER, settings.RECORDER_OVER),
+        record=settings.read_with_overrides(settings.RECORD, settings.RECORD_OVER),
+        stun=sessions.read_stun_and_turn_servers(settings.TURN, settings.TURN_OVER).stun,
+        variables=part_servers.freeswitch_variables((folder / "vars.xml").read_text()),
+        external={name: part_servers.freeswitch_parameter(profile, name) for name in names},
         rtp=f"{low}-{high}",
-        states=states(),
-        address=address(),
+        states=unit_states(),
+        address=default_ipv4_address(),
         memory=int(memory[1]) // 1000 if memory else 0,
         cores=os.cpu_count() or 1,
-        names=directive(SITE, "server_name"),
-        ports=directive(SITE, "listen"),
-        sip=directive(SIP, "proxy_pass"),
+        names=nginx_directive_values(SITE, "server_name"),
+        ports=nginx_directive_values(SITE, "listen"),
+        sip=nginx_directive_values(SIP, "proxy_pass"),
     )
 
 
-def owner(folder: Path) -> str:
+def owner_and_group(folder: Path) -> str:
     """Return who owns a folder."""
     return f"{folder.owner()}:{folder.group()}" if folder.exists() else "nobody"
 
 
-def has(command: str) -> bool:
+def is_command_installed(command: str) -> bool:
     """Say whether a command can be found."""
     return (
         shutil.which(command, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") is not None

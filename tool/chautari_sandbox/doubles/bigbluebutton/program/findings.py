@@ -9,32 +9,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import facts, settings
-from .facts import Facts
-from .settings import value
+from .facts import ServerFacts
+from .settings import value_at_path
 
 HEADER = "# Potential problems described below"
 TRIES = 20
 Lines = Iterator[str]
 
 
-def version(release: str) -> str:
+def version_line(release: str) -> str:
     """Return upstream's first line; the number in brackets says that this is a double."""
     return f"\nBigBlueButton Server {release} (double)"
 
 
-def overview(found: Facts) -> Lines:
+def settings_overview(found: ServerFacts) -> Lines:
     """Return what upstream prints before the problems."""
     web, sfu, client = found.web, found.sfu, found.client
-    yield version(found.release)
+    yield version_line(found.release)
     yield f"                    Kernel version: {platform.release()}"
-    yield f"                      Distribution: {distribution()} (64-bit)"
+    yield f"                      Distribution: {distribution_name()} (64-bit)"
     yield f"                            Memory: {found.memory} MB"
     yield f"                         CPU cores: {found.cores}"
     yield f"\n{settings.WEB_OVER} (override for bbb-web)\n{settings.WEB} (bbb-web)"
     for name in ("bigbluebutton.web.serverURL", "defaultGuestPolicy", "defaultMeetingLayout"):
         yield f"{name:>34}: {web[name]}"
     yield f"\n{facts.SITE} (nginx)"
-    yield f"{'server_name':>34}: {first(found.names)}"
+    yield f"{'server_name':>34}: {first_word(found.names)}"
     yield f"{'port':>34}: {', '.join(found.ports)}"
     yield "\n/opt/freeswitch/etc/freeswitch/vars.xml (FreeSWITCH)"
     for name in ("local_ip_v4", "external_rtp_ip", "external_sip_ip"):
@@ -42,8 +42,8 @@ def overview(found: Facts) -> Lines:
     yield "\n/opt/freeswitch/etc/freeswitch/sip_profiles/external.xml (FreeSWITCH)"
     for name, text in found.external.items():
         yield f"{name:>34}: {text}"
-    ends = [value(sfu, f"mediasoup.worker.rtc{end}Port") for end in ("Min", "Max")]
-    others = [value(found.recorder, f"webrtc.rtc{end}Port") for end in ("Min", "Max")]
+    ends = [value_at_path(sfu, f"mediasoup.worker.rtc{end}Port") for end in ("Min", "Max")]
+    others = [value_at_path(found.recorder, f"webrtc.rtc{end}Port") for end in ("Min", "Max")]
     yield "\nUDP port ranges\n"
     yield f"{'FreeSWITCH':>34}: {found.rtp}"
     yield f"{'bbb-webrtc-sfu':>34}: {ends[0]}-{ends[1]}"
@@ -52,17 +52,19 @@ def overview(found: Facts) -> Lines:
     for name in ("playback_host", "playback_protocol"):
         yield f"{name:>34}: {found.record[name]}"
     yield f"\n{facts.SIP} (sip.nginx)"
-    protocol, _, rest = first(found.sip).partition("://")
+    protocol, _, rest = first_word(found.sip).partition("://")
     yield f"{'proxy_pass':>34}: {rest.partition(':')[0]}"
     yield f"{'protocol':>34}: {protocol}"
     yield f"\n{settings.SFU} (bbb-webrtc-sfu)\n{settings.SFU_OVER} (bbb-webrtc-sfu - override)"
-    addresses = [str(item.get("announcedIp")) for item in value(sfu, "mediasoup.webrtc.listenIps")]
-    plain = value(sfu, "mediasoup.plainRtp.listenIp.announcedIp")
+    addresses = [
+        str(item.get("announcedIp")) for item in value_at_path(sfu, "mediasoup.webrtc.listenIps")
+    ]
+    plain = value_at_path(sfu, "mediasoup.plainRtp.listenIp.announcedIp")
     yield f"{'mediasoup.webrtc.*.announcedIp':>34}: {', '.join(addresses)}"
     yield f"{'mediasoup.plainRtp.*.announcedIp':>34}: {plain}"
     names = ("recordingAdapter", "recordScreenSharing", "recordWebcams")
     for name in ("freeswitch.sip_ip", *names):
-        yield f"{name:>34}: {shown(value(sfu, name))}"
+        yield f"{name:>34}: {as_yaml_scalar(value_at_path(sfu, name))}"
     yield f"\n{settings.CLIENT} (HTML5 client)"
     yield f"{settings.CLIENT_OVER} (HTML5 client config override)"
     keys = {
@@ -73,13 +75,13 @@ def overview(found: Facts) -> Lines:
         "sipjsHackViaWs": "media.sipjsHackViaWs",
     }
     for name, path in keys.items():
-        yield f"{name:>34}: {shown(value(client, f'public.{path}'))}"
+        yield f"{name:>34}: {as_yaml_scalar(value_at_path(client, f'public.{path}'))}"
     for server in found.stun:
         turn = settings.TURN_OVER if settings.TURN_OVER.exists() else settings.TURN
         yield f"\n{turn} (STUN Server)\n{'stun':>34}: {server.removeprefix('stun:')}"
 
 
-def configuration(found: Facts) -> Lines:
+def configuration_problems(found: ServerFacts) -> Lines:
     """Return what is wrong with files; `bbb-conf --restart` says this first."""
     if not facts.ENABLED.is_symlink():
         yield "# Nginx: BigBlueButton appears to be disabled"
@@ -88,8 +90,8 @@ def configuration(found: Facts) -> Lines:
         yield f"# Tried to check server_name in\n#    {facts.SITE}\n# but value is empty."
     if (facts.UNITS / "bbb-webhooks.service").exists():
         # As upstream, an operator's file is not looked at, and both secrets are printed.
-        hooks = settings.tree(settings.HOOKS, settings.HOOKS)
-        secrets = found.web["securitySalt"], str(value(hooks, "bbb.sharedSecret"))
+        hooks = settings.read_with_overrides(settings.HOOKS, settings.HOOKS)
+        secrets = found.web["securitySalt"], str(value_at_path(hooks, "bbb.sharedSecret"))
         if secrets[0] != secrets[1]:
             yield "# Warning: Webhooks API Shared Secret mismatch: "
             yield f"#  {settings.WEB} = {secrets[0]}"
@@ -98,13 +100,13 @@ def configuration(found: Facts) -> Lines:
         "/var/freeswitch/meetings": "freeswitch",
         "/var/bigbluebutton": "bigbluebutton",
     }.items():
-        if facts.owner(Path(folder)).partition(":")[0] != user:
+        if facts.owner_and_group(Path(folder)).partition(":")[0] != user:
             yield f"# Warning: Detected the directory\n#    {folder}\n# is not owned by {user}"
     if found.variables.get("external_rtp_ip") == "stun:stun.freeswitch.org":
         yield "\n# Warning: Detected FreeSWITCH is using default stun.freeswitch.org server.  See"
         yield "#"
         yield "#     https://docs.bigbluebutton.org/support/troubleshooting#freeswitch-using-default-stun-server\n#\n"
-    if not facts.has("ufw"):
+    if not facts.is_command_installed("ufw"):
         yield (
             "\n# Warning: No firewall detected."
             "  Recommend using setting up a firewall for your server\n#"
@@ -112,44 +114,46 @@ def configuration(found: Facts) -> Lines:
         yield "#     https://docs.bigbluebutton.org/administration/firewall-configuration\n#\n"
 
 
-def state(found: Facts) -> Lines:
+def all_problems(found: ServerFacts) -> Lines:
     """Return upstream's header and everything that may be wrong."""
     yield f"\n\n{HEADER}"
-    yield from configuration(found)
-    yield from processes(found)
-    yield from reached(found)
-    yield from machine(found)
-    yield from sip(found)
-    yield from secret(found)
+    yield from configuration_problems(found)
+    yield from process_problems(found)
+    yield from network_problems(found)
+    yield from machine_problems(found)
+    yield from sip_problems(found)
+    yield from default_secret_problems(found)
 
 
-def processes(found: Facts) -> Lines:
+def process_problems(found: ServerFacts) -> Lines:
     """Return what does not run."""
     names = {"nginx": "Nginx", "redis-server": "redis-server", "freeswitch": "freeswitch"}
     down = [text for unit, text in names.items() if found.states.get(unit) != "active"]
     if down:
         yield f"# Not running:  {' '.join(down)}"
-    if not facts.succeeds("/usr/local/bin/fs_clibbb", "-x", "/quit"):
+    if not facts.command_succeeds("/usr/local/bin/fs_clibbb", "-x", "/quit"):
         yield "\n#\n# Error: Unable to connect to the FreeSWITCH Event Socket Layer on port 8021\n#"
-    inactive = [line for line in facts.status_lines(found.states) if "inactive" in line]
+    inactive = [line for line in facts.unit_status_lines(found.states) if "inactive" in line]
     if inactive:
         yield "\n".join(inactive)
         yield "# Error: Detected some processes have not started correctly\n#"
         yield "#   " + "\n".join(inactive) + "\n#"
 
 
-def reached(found: Facts) -> Lines:
+def network_problems(found: ServerFacts) -> Lines:
     """Return what cannot be had over the network under this server's own name."""
     for _ in range(TRIES):
-        if "SUCCESS" in facts.run("curl", "-sS", "-m", "5", f"{found.url}/bigbluebutton/api"):
+        if "SUCCESS" in facts.command_output(
+            "curl", "-sS", "-m", "5", f"{found.server_url}/bigbluebutton/api"
+        ):
             break
         time.sleep(1)
     else:
         yield "# Error: Could not connect to the configured hostname/IP address\n#"
-        yield f"#    {found.url}/\n#"
+        yield f"#    {found.server_url}/\n#"
         yield "# If your BigBlueButton server is behind a firewall, see FAQ.\n"
     slides = found.web["beans.presentationService.defaultUploadedPresentation"]
-    if slides not in ("", "null") and not facts.succeeds(
+    if slides not in ("", "null") and not facts.command_succeeds(
         "curl", "-sS", "-m", "5", "-o", os.devnull, slides
     ):
         yield f"# Error: Unable to reach default URL for presentation:\n#\n#    {slides}\n#"
@@ -157,7 +161,7 @@ def reached(found: Facts) -> Lines:
         yield f"#   {settings.WEB} and {settings.WEB_OVER}"
 
 
-def machine(found: Facts) -> Lines:
+def machine_problems(found: ServerFacts) -> Lines:
     """Return what this machine lacks."""
     local = found.variables.get("local_ip_v4")
     if local not in ("127.0.0.1", "auto", found.address):
@@ -179,7 +183,9 @@ def machine(found: Facts) -> Lines:
         yield "# to run BigBlueButton in production.\n#"
         yield "#   https://docs.bigbluebutton.org/administration/install#minimum-server-requirements\n#"
     language = [
-        line for line in facts.run("systemctl", "show-environment").splitlines() if "LANG=" in line
+        line
+        for line in facts.command_output("systemctl", "show-environment").splitlines()
+        if "LANG=" in line
     ]
     if not any("UTF-8" in line for line in language):
         yield "\n#\n# Warning: Detected that systemctl does not define a UTF-8 language.\n#"
@@ -187,12 +193,12 @@ def machine(found: Facts) -> Lines:
         yield "#   sudo systemctl set-environment LANG=en_US.UTF-8\n#"
 
 
-def sip(found: Facts) -> Lines:
+def sip_problems(found: ServerFacts) -> Lines:
     """Return what does not fit between nginx, FreeSWITCH and the media server."""
-    passed = first(found.sip)
-    if value(found.client, "public.media.sipjsHackViaWs") is not True and found.url.startswith(
-        "https"
-    ):
+    passed = first_word(found.sip)
+    if value_at_path(
+        found.client, "public.media.sipjsHackViaWs"
+    ) is not True and found.server_url.startswith("https"):
         host = passed.partition("://")[2].partition(":")[0]
         for wanted, words in {"https": "the use of https", "7443": "the use of port 7443"}.items():
             if wanted not in passed:
@@ -207,21 +213,21 @@ def sip(found: Facts) -> Lines:
             yield "# (This is OK if you've manually changed the values)\n"
     listening = [
         line.split()[3].rpartition(":")[0]
-        for line in facts.run("ss", "-anlt4").splitlines()
+        for line in facts.command_output("ss", "-anlt4").splitlines()
         if ":5066 " in line
     ]
-    wanted = str(value(found.sfu, "freeswitch.sip_ip"))
+    wanted = str(value_at_path(found.sfu, "freeswitch.sip_ip"))
     if listening and listening[0] != wanted:
         yield "\n#"
         yield f"# bbb-webrtc-sfu will try to connect to {wanted} but FreeSWITCH is listening on"
         yield f"# {listening[0]} for port 5066\n#"
 
 
-def secret(found: Facts) -> Lines:
+def default_secret_problems(found: ServerFacts) -> Lines:
     """Return whether a secret is still the one everybody knows."""
     apps = settings.ETC / "bbb-apps-akka.conf"
     if apps.exists() and '"changeme"' in apps.read_text():
-        host = found.url.partition("://")[2]
+        host = found.server_url.partition("://")[2]
         yield f"# Error: Detected that {apps} has the default"
         yield "# configuration values.  To update, run\n#"
         yield f"#   bbb-conf --setip {host}\n#"
@@ -232,18 +238,18 @@ def secret(found: Facts) -> Lines:
         yield "#   sudo bbb-conf --setsecret <secret>\n#"
 
 
-def first(values: list[str]) -> str:
+def first_word(values: list[str]) -> str:
     """Return the first word of the first value."""
     return values[0].split()[0] if values else ""
 
 
-def shown(content: object) -> str:
+def as_yaml_scalar(content: object) -> str:
     """Return a value as yq prints it."""
     if content is None:
         return "null"
     return str(content).lower() if isinstance(content, bool) else str(content)
 
 
-def distribution() -> str:
+def distribution_name() -> str:
     """Return this system's name."""
     return platform.freedesktop_os_release().get("PRETTY_NAME", "")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from .services import FREESWITCH, parameter
+from .part_servers import FREESWITCH, freeswitch_parameter
 
 
 def main(words: list[str], folder: Path = FREESWITCH) -> int:
     """Log in; 0 when the password was taken."""
     password = words[words.index("-p") + 1] if "-p" in words[:-1] else "ClueCon"
     place = folder / "autoload_configs/event_socket.conf.xml"
-    address = parameter(place, "listen-ip"), int(parameter(place, "listen-port"))
+    address = (
+        freeswitch_parameter(place, "listen-ip"),
+        int(freeswitch_parameter(place, "listen-port")),
+    )
     try:
         with socket.create_connection(address, timeout=5) as link, link.makefile("rwb") as stream:
             stream.readline()

@@ -15,7 +15,7 @@ TOKEN = re.compile(
 Pair = tuple[str, str]
 
 
-def read(file: Path) -> dict[str, str]:
+def read_hocon_file(file: Path) -> dict[str, str]:
     """Return a file's values by their dotted paths; what it includes comes first, as it stands."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -54,7 +54,10 @@ def _read_object(
             raise WrongSettings(f"{file}: expected a key, found {text!r}")
         following = tokens[place + 1] if place + 1 < len(tokens) else ("end", "")
         if (kind, text) == ("word", "include") and following[0] == "quoted":
-            found |= {f"{prefix}{key}": value for key, value in read(Path(following[1])).items()}
+            found |= {
+                f"{prefix}{key}": value
+                for key, value in read_hocon_file(Path(following[1])).items()
+            }
             place += 2
         elif following == ("mark", "{"):
             place = _read_nested_object(file, tokens, place + 2, f"{prefix}{text}.", found)

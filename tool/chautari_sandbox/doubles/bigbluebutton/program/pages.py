@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from .answers import Answer
-from .rooms import ALLOW, MODERATOR, Meetings
+from .answers import HTTPAnswer
+from .meeting_store import ALLOW, MODERATOR, Meetings
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Double of BigBlueButton</title>
@@ -16,9 +16,9 @@ PAGE = """<!doctype html>
 FORM = '<form method="post" action="{}?sessionToken={}"><button>{}</button></form>'
 
 
-def client(meetings: Meetings, session: str) -> Answer:
+def client_page(meetings: Meetings, session: str) -> HTTPAnswer:
     """Show a meeting to whoever opened the client with a session: from now on they are in it."""
-    found = meetings.person(session)
+    found = meetings.find_session(session)
     if found is None:
         return _html_page("<p>This is a double: no meeting belongs to this session.</p>", 401)
     meeting, person = found
@@ -29,7 +29,8 @@ def client(meetings: Meetings, session: str) -> Answer:
     meetings.enter(meeting, person)
     parts = [
         f"<p>{escape(person.name)} ({person.role}) is in {escape(meeting.name)},"
-        f" which has {len(meeting.inside)} participants. There is no sound and no video.</p>",
+        f" which has {len(meeting.people_inside)} participants."
+        " There is no sound and no video.</p>",
         f"<p>{meeting.welcome}</p>",
     ]
     if person.role == MODERATOR and meeting.record:
@@ -38,9 +39,9 @@ def client(meetings: Meetings, session: str) -> Answer:
     return _html_page("\n".join(parts))
 
 
-def press(meetings: Meetings, session: str, button: str) -> Answer:
+def handle_button(meetings: Meetings, session: str, button: str) -> HTTPAnswer:
     """Do what a button of the client does: start to record, let people in, leave."""
-    found = meetings.person(session)
+    found = meetings.find_session(session)
     if found is None:
         return _html_page("<p>This is a double: no meeting belongs to this session.</p>", 401)
     meeting, person = found
@@ -63,5 +64,5 @@ def press(meetings: Meetings, session: str, button: str) -> Answer:
     return _html_page("<p>There is no such button.</p>", 404)
 
 
-def _html_page(inner: str, status: int = 200) -> Answer:
-    return Answer(PAGE.format(inner), status, "text/html;charset=utf-8")
+def _html_page(inner: str, status: int = 200) -> HTTPAnswer:
+    return HTTPAnswer(PAGE.format(inner), status, "text/html;charset=utf-8")

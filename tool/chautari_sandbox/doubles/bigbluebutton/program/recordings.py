@@ -9,8 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .answers import Answer, element, failure, message, success, wrap
-from .rooms import Meeting
+from .answers import (
+    HTTPAnswer,
+    failure_answer,
+    message_elements,
+    success_answer,
+    xml_element,
+    xml_parent_element,
+)
+from .meeting_store import Meeting
 
 HOME = Path("/var/bigbluebutton")
 STATES = ("published", "unpublished", "deleted")
@@ -31,23 +38,23 @@ class Recording:
         return self.folder.name
 
     @property
-    def external(self) -> str:
+    def external_meeting_id(self) -> str:
         """Return the name that the meeting was made with."""
         meeting = self.tree.find("meeting")
         return "" if meeting is None else meeting.get("externalId", "")
 
-    def text(self, path: str) -> str:
+    def metadata_text(self, path: str) -> str:
         """Return what stands in one element of its metadata."""
         return self.tree.findtext(path) or ""
 
 
-def keep_raw(meeting: Meeting, home: Path = HOME) -> Path:
+def write_raw_recording(meeting: Meeting, home: Path = HOME) -> Path:
     """Leave an ended meeting's raw files, and the mark that it waits to be archived."""
-    root = ET.Element("recording", meeting_id=meeting.internal, bbb_version="double")
+    root = ET.Element("recording", meeting_id=meeting.internal_id, bbb_version="double")
     ET.SubElement(
         root,
         "meeting",
-        id=meeting.internal,
+        id=meeting.internal_id,
         externalId=meeting.external,
         name=meeting.name,
         breakout=str(meeting.breakout).lower(),
@@ -62,22 +69,22 @@ def keep_raw(meeting: Meeting, home: Path = HOME) -> Path:
     if meeting.marked:
         mark = {"module": "PARTICIPANT", "eventname": "RecordStatusEvent"}
         ET.SubElement(ET.SubElement(root, "event", mark), "status").text = "true"
-    raw = home / "recording/raw" / meeting.internal
+    raw = home / "recording/raw" / meeting.internal_id
     raw.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(root).write(raw / "events.xml", encoding="utf-8", xml_declaration=True)
     if meeting.record:
-        mark_done(home, "recorded", f"{meeting.internal}.done")
+        mark_step_done(home, "recorded", f"{meeting.internal_id}.done")
     return raw
 
 
-def mark_done(home: Path, step: str, name: str, text: str = "") -> None:
+def mark_step_done(home: Path, step: str, name: str, text: str = "") -> None:
     """Write the file that says a step is done."""
     file = home / "recording/status" / step / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text or f"Processed {name.rpartition('.')[0]}\n")
 
 
-def publish(identifier: str, kind: str, url: str, home: Path = HOME) -> Path:
+def write_published_recording(identifier: str, kind: str, url: str, home: Path = HOME) -> Path:
     """Write the published form of a raw recording."""
     events = ET.parse(home / "recording/raw" / identifier / "events.xml").getroot()
     about, facts = events.find("meeting"), events.find("double")
@@ -116,16 +123,16 @@ def publish(identifier: str, kind: str, url: str, home: Path = HOME) -> Path:
     return folder
 
 
-def stored(home: Path = HOME) -> Iterator[Recording]:
+def stored_recordings(home: Path = HOME) -> Iterator[Recording]:
     """Return every format of every recording."""
     for state in STATES:
         for file in sorted((home / state).glob("*/*/metadata.xml")):
             yield Recording(file.parent, state, ET.parse(file).getroot())
 
 
-def listing(
+def get_recordings_answer(
     given: Mapping[str, str], metadata: Mapping[str, str], all_allowed: bool, home: Path = HOME
-) -> Answer:
+) -> HTTPAnswer:
     """Return the answer of `getRecordings`."""
     meetings, identifiers = (
         _comma_separated_values(given, "meetingID"),
@@ -135,22 +142,26 @@ def listing(
         return _no_recordings_answer()
     states = _comma_separated_values(given, "state") or ["published", "unpublished"]
     grouped: dict[str, list[Recording]] = {}
-    for item in stored(home):
+    for item in stored_recordings(home):
         if (
             (item.state in states or "any" in states)
-            and (not meetings or item.external in meetings)
+            and (not meetings or item.external_meeting_id in meetings)
             and (not identifiers or item.identifier.startswith(tuple(identifiers)))
-            and all(item.text(f"meta/{key}") == text for key, text in metadata.items())
+            and all(item.metadata_text(f"meta/{key}") == text for key, text in metadata.items())
         ):
             grouped.setdefault(item.identifier, []).append(item)
     if not grouped:
         return _no_recordings_answer()
-    return success(wrap("recordings", map(_recording_element, grouped.values())))
+    return success_answer(
+        xml_parent_element("recordings", map(_recording_element, grouped.values()))
+    )
 
 
-def _no_recordings_answer() -> Answer:
+def _no_recordings_answer() -> HTTPAnswer:
     text = "There are no recordings for the meeting(s)."
-    return success(wrap("recordings", ()), *message("noRecordings", text))
+    return success_answer(
+        xml_parent_element("recordings", ()), *message_elements("noRecordings", text)
+    )
 
 
 def _comma_separated_values(given: Mapping[str, str], name: str) -> list[str]:
@@ -161,43 +172,47 @@ def _recording_element(formats: Iterable[Recording]) -> str:
     items = list(formats)
     first = items[0]
     meta = first.tree.find("meta")
-    fields = [] if meta is None else [element(item.tag, item.text or "") for item in meta]
+    fields = [] if meta is None else [xml_element(item.tag, item.text or "") for item in meta]
     parts = (
-        element("recordID", first.identifier),
-        element("meetingID", first.external),
-        element("internalMeetingID", first.identifier),
-        element("name", first.text("meta/meetingName")),
-        element("isBreakout", False),
-        element("published", first.state == "published"),
-        element("state", first.state),
-        element("startTime", first.text("start_time")),
-        element("endTime", first.text("end_time")),
-        element("participants", first.text("participants")),
-        wrap("metadata", fields),
-        wrap("playback", map(_format_element, items)),
+        xml_element("recordID", first.identifier),
+        xml_element("meetingID", first.external_meeting_id),
+        xml_element("internalMeetingID", first.identifier),
+        xml_element("name", first.metadata_text("meta/meetingName")),
+        xml_element("isBreakout", False),
+        xml_element("published", first.state == "published"),
+        xml_element("state", first.state),
+        xml_element("startTime", first.metadata_text("start_time")),
+        xml_element("endTime", first.metadata_text("end_time")),
+        xml_element("participants", first.metadata_text("participants")),
+        xml_parent_element("metadata", fields),
+        xml_parent_element("playback", map(_format_element, items)),
     )
-    return wrap("recording", parts)
+    return xml_parent_element("recording", parts)
 
 
 def _format_element(item: Recording) -> str:
     parts = (
-        element("type", item.text("playback/format")),
-        element("url", item.text("playback/link")),
-        element("processingTime", item.text("playback/processing_time")),
-        element("length", int(item.text("playback/duration") or 0) // 60_000),
+        xml_element("type", item.metadata_text("playback/format")),
+        xml_element("url", item.metadata_text("playback/link")),
+        xml_element("processingTime", item.metadata_text("playback/processing_time")),
+        xml_element("length", int(item.metadata_text("playback/duration") or 0) // 60_000),
     )
-    return wrap("format", parts)
+    return xml_parent_element("format", parts)
 
 
-def move(given: Mapping[str, str], target: str, home: Path = HOME) -> Answer | None:
+def move_recordings(given: Mapping[str, str], target: str, home: Path = HOME) -> HTTPAnswer | None:
     """Publish, unpublish or delete recordings; None when all were there.
 
     As upstream, nothing is deleted from the disk: the files go to the folder `deleted`.
     """
     wanted = _comma_separated_values(given, "recordID")
-    found = [item for item in stored(home) if item.identifier in wanted and item.state != "deleted"]
+    found = [
+        item
+        for item in stored_recordings(home)
+        if item.identifier in wanted and item.state != "deleted"
+    ]
     if not found or {item.identifier for item in found} != set(wanted):
-        return failure("notFound", "We could not find recordings")
+        return failure_answer("notFound", "We could not find recordings")
     for item in found:
         if item.state == target:
             continue

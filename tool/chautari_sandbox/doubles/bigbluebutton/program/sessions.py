@@ -11,8 +11,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from .answers import NO_CACHE, Answer
-from .rooms import ALLOW, Meeting, Meetings, Person
+from .answers import NO_CACHE, HTTPAnswer
+from .meeting_store import ALLOW, Meeting, Meetings, Person
 from .settings import WrongSettings
 
 BEANS = "{http://www.springframework.org/schema/beans}"
@@ -20,14 +20,14 @@ CLASS = "org.bigbluebutton.web.services.turn.StunTurnService"
 
 
 @dataclass(frozen=True)
-class Relay:
+class TurnServer:
     """One TURN server."""
 
     secret: str
     url: str
     seconds: int
 
-    def entry(self, user: str, now: int) -> dict[str, object]:
+    def with_credentials(self, user: str, now: int) -> dict[str, object]:
         """Return an entry with credentials that last a while."""
         name = f"{now + self.seconds}:{user}"
         digest = hmac.new(self.secret.encode(), name.encode(), hashlib.sha1).digest()
@@ -36,14 +36,14 @@ class Relay:
 
 
 @dataclass(frozen=True)
-class Servers:
+class StunAndTurnServers:
     """The STUN and TURN servers that clients are told."""
 
     stun: tuple[str, ...] = ()
-    turn: tuple[Relay, ...] = ()
+    turn: tuple[TurnServer, ...] = ()
 
 
-def read_servers(defaults: Path, overrides: Path) -> Servers:
+def read_stun_and_turn_servers(defaults: Path, overrides: Path) -> StunAndTurnServers:
     """Read upstream's file of servers; an operator's file stands in its place."""
     file = overrides if overrides.exists() else defaults
     try:
@@ -58,7 +58,9 @@ def read_servers(defaults: Path, overrides: Path) -> Servers:
             _constructor_arguments(beans[name], 3)
             for name in _referenced_beans(service, "turnServers")
         ]
-        return Servers(tuple(stun), tuple(Relay(item[0], item[1], int(item[2])) for item in turn))
+        return StunAndTurnServers(
+            tuple(stun), tuple(TurnServer(item[0], item[1], int(item[2])) for item in turn)
+        )
     except (ET.ParseError, OSError, StopIteration, KeyError, ValueError, IndexError) as error:
         raise WrongSettings(f"{file}: {type(error).__name__} {error}") from error
 
@@ -76,25 +78,25 @@ def _constructor_arguments(bean: ET.Element, count: int) -> list[str]:
     return [found[str(number)] for number in range(count)]
 
 
-def stuns(servers: Servers, person: Person) -> Answer:
+def stun_and_turn_answer(servers: StunAndTurnServers, person: Person) -> HTTPAnswer:
     """Tell a client by which servers its media may pass."""
     now = int(time.time())
-    return as_json(
+    return json_answer(
         {
             "stunServers": [{"url": url} for url in servers.stun],
-            "turnServers": [relay.entry(person.internal, now) for relay in servers.turn],
+            "turnServers": [relay.with_credentials(person.internal, now) for relay in servers.turn],
             "remoteIceCandidates": [],
         }
     )
 
 
-def entered(meeting: Meeting, person: Person) -> Answer:
+def participant_answer(meeting: Meeting, person: Person) -> HTTPAnswer:
     """Tell a client who it is."""
     content = {
         "returncode": "SUCCESS",
         "fullname": person.name,
         "confname": meeting.name,
-        "meetingID": meeting.internal,
+        "meetingID": meeting.internal_id,
         "externMeetingID": meeting.external,
         "externUserID": person.external,
         "internalUserID": person.internal,
@@ -107,25 +109,25 @@ def entered(meeting: Meeting, person: Person) -> Answer:
         "welcome": meeting.welcome,
         "logoutUrl": meeting.logout,
     }
-    return as_json({"response": content})
+    return json_answer({"response": content})
 
 
-def missing() -> Answer:
+def missing_session_answer() -> HTTPAnswer:
     """Say that there is no such session."""
     content = {"returncode": "FAILED", "message": "Session not found."}
-    return as_json({"response": {**content, "messageKey": "missingSession"}})
+    return json_answer({"response": {**content, "messageKey": "missingSession"}})
 
 
-def authorized(meetings: Meetings, session: str) -> Answer:
+def authorization_answer(meetings: Meetings, session: str) -> HTTPAnswer:
     """Say to nginx whether a client's request may pass."""
-    found = meetings.person(session)
+    found = meetings.find_session(session)
     if found is None or found[1].status != ALLOW:
-        return Answer("unauthorized", 401, "text/plain")
+        return HTTPAnswer("unauthorized", 401, "text/plain")
     meeting, person = found
-    names = {"User-Id": person.internal, "Meeting-Id": meeting.internal}
-    return Answer("authorized", 200, "text/plain", {**NO_CACHE, **names})
+    names = {"User-Id": person.internal, "Meeting-Id": meeting.internal_id}
+    return HTTPAnswer("authorized", 200, "text/plain", {**NO_CACHE, **names})
 
 
-def as_json(content: object) -> Answer:
+def json_answer(content: object) -> HTTPAnswer:
     """Return an answer in JSON."""
-    return Answer(json.dumps(content) + "\n", kind="application/json;charset=utf-8")
+    return HTTPAnswer(json.dumps(content) + "\n", kind="application/json;charset=utf-8")

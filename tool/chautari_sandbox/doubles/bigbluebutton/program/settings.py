@@ -63,7 +63,7 @@ def _unescape(text: str) -> str:
     return ESCAPE.sub(character, text)
 
 
-def resolve(entries: Mapping[str, str]) -> dict[str, str]:
+def resolve_placeholders(entries: Mapping[str, str]) -> dict[str, str]:
     """Put other entries' values into the places that name them."""
 
     def value(key: str, seen: tuple[str, ...]) -> str:
@@ -76,29 +76,29 @@ def resolve(entries: Mapping[str, str]) -> dict[str, str]:
     return {key: value(key, ()) for key in entries}
 
 
-def web(defaults: Path = WEB, overrides: Path = WEB_OVER) -> dict[str, str]:
+def bbb_web_settings(defaults: Path = WEB, overrides: Path = WEB_OVER) -> dict[str, str]:
     """Return bbb-web's settings."""
     entries = read_properties(_read_text(defaults))
     if overrides.exists():
         entries |= read_properties(_read_text(overrides))
-    return resolve(entries)
+    return resolve_placeholders(entries)
 
 
-def overlay(below: Any, above: Any) -> Any:
+def merge_trees(below: Any, above: Any) -> Any:
     """Lay one tree over another: mappings merge, everything else is replaced, lists too."""
     if isinstance(below, dict) and isinstance(above, dict):
         merged = dict(below)
         for key, value in above.items():
-            merged[key] = overlay(below[key], value) if key in below else value
+            merged[key] = merge_trees(below[key], value) if key in below else value
         return merged
     return above
 
 
-def tree(defaults: Path, overrides: Path) -> dict[str, Any]:
+def read_with_overrides(defaults: Path, overrides: Path) -> dict[str, Any]:
     """Return a YAML or JSON file with an operator's file laid over it."""
     merged = _read_yaml_mapping(defaults)
     if overrides.exists():
-        merged = overlay(merged, _read_yaml_mapping(overrides))
+        merged = merge_trees(merged, _read_yaml_mapping(overrides))
     return merged
 
 
@@ -114,7 +114,7 @@ def _read_yaml_mapping(file: Path) -> dict[str, Any]:
     return content
 
 
-def value(settings: Any, path: str) -> Any:
+def value_at_path(settings: Any, path: str) -> Any:
     """Return what stands at a dotted path, or None; a number in it is a place in a list."""
     for step in path.split("."):
         if isinstance(settings, dict):
@@ -126,7 +126,7 @@ def value(settings: Any, path: str) -> Any:
     return settings
 
 
-def release() -> str:
+def installed_release() -> str:
     """Return the release that is installed; none while packages are being set up."""
     if not RELEASE.exists():
         return ""

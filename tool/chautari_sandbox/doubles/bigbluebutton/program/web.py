@@ -11,29 +11,29 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from . import pages, recordings, sessions, settings
-from .answers import Answer, failure
+from .answers import HTTPAnswer, failure_answer
 from .api import Api, Request
-from .rooms import Meeting, Meetings, truth
+from .meeting_store import Meeting, Meetings, parse_boolean
 
 MOST = 60_000_000
 
 
-def started() -> Api:
+def read_settings_and_make_api() -> Api:
     """Read the settings and return the API; what upstream would not start with ends here."""
-    config = settings.web()
+    config = settings.bbb_web_settings()
     for key in NUMBERS:
         if not config.get(key, "").lstrip("-").isdigit():
             raise settings.WrongSettings(f"{key}={config.get(key)!r} is not a number")
-    if not truth(config.get("serviceEnabled", "true")):
+    if not parse_boolean(config.get("serviceEnabled", "true")):
         raise settings.WrongSettings("serviceEnabled=false")
-    servers = sessions.read_servers(settings.TURN, settings.TURN_OVER)
+    servers = sessions.read_stun_and_turn_servers(settings.TURN, settings.TURN_OVER)
 
     def ended(meeting: Meeting) -> None:
         if meeting.record or meeting.keep_events:
-            recordings.keep_raw(meeting)
+            recordings.write_raw_recording(meeting)
 
     meetings = Meetings(config, lambda: int(time.time() * 1000), ended)
-    return Api(config, settings.release(), meetings, servers=servers)
+    return Api(config, settings.installed_release(), meetings, servers=servers)
 
 
 NUMBERS = (
@@ -54,18 +54,18 @@ CONNECTIONS = (
 )
 
 
-def route(api: Api, request: Request) -> Answer:
+def answer_request(api: Api, request: Request) -> HTTPAnswer:
     """Answer one request to bbb-web."""
     path, session = request.path, request.parameters.get("sessionToken", "")
     if path == "/bigbluebutton/api" or path.startswith("/bigbluebutton/api/"):
-        return api.answer(request)
+        return api.answer_call(request)
     if path == "/bigbluebutton/double/client":
-        return pages.client(api.meetings, session)
+        return pages.client_page(api.meetings, session)
     if path.startswith("/bigbluebutton/double/"):
-        return pages.press(api.meetings, session, path.rpartition("/")[2])
+        return pages.handle_button(api.meetings, session, path.rpartition("/")[2])
     if path in CONNECTIONS:
-        return sessions.authorized(api.meetings, session)
-    return failure("unsupportedRequest", "This request is not supported.")
+        return sessions.authorization_answer(api.meetings, session)
+    return failure_answer("unsupportedRequest", "This request is not supported.")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        self.reply(b"")
+        self.send_answer(b"")
 
     def do_POST(self) -> None:
         """Answer."""
@@ -85,9 +85,9 @@ class Handler(BaseHTTPRequestHandler):
         if length > MOST:
             self.send_error(413)
             return
-        self.reply(self.rfile.read(length))
+        self.send_answer(self.rfile.read(length))
 
-    def reply(self, body: bytes) -> None:
+    def send_answer(self, body: bytes) -> None:
         """Send the answer to one request."""
         parts = urlsplit(self.path)
         query = parts.query
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             {name: item.value for name, item in cookies.items()},
         )
         with self.lock:
-            answer = route(self.api, request)
+            answer = answer_request(self.api, request)
         content = answer.body.encode()
         self.send_response(answer.status)
         for name, text in {**answer.headers, "Content-Type": answer.kind}.items():
@@ -115,9 +115,9 @@ class Handler(BaseHTTPRequestHandler):
         """Stay silent about each request."""
 
 
-def serve(ready: Any) -> None:
+def serve_bbb_web(ready: Any) -> None:
     """Serve until the end."""
-    Handler.api = started()
+    Handler.api = read_settings_and_make_api()
     address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
     server = ThreadingHTTPServer((address, int(os.environ.get("LISTEN_PORT", "8090"))), Handler)
     threading.Thread(target=_sweep_meetings_periodically, daemon=True).start()
@@ -129,4 +129,4 @@ def _sweep_meetings_periodically() -> None:
     while True:
         time.sleep(5)
         with Handler.lock:
-            Handler.api.meetings.sweep()
+            Handler.api.meetings.end_expired()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import hocon, settings
-from .settings import WrongSettings, value
+from .settings import WrongSettings, value_at_path
 
 Address = tuple[str, int]
 FREESWITCH = Path("/opt/freeswitch/etc/freeswitch")
@@ -26,33 +26,33 @@ PLACE = re.compile(r"\$\$\{([^}]+)\}")
 PREPROCESS = re.compile(r'<X-PRE-PROCESS\s+cmd="set"\s+data="([^=]+)=([^"]*)"\s*/>')
 
 
-def akka(name: str) -> dict[str, str]:
+def akka_settings(name: str) -> dict[str, str]:
     """Return the settings of one of the two; an operator's file includes the defaults itself."""
     own = settings.ETC / f"bbb-{name}-akka.conf"
-    return hocon.read(own if own.exists() else Path(AKKA.format(name)))
+    return hocon.read_hocon_file(own if own.exists() else Path(AKKA.format(name)))
 
 
-def apps_akka() -> list[Address]:
+def apps_akka_addresses() -> list[Address]:
     """Read the apps' settings, and the client's, which upstream reads here too."""
-    found = akka("apps")
+    found = akka_settings("apps")
     client = [Path(found[f"client.clientSettings{name}FilePath"]) for name in ("", "Override")]
-    merged = settings.tree(client[0], client[1])
-    if not isinstance(value(merged, "public.kurento.cameraProfiles"), list):
+    merged = settings.read_with_overrides(client[0], client[1])
+    if not isinstance(value_at_path(merged, "public.kurento.cameraProfiles"), list):
         raise WrongSettings(f"{client[1]}: public.kurento.cameraProfiles is not a list")
-    if found["services.sharedSecret"] != settings.web()["securitySalt"]:
+    if found["services.sharedSecret"] != settings.bbb_web_settings()["securitySalt"]:
         print("services.sharedSecret is not bbb-web's securitySalt: breakout rooms will fail")
     return [(found["http.interface"], int(found["http.port"]))]
 
 
-def fsesl_akka() -> list[Address]:
+def fsesl_akka_addresses() -> list[Address]:
     """Read how FreeSWITCH is reached."""
-    found = akka("fsesl")
+    found = akka_settings("fsesl")
     if not found["freeswitch.esl.password"]:
         raise WrongSettings("freeswitch.esl.password is empty")
     return [(found["http.interface"], int(found["http.port"]))]
 
 
-def graphql_server() -> list[Address]:
+def graphql_server_addresses() -> list[Address]:
     """Read Hasura's environment."""
     host = os.environ.get("HASURA_GRAPHQL_SERVER_HOST", "*")
     # Hasura listens on every address unless this variable names one.
@@ -60,24 +60,28 @@ def graphql_server() -> list[Address]:
     return [(host, int(os.environ.get("HASURA_GRAPHQL_SERVER_PORT", "8085")))]
 
 
-def graphql_middleware() -> list[Address]:
+def graphql_middleware_addresses() -> list[Address]:
     """Read the middleware's settings."""
-    found = settings.tree(GRAPHQL, settings.ETC / "bbb-graphql-middleware.yml")["server"]
+    found = settings.read_with_overrides(GRAPHQL, settings.ETC / "bbb-graphql-middleware.yml")[
+        "server"
+    ]
     return [(found["listen_host"], int(found["listen_port"]))]
 
 
-def graphql_actions() -> list[Address]:
+def graphql_actions_addresses() -> list[Address]:
     """Hold the port of the actions."""
     return [("127.0.0.1", 8093)]
 
 
-def webrtc_sfu() -> list[Address]:
+def webrtc_sfu_addresses() -> list[Address]:
     """Read the media server's settings."""
-    found = settings.tree(settings.SFU, settings.SFU_OVER)
-    listen = value(found, "mediasoup.webrtc.listenIps")
+    found = settings.read_with_overrides(settings.SFU, settings.SFU_OVER)
+    listen = value_at_path(found, "mediasoup.webrtc.listenIps")
     if not isinstance(listen, list) or not listen:
         raise WrongSettings("mediasoup.webrtc.listenIps: expected a list of addresses")
-    low, high = (int(value(found, f"mediasoup.worker.rtc{end}Port")) for end in ("Min", "Max"))
+    low, high = (
+        int(value_at_path(found, f"mediasoup.worker.rtc{end}Port")) for end in ("Min", "Max")
+    )
     if not 0 < low < high < 65536:
         raise WrongSettings(f"mediasoup.worker: {low}-{high} is not a port range")
     for item in listen:
@@ -85,46 +89,48 @@ def webrtc_sfu() -> list[Address]:
     return [(found["clientHost"], int(found["clientPort"]))]
 
 
-def webrtc_recorder() -> list[Address]:
+def webrtc_recorder_addresses() -> list[Address]:
     """Read the recorder's settings; it listens on no port."""
-    found = settings.tree(settings.RECORDER, settings.RECORDER_OVER)
-    if int(value(found, "webrtc.rtcMinPort")) >= int(value(found, "webrtc.rtcMaxPort")):
+    found = settings.read_with_overrides(settings.RECORDER, settings.RECORDER_OVER)
+    if int(value_at_path(found, "webrtc.rtcMinPort")) >= int(
+        value_at_path(found, "webrtc.rtcMaxPort")
+    ):
         raise WrongSettings("webrtc: no port range")
     return []
 
 
-def pads() -> list[Address]:
+def pads_addresses() -> list[Address]:
     """Read the pads manager's settings."""
-    found = settings.tree(PADS, settings.ETC / "bbb-pads.json")["express"]
+    found = settings.read_with_overrides(PADS, settings.ETC / "bbb-pads.json")["express"]
     return [(found["host"], int(found["port"]))]
 
 
-def etherpad() -> list[Address]:
+def etherpad_addresses() -> list[Address]:
     """Read Etherpad's settings."""
-    found = settings.tree(ETHERPAD, settings.ETC / "etherpad.json")
+    found = settings.read_with_overrides(ETHERPAD, settings.ETC / "etherpad.json")
     return [(found["ip"], int(found["port"]))]
 
 
-def export_annotations() -> list[Address]:
+def export_annotations_addresses() -> list[Address]:
     """Read the settings of the export."""
-    settings.tree(EXPORT, settings.ETC / "bbb-export-annotations.json")
+    settings.read_with_overrides(EXPORT, settings.ETC / "bbb-export-annotations.json")
     return []
 
 
-def webhooks() -> list[Address]:
+def webhooks_addresses() -> list[Address]:
     """Read the webhooks' settings."""
-    found = settings.tree(settings.HOOKS, settings.HOOKS_OVER)
+    found = settings.read_with_overrides(settings.HOOKS, settings.HOOKS_OVER)
     api = found["modules"]["../out/webhooks/index.js"]["config"]["api"]
     return [(api["bind"], int(api["port"]))]
 
 
-def caption_inbox() -> list[Address]:
+def caption_inbox_addresses() -> list[Address]:
     """Read the settings of recordings."""
-    settings.tree(settings.RECORD, settings.RECORD_OVER)
+    settings.read_with_overrides(settings.RECORD, settings.RECORD_OVER)
     return []
 
 
-def variables(text: str) -> dict[str, str]:
+def freeswitch_variables(text: str) -> dict[str, str]:
     """Return FreeSWITCH's variables, each with the others put in."""
     found: dict[str, str] = {}
     for name, content in PREPROCESS.findall(text):
@@ -132,7 +138,7 @@ def variables(text: str) -> dict[str, str]:
     return found
 
 
-def parameter(file: Path, name: str) -> str:
+def freeswitch_parameter(file: Path, name: str) -> str:
     """Return one parameter of one of FreeSWITCH's files."""
     try:
         for item in ET.parse(file).getroot().iter("param"):
@@ -143,21 +149,28 @@ def parameter(file: Path, name: str) -> str:
     return ""
 
 
-def freeswitch(folder: Path = FREESWITCH) -> list[Address]:
+def freeswitch_addresses(folder: Path = FREESWITCH) -> list[Address]:
     """Read FreeSWITCH's files: the event socket comes first, then the sockets of its profile."""
     try:
-        known = variables((folder / "vars.xml").read_text())
+        known = freeswitch_variables((folder / "vars.xml").read_text())
         ET.parse(folder / "vars.xml")
         ET.parse(folder / "autoload_configs/conference.conf.xml")
     except (ET.ParseError, OSError) as error:
         raise WrongSettings(f"{folder}: {error}") from error
     switch = folder / "autoload_configs/switch.conf.xml"
-    low, high = (int(parameter(switch, f"rtp-{end}-port")) for end in ("start", "end"))
+    low, high = (int(freeswitch_parameter(switch, f"rtp-{end}-port")) for end in ("start", "end"))
     print(f"RTP {known.get('external_rtp_ip')}, {low}-{high}/udp")
     socket = folder / "autoload_configs/event_socket.conf.xml"
-    found = [(parameter(socket, "listen-ip"), int(parameter(socket, "listen-port")))]
+    found = [
+        (
+            freeswitch_parameter(socket, "listen-ip"),
+            int(freeswitch_parameter(socket, "listen-port")),
+        )
+    ]
     for name in ("ws-binding", "wss-binding"):
-        host, _, port = parameter(folder / "sip_profiles/external.xml", name).rpartition(":")
+        host, _, port = freeswitch_parameter(folder / "sip_profiles/external.xml", name).rpartition(
+            ":"
+        )
         host = PLACE.sub(lambda place: known.get(place[1], ""), host)
         if port:
             found.append((host or known.get("local_ip_v4", "0.0.0.0"), int(port)))
@@ -165,23 +178,23 @@ def freeswitch(folder: Path = FREESWITCH) -> list[Address]:
 
 
 PARTS: dict[str, Callable[[], list[Address]]] = {
-    "bbb-apps-akka": apps_akka,
-    "bbb-fsesl-akka": fsesl_akka,
-    "bbb-graphql-server": graphql_server,
-    "bbb-graphql-middleware": graphql_middleware,
-    "bbb-graphql-actions": graphql_actions,
-    "bbb-webrtc-sfu": webrtc_sfu,
-    "bbb-webrtc-recorder": webrtc_recorder,
-    "bbb-pads": pads,
-    "etherpad": etherpad,
-    "bbb-export-annotations": export_annotations,
-    "bbb-webhooks": webhooks,
-    "bbb-rap-caption-inbox": caption_inbox,
-    "freeswitch": freeswitch,
+    "bbb-apps-akka": apps_akka_addresses,
+    "bbb-fsesl-akka": fsesl_akka_addresses,
+    "bbb-graphql-server": graphql_server_addresses,
+    "bbb-graphql-middleware": graphql_middleware_addresses,
+    "bbb-graphql-actions": graphql_actions_addresses,
+    "bbb-webrtc-sfu": webrtc_sfu_addresses,
+    "bbb-webrtc-recorder": webrtc_recorder_addresses,
+    "bbb-pads": pads_addresses,
+    "etherpad": etherpad_addresses,
+    "bbb-export-annotations": export_annotations_addresses,
+    "bbb-webhooks": webhooks_addresses,
+    "bbb-rap-caption-inbox": caption_inbox_addresses,
+    "freeswitch": freeswitch_addresses,
 }
 
 
-class Plain(socketserver.StreamRequestHandler):
+class HTTPHandler(socketserver.StreamRequestHandler):
     """Answers HTTP with a sentence."""
 
     timeout = 10
@@ -195,33 +208,37 @@ class Plain(socketserver.StreamRequestHandler):
         self.wfile.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + text)
 
 
-class Events(socketserver.StreamRequestHandler):
+class EventSocketHandler(socketserver.StreamRequestHandler):
     """FreeSWITCH's event socket, as far as a login goes."""
 
     timeout = 10
 
     def handle(self) -> None:
         """Ask for the password."""
-        right = parameter(FREESWITCH / "autoload_configs/event_socket.conf.xml", "password")
+        right = freeswitch_parameter(
+            FREESWITCH / "autoload_configs/event_socket.conf.xml", "password"
+        )
         self.wfile.write(b"Content-Type: auth/request\n\n")
         given = self.rfile.readline().decode().strip().removeprefix("auth ")
         said = "+OK accepted" if given == right else "-ERR invalid"
         self.wfile.write(f"Content-Type: command/reply\nReply-Text: {said}\n\n".encode())
 
 
-class Server(socketserver.ThreadingTCPServer):
+class PortServer(socketserver.ThreadingTCPServer):
     """One port."""
 
     allow_reuse_address = True
     daemon_threads = True
 
 
-def serve(part: str, ready: Callable[[str], None]) -> None:
+def serve_part(part: str, ready: Callable[[str], None]) -> None:
     """Serve one part until the end."""
     addresses = PARTS[part]()
-    handlers: list[Any] = [Events, Plain, Plain] if part == "freeswitch" else [Plain]
+    handlers: list[Any] = (
+        [EventSocketHandler, HTTPHandler, HTTPHandler] if part == "freeswitch" else [HTTPHandler]
+    )
     for address, handler in zip(addresses, handlers * len(addresses), strict=False):
-        server = Server(address, handler)
+        server = PortServer(address, handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     if part == "freeswitch":
         Path("/opt/freeswitch/var/run/freeswitch/freeswitch.pid").write_text(f"{os.getpid()}\n")

@@ -12,7 +12,7 @@ class RedisError(Exception):
     """Redis refused a command."""
 
 
-def encode(*words: str) -> bytes:
+def encode_command(*words: str) -> bytes:
     """Return one command as Redis reads it."""
     parts = [f"*{len(words)}\r\n".encode()]
     for word in words:
@@ -21,7 +21,7 @@ def encode(*words: str) -> bytes:
     return b"".join(parts)
 
 
-def decode(stream: BinaryIO) -> Reply:
+def read_reply(stream: BinaryIO) -> Reply:
     """Read one reply."""
     line = stream.readline()
     if not line:
@@ -36,12 +36,12 @@ def decode(stream: BinaryIO) -> Reply:
     if kind == b"$":
         length = int(rest)
         return None if length < 0 else stream.read(length + 2)[:-2].decode()
-    return None if int(rest) < 0 else [decode(stream) for _ in range(int(rest))]
+    return None if int(rest) < 0 else [read_reply(stream) for _ in range(int(rest))]
 
 
-def ask(host: str, port: int, *words: str, wait: float = 5) -> Reply:
+def send_command(host: str, port: int, *words: str, wait: float = 5) -> Reply:
     """Send one command on a connection of its own."""
     with socket.create_connection((host, port), timeout=wait) as link:
-        link.sendall(encode(*words))
+        link.sendall(encode_command(*words))
         with link.makefile("rb") as stream:
-            return decode(stream)
+            return read_reply(stream)

@@ -16,12 +16,12 @@ REMEMBERED = 60_000
 Clock = Callable[[], int]
 
 
-def token(length: int) -> str:
+def random_token(length: int) -> str:
     """Return random small letters and digits."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
 
 
-def truth(text: str | None, default: bool = False) -> bool:
+def parse_boolean(text: str | None, default: bool = False) -> bool:
     """Read a boolean as Java does."""
     return default if text is None or text == "" else text.lower() == "true"
 
@@ -35,9 +35,9 @@ class Person:
     external: str
     guest: bool
     status: str
-    session: str = field(default_factory=lambda: token(16))
-    internal: str = field(default_factory=lambda: f"w_{token(12)}")
-    auth: str = field(default_factory=lambda: token(12))
+    session: str = field(default_factory=lambda: random_token(16))
+    internal: str = field(default_factory=lambda: f"w_{random_token(12)}")
+    auth: str = field(default_factory=lambda: random_token(12))
     cookie: str = field(default_factory=lambda: secrets.token_hex(16).upper())
     inside: bool = False
 
@@ -73,22 +73,22 @@ class Meeting:
     ever_joined: bool = False
 
     @property
-    def internal(self) -> str:
+    def internal_id(self) -> str:
         """Return upstream's name for it inside, which names its recording too."""
         digest = hashlib.sha1(self.external.encode(), usedforsecurity=False).hexdigest()
         return f"{digest}-{self.created}"
 
     @property
-    def inside(self) -> list[Person]:
+    def people_inside(self) -> list[Person]:
         """Return who is in it."""
         return [person for person in self.people if person.inside]
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Say whether someone is in it."""
-        return not self.ended and bool(self.inside)
+        return not self.ended and bool(self.people_inside)
 
-    def status_of(self, role: str, guest: bool) -> str:
+    def guest_status(self, role: str, guest: bool) -> str:
         """Say whether somebody may come in at once."""
         if role == MODERATOR or not guest or self.policy == "ALWAYS_ACCEPT":
             return ALLOW
@@ -111,7 +111,7 @@ class Meetings:
         """Return each meeting."""
         return iter(self.meetings)
 
-    def find(self, external: str) -> Meeting | None:
+    def find_meeting(self, external: str) -> Meeting | None:
         """Return the meeting of a name, one that runs before one that ended."""
         named = [meeting for meeting in self.meetings if meeting.external == external]
         return min(named, key=lambda meeting: bool(meeting.ended), default=None)
@@ -119,10 +119,12 @@ class Meetings:
     def create(self, given: Mapping[str, str]) -> Meeting:
         """Make a meeting out of the parameters of `create`."""
         config = self.settings
-        breakout = truth(given.get("isBreakout"))
-        record = truth(given.get("record")) and not truth(config["disableRecordingDefault"])
+        breakout = parse_boolean(given.get("isBreakout"))
+        record = parse_boolean(given.get("record")) and not parse_boolean(
+            config["disableRecordingDefault"]
+        )
         if breakout:
-            record = record and truth(config["breakoutRoomsRecord"])
+            record = record and parse_boolean(config["breakoutRoomsRecord"])
         policy = given.get("guestPolicy", "")
         name = given["name"]
         bridge = given.get("voiceBridge") or str(10_000 + secrets.randbelow(90_000))
@@ -137,7 +139,9 @@ class Meetings:
             attendee=given.get("attendeePW", ""),
             moderator=given.get("moderatorPW", ""),
             record=record,
-            keep_events=truth(given.get("meetingKeepEvents"), truth(config["defaultKeepEvents"])),
+            keep_events=parse_boolean(
+                given.get("meetingKeepEvents"), parse_boolean(config["defaultKeepEvents"])
+            ),
             duration=int(given.get("duration") or config["defaultMeetingDuration"]),
             max_users=int(given.get("maxParticipants") or config["defaultMaxUsers"]),
             bridge=bridge,
@@ -148,7 +152,9 @@ class Meetings:
             .replace("%%CONFNUM%%", bridge),
             logout=given.get("logoutURL") or logout,
             breakout=breakout,
-            marked=truth(given.get("autoStartRecording"), truth(config["autoStartRecording"])),
+            marked=parse_boolean(
+                given.get("autoStartRecording"), parse_boolean(config["autoStartRecording"])
+            ),
             metadata={
                 key.removeprefix("meta_").lower(): value
                 for key, value in given.items()
@@ -158,7 +164,7 @@ class Meetings:
         self.meetings.append(meeting)
         return meeting
 
-    def person(self, session: str) -> tuple[Meeting, Person] | None:
+    def find_session(self, session: str) -> tuple[Meeting, Person] | None:
         """Return whose session this is."""
         for meeting in self.meetings:
             for person in meeting.people:
@@ -177,7 +183,7 @@ class Meetings:
     def leave(self, meeting: Meeting, person: Person) -> None:
         """Take somebody out, for good."""
         meeting.people.remove(person)
-        if meeting.ever_joined and not meeting.inside:
+        if meeting.ever_joined and not meeting.people_inside:
             meeting.emptied = self.clock()
 
     def end(self, meeting: Meeting, forced: bool = True) -> None:
@@ -186,7 +192,7 @@ class Meetings:
         meeting.people.clear()
         self.ended(meeting)
 
-    def sweep(self) -> None:
+    def end_expired(self) -> None:
         """End what has expired, forget what ended a while ago."""
         now = self.clock()
         unused = 60_000 * int(self.settings["meetingExpireIfNoUserJoinedInMinutes"])
