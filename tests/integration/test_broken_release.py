@@ -14,7 +14,7 @@ import pytest
 from tests.integration.conftest import Proof
 from tests.integration.harm import restart
 
-from chautari_sandbox.doubles.build import build_nextcloud
+from chautari_sandbox.doubles.release_archive import build_nextcloud
 
 pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"

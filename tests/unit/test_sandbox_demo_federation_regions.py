@@ -96,9 +96,9 @@ def test_peers_are_one_line(
 ) -> None:
     region = three[0]
     regions.write_missing_region_files(region)
-    assert bool(regions.ensure_peers_line(region, before)) is bool(before)
+    assert bool(regions.ensure_federation_peers(region, before)) is bool(before)
     old = region.file.read_text().splitlines()
-    line = regions.ensure_peers_line(region, after)
+    line = regions.ensure_federation_peers(region, after)
     assert line == f"federation: {{peers: [{', '.join(after)}]}}"
     changes = [
         change
@@ -108,4 +108,4 @@ def test_peers_are_one_line(
     assert [change for change in changes if change[0] == "+"] == [f"+ {line}"]
     assert len(changes) == 1 + bool(before)
     assert regions.peers_of(region) == after
-    assert regions.ensure_peers_line(region, after) == ""
+    assert regions.ensure_federation_peers(region, after) == ""

@@ -10,8 +10,8 @@ import pytest
 
 from chautari.services.nextcloud.languages import translations_of_version
 from chautari.services.polls.poll_apps import APPS
-from chautari_sandbox.doubles.build import build_nextcloud
-from chautari_sandbox.doubles.polls import SOURCES, build_framadate
+from chautari_sandbox.doubles.framadate_release import SOURCES, build_framadate
+from chautari_sandbox.doubles.release_archive import build_nextcloud
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from chautari_sandbox.doubles.bigbluebutton.program import (
     settings,
 )
 from chautari_sandbox.doubles.bigbluebutton.program.settings import WrongSettings
-from chautari_sandbox.doubles.bigbluebutton_packages import META, SOURCES, packages
+from chautari_sandbox.doubles.bigbluebutton_packages import META, SOURCES, build_package_doubles
 from chautari_sandbox.doubles.catalog import REPOSITORIES
 
 WEB = SOURCES / "bbb-web/root/usr/share/bbb-web/WEB-INF/classes"
@@ -31,13 +31,13 @@ FREESWITCH = SOURCES / "bbb-freeswitch-core/root/opt/freeswitch/etc/freeswitch"
 
 @pytest.fixture(scope="module")
 def built() -> dict[str, DebianPackage]:
-    return {package.control["Package"]: package for package in packages("3.0.35")}
+    return {package.control["Package"]: package for package in build_package_doubles("3.0.35")}
 
 
 def test_package_names_itself_a_double_and_has_the_release(
     built: dict[str, DebianPackage],
 ) -> None:
-    assert REPOSITORIES["bigbluebutton"] is packages
+    assert REPOSITORIES["bigbluebutton"] is build_package_doubles
     for package in built.values():
         assert package.control["Description"].startswith("Double of upstream's ")
     assert built["bigbluebutton"].control["Version"] == "1:3.0.35-1"
@@ -50,7 +50,7 @@ def test_package_names_itself_a_double_and_has_the_release(
 
 
 def test_build_is_reproducible(built: dict[str, DebianPackage]) -> None:
-    again = {package.control["Package"]: package for package in packages("3.0.35")}
+    again = {package.control["Package"]: package for package in build_package_doubles("3.0.35")}
     assert {name: item.pack() for name, item in again.items()} == {
         name: item.pack() for name, item in built.items()
     }
@@ -59,7 +59,7 @@ def test_build_is_reproducible(built: dict[str, DebianPackage]) -> None:
 @pytest.mark.parametrize("version", ["3.0", "3.0.x", "jammy-300", ""])
 def test_build_refuses_an_invalid_version(version: str) -> None:
     with pytest.raises(ValueError, match="is not a BigBlueButton version"):
-        packages(version)
+        build_package_doubles(version)
 
 
 def test_no_file_is_in_two_packages(built: dict[str, DebianPackage]) -> None:

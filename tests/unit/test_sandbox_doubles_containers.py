@@ -51,11 +51,13 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
     stored: dict[str, dict[str, object]] = {}
     monkeypatch.setenv("URL_HOST", HOST)
     monkeypatch.setenv("LOADBALANCER_SECRET", "s3cret")
-    monkeypatch.setattr(scalelite, "sql", lambda *_: [])
-    monkeypatch.setattr(scalelite, "redis", lambda *_: None)
-    monkeypatch.setattr(scalelite, "servers", lambda: stored)
+    monkeypatch.setattr(scalelite, "run_sql", lambda *_: [])
+    monkeypatch.setattr(scalelite, "run_redis_command", lambda *_: None)
+    monkeypatch.setattr(scalelite, "all_servers", lambda: stored)
     monkeypatch.setattr(
-        scalelite, "change", lambda name, **fields: stored.setdefault(name, {}).update(fields)
+        scalelite,
+        "change_server",
+        lambda name, **fields: stored.setdefault(name, {}).update(fields),
     )
     return stored
 
@@ -63,7 +65,9 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
 def call(name: str, algorithm: str = "sha256", /, **query: str) -> Answer:
     text = urlencode(query)
     checksum = hashlib.new(algorithm, f"{name}{text}s3cret".encode()).hexdigest()
-    return scalelite.api(request_of(f"/bigbluebutton/api/{name}?{text}&checksum={checksum}"))
+    return scalelite.answer_request(
+        request_of(f"/bigbluebutton/api/{name}?{text}&checksum={checksum}")
+    )
 
 
 def test_pool_routes_only_calls_that_upstream_routes() -> None:
@@ -89,9 +93,9 @@ def test_pool_accepts_checksums_of_upstream_s_lengths(algorithm: str, pool: obje
 
 
 def test_pool_answers_only_under_its_name(pool: object) -> None:
-    assert scalelite.api(request_of("/health_check"))[2] == "success"
-    assert scalelite.api(request_of("/"))[2] == "success"
-    assert scalelite.api(request_of("/health_check", Host="127.0.0.1"))[0] == 403
+    assert scalelite.answer_request(request_of("/health_check"))[2] == "success"
+    assert scalelite.answer_request(request_of("/"))[2] == "success"
+    assert scalelite.answer_request(request_of("/health_check", Host="127.0.0.1"))[0] == 403
 
 
 @pytest.mark.parametrize(
@@ -108,20 +112,20 @@ def test_sync_refuses_a_list_that_upstream_refuses(
 ) -> None:
     text = json.dumps({"servers": {name: SERVER | change}})
     with pytest.raises(SystemExit, match=reason):
-        scalelite.sync(text, "cordon")
+        scalelite.sync_servers(text, "cordon")
     with pytest.raises(SystemExit, match="Unknown sync mode"):
-        scalelite.sync(text, "remove")
+        scalelite.sync_servers(text, "remove")
     assert pool == {}
 
 
 def test_sync_resets_fields_that_the_list_does_not_name(pool: dict[str, Any]) -> None:
     full = SERVER | {"load_multiplier": 2.0, "tag": "lent"}
-    scalelite.sync(json.dumps({"servers": {"cal1": full}}), "cordon")
+    scalelite.sync_servers(json.dumps({"servers": {"cal1": full}}), "cordon")
     assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (2.0, "lent")
     assert pool["cal1"]["state"] == "enabled"
-    scalelite.sync(json.dumps({"servers": {"cal1": full | {"enabled": False}}}), "cordon")
+    scalelite.sync_servers(json.dumps({"servers": {"cal1": full | {"enabled": False}}}), "cordon")
     assert pool["cal1"]["state"] == "cordoned"
-    scalelite.sync(json.dumps({"servers": {"cal1": SERVER}}), "cordon")
+    scalelite.sync_servers(json.dumps({"servers": {"cal1": SERVER}}), "cordon")
     assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (1.0, "")
 
 
@@ -222,31 +226,31 @@ def test_pool_selects_servers_by_tag_as_the_examples_of_upstream(
 ) -> None:
     """The servers are those of upstream's docs/tags-README.md."""
     pool |= {"b1": loaded(3, "test"), "b2": loaded(2), "b3": loaded(0), "b4": loaded(2, "test2")}
-    assert scalelite.available(tags) == expected
+    assert scalelite.server_with_least_load(tags) == expected
 
 
 def test_pool_uses_only_servers_that_are_enabled_and_measured(pool: dict[str, Any]) -> None:
     pool |= {"own": loaded(40), "lent": loaded(0, "peer-h")}
-    assert scalelite.available("none;peer-h") == "lent"
-    assert scalelite.available("none!") == "own"
+    assert scalelite.server_with_least_load("none;peer-h") == "lent"
+    assert scalelite.server_with_least_load("none!") == "own"
     pool["lent"]["state"] = "cordoned"
-    assert scalelite.available("none;peer-h") == "own"
+    assert scalelite.server_with_least_load("none;peer-h") == "own"
     pool["own"]["online"] = "false"
     with pytest.raises(scalelite.NoServer, match="any available servers"):
-        scalelite.available("none;peer-h")
+        scalelite.server_with_least_load("none;peer-h")
     pool["lent"]["state"] = "enabled"
     with pytest.raises(scalelite.NoServer, match="required tag=none") as caught:
-        scalelite.available("none!")
+        scalelite.server_with_least_load("none!")
     assert caught.value.key == "serverTagUnavailable"
     del pool["lent"]["load"]
     with pytest.raises(scalelite.NoServer):
-        scalelite.available("none;peer-h")
+        scalelite.server_with_least_load("none;peer-h")
 
 
 def test_pool_reads_default_parameters_as_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEFAULT_CREATE_PARAMS", "meta_server-tag=none;peer-h,welcome=a=b")
     found = {"meta_server-tag": "none;peer-h", "welcome": "a=b"}
-    assert scalelite.default_parameters() == found
+    assert scalelite.default_create_parameters() == found
 
 
 @pytest.mark.parametrize(("age", "people", "load"), [(60, 3, 15), (60, 40, 40), (1000, 3, 3)])
@@ -257,19 +261,21 @@ def test_poller_measures_load_as_upstream(age: int, people: int, load: int) -> N
         "</meeting>"
     )
     text = f"<response><meetings>{meeting % 'false'}{meeting % 'true'}</meetings></response>"
-    assert scalelite.measured(ET.fromstring(text), 10_000) == load
+    assert scalelite.count_people_for_load(ET.fromstring(text), 10_000) == load
 
 
 def test_poller_disables_a_cordoned_server_without_meetings(
     pool: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scalelite, "redis", lambda _, key, field: pool[key[7:]].pop(field, 0))
+    monkeypatch.setattr(
+        scalelite, "run_redis_command", lambda _, key, field: pool[key[7:]].pop(field, 0)
+    )
     pool |= {"a": loaded(4, state="cordoned")}
-    scalelite.note("a", True, 3.0)
+    scalelite.record_poll_result("a", True, 3.0)
     assert (pool["a"]["state"], pool["a"]["load"]) == ("cordoned", 3.0)
-    scalelite.note("a", True, 0.0)
+    scalelite.record_poll_result("a", True, 0.0)
     assert pool["a"]["state"] == "disabled" and "load" not in pool["a"]
-    scalelite.note("a", False, 0.0)
+    scalelite.record_poll_result("a", False, 0.0)
     assert pool["a"]["online"] == "false"
 
 
@@ -284,7 +290,7 @@ def manage(call: str, body: object = None, kind: str = "application/json", key: 
         command="GET" if body is None else "POST",
         rfile=io.BytesIO(data),
     )
-    return scalelite.api(cast("Request", request))
+    return scalelite.answer_request(cast("Request", request))
 
 
 def test_management_api_shows_and_changes_servers_as_upstream(pool: dict[str, Any]) -> None:
@@ -311,13 +317,13 @@ def test_management_api_shows_and_changes_servers_as_upstream(pool: dict[str, An
 
 def test_greenlight_answers_under_its_name_and_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("URL_HOST", HOST)
-    monkeypatch.setattr(greenlight, "health", lambda: (200, "text/plain", "success", {}))
-    assert greenlight.page(request_of("/", Host="other.example.org"))[0] == 403
-    assert greenlight.page(request_of("/"))[0] == 301
-    assert greenlight.page(request_of("/", **{"X-Forwarded-Proto": "https"}))[0] == 200
-    assert greenlight.page(request_of("/health_check", Host="127.0.0.1"))[2] == "success"
+    monkeypatch.setattr(greenlight, "health_answer", lambda: (200, "text/plain", "success", {}))
+    assert greenlight.answer_request(request_of("/", Host="other.example.org"))[0] == 403
+    assert greenlight.answer_request(request_of("/"))[0] == 301
+    assert greenlight.answer_request(request_of("/", **{"X-Forwarded-Proto": "https"}))[0] == 200
+    assert greenlight.answer_request(request_of("/health_check", Host="127.0.0.1"))[2] == "success"
     secure = {"X-Forwarded-Proto": "https"}
-    assert "success" not in greenlight.page(request_of("/x/health_check", **secure))[2]
+    assert "success" not in greenlight.answer_request(request_of("/x/health_check", **secure))[2]
 
 
 def test_configuration_check_of_greenlight_fails_as_upstream_s(
@@ -327,7 +333,9 @@ def test_configuration_check_of_greenlight_fails_as_upstream_s(
     assert list(greenlight.REQUIRED) == required
     for name in required:
         monkeypatch.setenv(name, "x")
-    monkeypatch.setattr(greenlight, "health", lambda: (500, "text/plain", "Redis is away", {}))
+    monkeypatch.setattr(
+        greenlight, "health_answer", lambda: (500, "text/plain", "Redis is away", {})
+    )
     with pytest.raises(SystemExit, match="Redis is away"):
         greenlight.main(["rake", "configuration:check"])
     monkeypatch.delenv("REDIS_URL")

@@ -14,7 +14,9 @@ from chautari_sandbox.doubles import jitsi_packages
 
 FACTS = ROOT / "tests/fixtures/jitsi"
 PROSODY = read_toolkit_yaml(FACTS / "prosody.yml")
-PARTS = {part.control["Package"]: part for part in jitsi_packages.packages("2.0.11248")}
+PARTS = {
+    part.control["Package"]: part for part in jitsi_packages.build_package_doubles("2.0.11248")
+}
 PLUGINS = {
     Path(file).name.removeprefix("mod_").removesuffix(".lua"): data.decode()
     for file, data in PARTS["jitsi-meet-prosody"].files.items()

@@ -7,7 +7,7 @@ import pytest
 from region_samples import ROOT
 
 from chautari.files import read_toolkit_yaml
-from chautari_sandbox.doubles.build import DISABLED_APPS, ENABLED_APPS
+from chautari_sandbox.doubles.release_archive import DISABLED_APPS, ENABLED_APPS
 
 DOUBLES = ROOT / "tool/chautari_sandbox/doubles"
 FACTS = ROOT / "tests/fixtures/upstream"

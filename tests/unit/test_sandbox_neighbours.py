@@ -60,7 +60,7 @@ def test_each_authority_is_one_text_and_roots_are_added_once() -> None:
     write_atomically(folder / "tls" / "sandbox-ca.crt", "own")
     for root in ("first", "second", "first"):
         internet_container.record_acme_root(folder, root)
-    own, *roots = neighbours.authorities_of("lima")
+    own, *roots = neighbours.authorities_of_sandbox("lima")
     assert own == "own"
     assert sorted(roots) == ["first", "second"]
-    assert neighbours.authorities_of("nowhere") == ()
+    assert neighbours.authorities_of_sandbox("nowhere") == ()

@@ -26,7 +26,7 @@ from chautari_sandbox import (
     state,
 )
 from chautari_sandbox.internet_endpoints import internet_endpoints
-from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.spec import SandboxSpec
@@ -69,7 +69,7 @@ def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(spec.name)
         return brought_up(spec)
 
-    monkeypatch.setattr(api, "up", up)
+    monkeypatch.setattr(api, "start_sandbox", up)
     return found
 
 
@@ -123,7 +123,7 @@ def test_start_with_a_mirror_sets_up_again(
     provider.start_endpoints(ours, print)
     assert begun == ["andes"]
     assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
-    forget_mirror_folder("andes")
+    clear_saved_mirror_folder("andes")
     assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror is None
 
 
@@ -162,10 +162,10 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
 
     monkeypatch.setattr(setup, "update_trust_and_proxies", broken)
     with pytest.raises(RunFailed):
-        api.up(spec, print)
+        api.start_sandbox(spec, print)
     assert not state.is_start_finished("andes")
     monkeypatch.setattr(setup, "update_trust_and_proxies", lambda *_: None)
-    api.up(spec, print)
+    api.start_sandbox(spec, print)
     assert state.is_start_finished("andes")
 
 
@@ -182,7 +182,7 @@ def test_sandbox_of_another_account_is_not_replaced(
     with pytest.raises(
         BadInput, match=r"another account .* for the region in /home/luz/andes"
     ) as refused:
-        api.up(sandbox_spec(load_sample_region(tmp_path, POLLS)), print)
+        api.start_sandbox(sandbox_spec(load_sample_region(tmp_path, POLLS)), print)
     assert refused.value.fix.endswith("deploy sandbox down andes")
     assert not state.is_sandbox_known("andes")
 

@@ -14,7 +14,7 @@ from chautari_sandbox.doubles import jitsi_packages
 from chautari_sandbox.spec import RequiredRepository
 
 WANTED = RequiredRepository("jitsi", "2.0.11248", "https://download.example.org/key")
-PARTS = jitsi_packages.packages("2.0.11248")
+PARTS = jitsi_packages.build_package_doubles("2.0.11248")
 NAMES = [package.control["Package"] for package in PARTS]
 
 
@@ -26,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> openpgp.SigningKey:
-    return openpgp.ensure_key(
+    return openpgp.ensure_signing_key(
         tmp_path_factory.mktemp("key") / "key.pem", "Test", debian_packages.TIME
     )
 
@@ -126,8 +126,8 @@ def test_signature_is_accepted_by_gpgv(key: openpgp.SigningKey, tmp_path: Path) 
 
 
 def test_key_stays_the_same(tmp_path: Path) -> None:
-    first = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
-    again = openpgp.ensure_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
+    first = openpgp.ensure_signing_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
+    again = openpgp.ensure_signing_key(tmp_path / "key.pem", "Test", debian_packages.TIME)
     assert first.fingerprint == again.fingerprint
     assert re.fullmatch(r"[0-9A-F]{40}", first.fingerprint)
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600

@@ -16,7 +16,7 @@ from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
 from chautari.services.bigbluebutton.variables import api_digest_algorithms
 from chautari.services.nextcloud import releases
-from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
+from chautari_sandbox.doubles.nextcloud_bbb_app import SOURCES, build_nextcloud_bbb_app
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 REGION = """\
@@ -131,13 +131,16 @@ def test_server_accepts_weak_checksums_only_with_the_app(tmp_path: Path) -> None
 
 
 def test_double_of_the_app_is_reproducible(tmp_path: Path) -> None:
-    first, second = build_bbb("2.9.4", tmp_path / "a"), build_bbb("2.9.4", tmp_path / "b")
+    first, second = (
+        build_nextcloud_bbb_app("2.9.4", tmp_path / "a"),
+        build_nextcloud_bbb_app("2.9.4", tmp_path / "b"),
+    )
     assert first.name == "bbb-v2.9.4.tar.gz"
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_double_of_the_app_names_itself_a_double(tmp_path: Path) -> None:
-    with tarfile.open(build_bbb("2.9.3", tmp_path)) as tar:
+    with tarfile.open(build_nextcloud_bbb_app("2.9.3", tmp_path)) as tar:
         info = tar.extractfile("bbb/appinfo/info.xml")
         assert info is not None
         text = info.read().decode()
@@ -151,4 +154,4 @@ def test_double_of_the_app_names_itself_a_double(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["2.9", "v2.9.4", "../2.9.4", ""])
 def test_double_of_the_app_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a version of the app"):
-        build_bbb(version, tmp_path)
+        build_nextcloud_bbb_app(version, tmp_path)

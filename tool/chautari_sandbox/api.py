@@ -31,10 +31,10 @@ __all__ = [
     "SandboxSpec",
     "SandboxState",
     "SandboxStatus",
-    "down",
     "load_last_saved_state",
-    "status",
-    "up",
+    "remove_sandbox",
+    "sandbox_status",
+    "start_sandbox",
 ]
 
 
@@ -59,7 +59,7 @@ class SandboxStatus:
     containers: tuple[ContainerStatus, ...]
 
 
-def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
+def start_sandbox(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
     validate_spec(spec)
     folder = paths.state_dir(spec.name)
@@ -99,7 +99,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         return saved
 
 
-def down(name: str, *, purge: bool = False) -> None:
+def remove_sandbox(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, also keys, mail and caches."""
     folder = paths.state_dir(name)
     paths.check_owner_of_sandbox_files(name)
@@ -117,7 +117,7 @@ def down(name: str, *, purge: bool = False) -> None:
         remove_folder(paths.cache_dir() / "apt" / name)
 
 
-def status(name: str) -> SandboxStatus:
+def sandbox_status(name: str) -> SandboxStatus:
     """Return which containers exist and run."""
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())

@@ -15,7 +15,7 @@ from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
-from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
@@ -50,7 +50,7 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
     A running container is replaced only if its image or its settings changed.
     """
     spec = spec_with_mirror_folder(sandbox_spec(_load_region(name)), mirror)
-    state = api.up(spec, lambda text: echo(text, err=True))
+    state = api.start_sandbox(spec, lambda text: echo(text, err=True))
     if as_json:
         data = asdict(state)
         data["mail_relay"].pop("password")
@@ -69,8 +69,8 @@ up.params.append(mirror_option())
 def down(name: str, purge: bool) -> None:
     """Remove the containers and their network. Base images are kept."""
     sandbox = _load_region(name).region.region
-    api.down(sandbox, purge=purge)
-    forget_mirror_folder(sandbox)
+    api.remove_sandbox(sandbox, purge=purge)
+    clear_saved_mirror_folder(sandbox)
     echo(f"The sandbox {name} was removed.", err=True)
 
 
@@ -79,7 +79,7 @@ def down(name: str, purge: bool) -> None:
 @json_option
 def status(name: str, as_json: bool) -> int:
     """Show which containers are running."""
-    found = api.status(_load_region(name).region.region)
+    found = api.sandbox_status(_load_region(name).region.region)
     if as_json:
         print_json(asdict(found))
     elif not found.exists:

@@ -25,7 +25,7 @@ class CannotFetch(RunFailed):
     """Upstream did not deliver the pinned file."""
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, as written in a pin."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -34,7 +34,7 @@ def sha256(path: Path) -> str:
 def find_cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
     """Return the file of an earlier download if it still matches its pin."""
     path = folder / wanted.sha256 / wanted.file
-    return path if path.is_file() and sha256(path) == wanted.sha256 else None
+    return path if path.is_file() and file_sha256(path) == wanted.sha256 else None
 
 
 def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
@@ -65,7 +65,7 @@ def _download(wanted: RequiredArtifact, folder: Path) -> Path:
     partial = final.with_name(final.name + ".partial")
     try:
         _stream_to_file(wanted.url, partial)
-        got = sha256(partial)
+        got = file_sha256(partial)
         if got != wanted.sha256:
             raise CannotFetch(f"its SHA-256 is {got}, but {wanted.sha256} is pinned")
         return partial.replace(final)
@@ -96,7 +96,7 @@ def _stream_to_file(url: str, target: Path) -> None:
 
 def ensure_mirror_copy(source: Path, target: Path) -> Path:
     """Copy a file to the mirror, unless the same bytes are there; return the copy."""
-    if target.is_file() and sha256(target) == sha256(source):
+    if target.is_file() and file_sha256(target) == file_sha256(source):
         return target
     aside = target.with_name(f".{target.name}.new")
     aside.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from chautari.region.operating_systems import ARCHITECTURES
 from chautari_sandbox import paths
 from chautari_sandbox.doubles import catalog
-from chautari_sandbox.doubles.build import BUILD_TIME
+from chautari_sandbox.doubles.release_archive import BUILD_TIME
 from chautari_sandbox.spec import UpstreamImage
 from chautari_sandbox.state import MirroredArtifact
 

@@ -6,7 +6,7 @@ from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari.render.endpoints import ArtifactReplacement, Endpoints
 from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
-from chautari_sandbox.spec import gateway
+from chautari_sandbox.spec import gateway_of_network
 from chautari_sandbox.state import SandboxState
 
 
@@ -41,7 +41,7 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
         # Peers in other sandboxes on this machine.
         peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)),
         # podman's networks reach each other through the gateway of the other one.
-        peer_gateway=gateway(known.network),
+        peer_gateway=gateway_of_network(known.network),
     )
 
 
@@ -49,6 +49,6 @@ def _artifact_doubles(known: SandboxState) -> tuple[ArtifactReplacement, ...]:
     found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
     found += [(item.name, item.version, item.reason) for item in known.repositories]
     return tuple(
-        ArtifactReplacement(name, version, limits.described(name, reason))
+        ArtifactReplacement(name, version, limits.replacement_reason_with_limits(name, reason))
         for name, version, reason in found
     )

@@ -23,7 +23,7 @@ def spec_with_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSp
     return spec
 
 
-def forget_mirror_folder(sandbox: str) -> None:
+def clear_saved_mirror_folder(sandbox: str) -> None:
     """Forget the folder, so that new nodes do not go on with its releases."""
     _file_naming_mirror_folder(sandbox).unlink(missing_ok=True)
 

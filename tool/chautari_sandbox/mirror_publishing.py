@@ -107,7 +107,7 @@ def _copy_to_mirror(
         version=version,
         file=served.name,
         url=f"{sources.url}{served.name}",
-        sha256=download.sha256(served),
+        sha256=download.file_sha256(served),
         double=double,
         reason=reason,
     )

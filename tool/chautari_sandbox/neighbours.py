@@ -27,7 +27,7 @@ def _other_states(name: str) -> Iterator[SandboxState]:
             yield found
 
 
-def authorities_of(name: str) -> tuple[str, ...]:
+def authorities_of_sandbox(name: str) -> tuple[str, ...]:
     """Return the authorities of a sandbox, each as one certificate, with its ACME roots last."""
     folder = paths.state_dir(name) / "tls"
     roots = (folder / "acme-roots").glob("*.crt")

@@ -87,7 +87,7 @@ class SigningKey:
         )
 
 
-def ensure_key(file: Path, user: str, created: int) -> SigningKey:
+def ensure_signing_key(file: Path, user: str, created: int) -> SigningKey:
     """Return the key kept in `file`, made at the first call."""
     if not file.is_file():
         made = rsa.generate_private_key(public_exponent=65537, key_size=3072)

@@ -47,14 +47,14 @@ class SandboxProvider:
         if known is None or self.mirror is not None or not liveness.is_sandbox_running(spec, known):
             from chautari_sandbox import api
 
-            known = api.up(spec, report_progress)
+            known = api.start_sandbox(spec, report_progress)
         return internet_endpoints(known)
 
     def stop_endpoints(self, loaded_region: LoadedRegion) -> None:
         """Remove the region's sandbox, with its keys."""
         from chautari_sandbox import api
 
-        api.down(loaded_region.region.region, purge=True)
+        api.remove_sandbox(loaded_region.region.region, purge=True)
 
     def subcommand(self) -> click.Command:
         """Return `deploy sandbox`."""

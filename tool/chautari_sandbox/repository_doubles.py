@@ -65,7 +65,7 @@ def _content_equals(file: Path, content: bytes) -> bool:
 def _write_double(
     item: RequiredRepository, folder: Path, mirror_root: Path, url: str, reason: str
 ) -> RepositoryDouble:
-    key = openpgp.ensure_key(
+    key = openpgp.ensure_signing_key(
         folder / "mirror-key.pem", "Chautari sandbox mirror", debian_packages.TIME
     )
     files = debian_packages.repository_files(

@@ -174,9 +174,9 @@ def update_trust_and_proxies(setup: SetupContext, state: SandboxState) -> None:
 
 def _update_trust(client: PodmanClient, state: SandboxState) -> dict[str, ExistingContainer]:
     """Update what the containers and this machine trust; return the containers that changed."""
-    own = neighbours.authorities_of(state.name)
+    own = neighbours.authorities_of_sandbox(state.name)
     others = neighbours.find_neighbours(state.name, state.neighbours)
-    theirs = tuple(text for item in others for text in neighbours.authorities_of(item.name))
+    theirs = tuple(text for item in others for text in neighbours.authorities_of_sandbox(item.name))
     paths.write_if_changed(state.ca_file, "".join((*own, *theirs)))
     trusted = trust_and_proxies.authority_entries(own, theirs)
     ways = trust_and_proxies.apt_and_pip_entries(

@@ -75,10 +75,10 @@ class SandboxSpec(NamedTuple):
     @property
     def gateway(self) -> str:
         """Return this machine's own address in the network."""
-        return gateway(self.network)
+        return gateway_of_network(self.network)
 
 
-def gateway(network: str) -> str:
+def gateway_of_network(network: str) -> str:
     """Return this machine's own address in a network of podman's."""
     return str(ipaddress.ip_network(network)[1])
 

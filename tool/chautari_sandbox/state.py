@@ -89,12 +89,12 @@ class SandboxState:
     neighbours: tuple[str, ...] = ()
 
 
-def to_json(state: SandboxState) -> str:
+def state_to_json(state: SandboxState) -> str:
     """Return a state as JSON."""
     return json.dumps(asdict(state), indent=2, default=str) + "\n"
 
 
-def from_json(text: str) -> SandboxState:
+def state_from_json(text: str) -> SandboxState:
     """Return the state that `to_json` wrote."""
     raw: dict[str, Any] = json.loads(text)
     raw["ca_file"] = Path(raw["ca_file"])
@@ -134,7 +134,7 @@ def is_sandbox_known(name: str) -> bool:
 
 def save_completed_state(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
-    write_atomically(_state_file(state.name), to_json(state), 0o600)
+    write_atomically(_state_file(state.name), state_to_json(state), 0o600)
     _unfinished_marker(state.name).unlink(missing_ok=True)
     return state
 
@@ -142,6 +142,6 @@ def save_completed_state(state: SandboxState) -> SandboxState:
 def load_last_saved_state(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
-        return from_json(_state_file(name).read_text())
+        return state_from_json(_state_file(name).read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None

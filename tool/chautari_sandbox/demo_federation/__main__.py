@@ -22,7 +22,7 @@ from chautari_sandbox.demo_federation.steps import (
     DemoRun,
     ca_file_of,
     refuse_other_sandboxes,
-    sandbox_of,
+    sandbox_state_of,
 )
 
 
@@ -35,7 +35,7 @@ from chautari_sandbox.demo_federation.steps import (
     help="Serve upstream's real release archives from this folder.",
 )  # fmt: skip
 @json_option
-def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool) -> None:
+def run_demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool) -> None:
     """Create two regions in containers, let them trust each other, and share a file.
 
     A second call creates nothing twice.
@@ -48,14 +48,14 @@ def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool
         return
     deployed = all_three if third else all_three[:2]
     demonstration = DemoRun(("--mirror", mirror) if mirror else ())
-    run_steps(demonstration, all_three, third=third, leave=leave)
+    run_demo_steps(demonstration, all_three, third=third, leave=leave)
     if as_json:
         print_json({"ok": True, "steps": [step._asdict() for step in demonstration.steps]})
     else:
-        echo(summary(demonstration, deployed, left=leave))
+        echo(summary_text(demonstration, deployed, left=leave))
 
 
-def run_steps(
+def run_demo_steps(
     demonstration: DemoRun,
     all_three: tuple[DemoRegion, DemoRegion, DemoRegion],
     *,
@@ -65,7 +65,7 @@ def run_steps(
     """Do all steps in their order."""
     one, other, newcomer = all_three
     demonstration.start_sandboxes((one, other))
-    use_resolver_of(one)
+    use_name_server_of_sandbox(one)
     demonstration.deploy((one, other))
     demonstration.federate(((one, other),))
     demonstration.share((one, other))
@@ -81,14 +81,14 @@ def run_steps(
         demonstration.leave((one, other))
 
 
-def use_resolver_of(region: DemoRegion) -> None:
+def use_name_server_of_sandbox(region: DemoRegion) -> None:
     """Resolve names like the nodes of a region do, whose name server knows its neighbours."""
     resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [sandbox_of(region).resolver]
+    resolver.nameservers = [sandbox_state_of(region).resolver]
     dns.resolver.override_system_resolver(resolver)
 
 
-def summary(demonstration: DemoRun, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:
+def summary_text(demonstration: DemoRun, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:
     """Return what was done, and what a person should look at."""
     lines = ["", "What was done:"]
     lines += [f"  {step.seconds:6.0f} s  {step.title}" for step in demonstration.steps]
@@ -122,7 +122,7 @@ def summary(demonstration: DemoRun, deployed: tuple[DemoRegion, ...], *, left: b
 def remove_regions(all_three: tuple[DemoRegion, ...]) -> None:
     """Remove the containers and the folders of the regions that the demo wrote."""
     for region in filter(regions.is_own_folder, all_three):
-        api.down(region.name, purge=True)
+        api.remove_sandbox(region.name, purge=True)
         remove_folder(region.folder)
         echo(f"{region.name} was removed.", err=True)
 
@@ -130,7 +130,7 @@ def remove_regions(all_three: tuple[DemoRegion, ...]) -> None:
 def main() -> int:
     """Run the demo and return its exit code, with the reason if a step fails."""
     try:
-        demo.main(standalone_mode=False)
+        run_demo.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return 2

@@ -97,7 +97,7 @@ def peers_of(region: DemoRegion) -> list[str]:
     return list(load_region(region.file, with_peers=False).region.federation.peers)
 
 
-def ensure_peers_line(region: DemoRegion, peers: list[str]) -> str:
+def ensure_federation_peers(region: DemoRegion, peers: list[str]) -> str:
     """Write the line that names the peers; return it, or nothing if it is there already."""
     if peers == peers_of(region):
         return ""

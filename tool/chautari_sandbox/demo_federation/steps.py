@@ -17,8 +17,8 @@ from chautari_sandbox.demo_federation.deploy_command import read_secret, run_dep
 from chautari_sandbox.demo_federation.nextcloud_client import Account
 from chautari_sandbox.demo_federation.regions import (
     DemoRegion,
+    ensure_federation_peers,
     ensure_password_of_person,
-    ensure_peers_line,
     peers_of,
     write_missing_region_files,
 )
@@ -76,7 +76,7 @@ class DemoRun:
             for pair in pairs:
                 for one in pair:
                     names = list(dict.fromkeys([*peers_of(one), _other(pair, one).name]))
-                    if line := ensure_peers_line(one, names):
+                    if line := ensure_federation_peers(one, names):
                         echo(f"   {one.file}: {line}", err=True)
                         changed.append(one)
         self.deploy(tuple(dict.fromkeys(changed)))
@@ -124,7 +124,7 @@ class DemoRun:
             other = _other(pair, one)
             with self.step(f"{one.name} leaves {other.name}"):
                 run_deploy_and_parse_json("federation", "leave", one.name, other.name)
-                ensure_peers_line(one, [name for name in peers_of(one) if name != other.name])
+                ensure_federation_peers(one, [name for name in peers_of(one) if name != other.name])
                 run_deploy_and_parse_json("region", one.name)
                 check_trust_is_gone(one, other)
         self.check_front_pages((pair,), named=False)
@@ -152,7 +152,7 @@ def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
                 )
 
 
-def sandbox_of(region: DemoRegion) -> SandboxState:
+def sandbox_state_of(region: DemoRegion) -> SandboxState:
     """Return the state of a region's sandbox, which runs."""
     found = state.load_last_saved_state(region.name)
     if found is None:
@@ -162,7 +162,7 @@ def sandbox_of(region: DemoRegion) -> SandboxState:
 
 def ca_file_of(region: DemoRegion) -> str:
     """Return the file with the authorities of the region and its neighbours."""
-    return str(sandbox_of(region).ca_file)
+    return str(sandbox_state_of(region).ca_file)
 
 
 def pin_peer_if_new(one: DemoRegion, other: DemoRegion) -> bool:

@@ -56,7 +56,7 @@ META = (
 )  # fmt: skip
 
 
-def packages(release: str) -> list[DebianPackage]:
+def build_package_doubles(release: str) -> list[DebianPackage]:
     """Return the doubles of one release such as 3.0.35, and `bigbluebutton`, which names them."""
     numbers = NUMBERS.fullmatch(release)
     if numbers is None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from chautari_sandbox.debian_packages import DebianPackage
 from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
-from chautari_sandbox.doubles.build import build_nextcloud
-from chautari_sandbox.doubles.polls import build_framadate
-from chautari_sandbox.doubles.rooms import build_bbb
+from chautari_sandbox.doubles.framadate_release import build_framadate
+from chautari_sandbox.doubles.nextcloud_bbb_app import build_nextcloud_bbb_app
+from chautari_sandbox.doubles.release_archive import build_nextcloud
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class ImageRecipe:
 ARCHIVES: Mapping[str, Callable[[str, Path], Path]] = {
     "nextcloud": build_nextcloud,
     "framadate": build_framadate,
-    "bbb": build_bbb,
+    "bbb": build_nextcloud_bbb_app,
 }
 # Each takes a version, and returns the packages of a repository.
 REPOSITORIES: Mapping[str, Callable[[str], Iterable[DebianPackage]]] = {
-    "bigbluebutton": bigbluebutton_packages.packages,
-    "jitsi": jitsi_packages.packages,
+    "bigbluebutton": bigbluebutton_packages.build_package_doubles,
+    "jitsi": jitsi_packages.build_package_doubles,
 }
 IMAGES: Mapping[str, ImageRecipe] = {
     "greenlight": ImageRecipe(

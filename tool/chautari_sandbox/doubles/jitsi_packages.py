@@ -92,7 +92,7 @@ end);
 """
 
 
-def versions_of(release: str) -> dict[str, str]:
+def part_versions_of_release(release: str) -> dict[str, str]:
     """Return the version of each part of a release such as 2.0.11248."""
     number = release.rsplit(".", 1)[1]
     return {
@@ -105,9 +105,9 @@ def versions_of(release: str) -> dict[str, str]:
     }
 
 
-def packages(release: str) -> list[DebianPackage]:
+def build_package_doubles(release: str) -> list[DebianPackage]:
     """Return the doubles of one release, and the package `jitsi-meet` that names its parts."""
-    versions = versions_of(release)
+    versions = part_versions_of_release(release)
     exact = ", ".join(f"{name} (= {version})" for name, version in versions.items())
     meta = DebianPackage(
         {
@@ -125,14 +125,16 @@ def _build_package(name: str, version: str) -> DebianPackage:
         fields["Depends"] = DEPENDS[name]
     files = _read_files(SOURCES / name / "root")
     if name == "jitsi-meet-prosody":
-        files |= {f"{PLUGINS}/mod_{module}.lua": plugin(module) for module in MODULES}
+        files |= {
+            f"{PLUGINS}/mod_{module}.lua": prosody_module_double(module) for module in MODULES
+        }
     if name in SHARED:
         files[SHARED[name]] = (SOURCES / "shared" / "double_xmpp.py").read_bytes()
     scripts = _read_files(SOURCES / name / "debian")
     return DebianPackage({**fields, **_description_field(name)}, scripts, files)
 
 
-def plugin(name: str) -> bytes:
+def prosody_module_double(name: str) -> bytes:
     """Return the double of one of upstream's modules for Prosody."""
     text = STUB.format(name=name, options=", ".join(f'"{option}"' for option in MODULES[name]))
     if name in COMPONENTS:

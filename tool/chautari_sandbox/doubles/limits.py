@@ -14,6 +14,6 @@ LIMITS: Mapping[str, str] = {
 OTHERWISE = "good for trying out the toolkit, not for real work"
 
 
-def described(name: str, reason: str) -> str:
+def replacement_reason_with_limits(name: str, reason: str) -> str:
     """Return why the double called `name` is served, and what it does not do."""
     return f"{reason} ({LIMITS.get(name, OTHERWISE)})"

@@ -66,7 +66,7 @@ class MailStore:
         aside.replace(self._file)
 
 
-def text_of(message: EmailMessage, kind: str) -> str:
+def message_text(message: EmailMessage, kind: str) -> str:
     """The text of a message's plain or HTML part, empty when it has none."""
     body = message.get_body((kind,))
     return str(body.get_content()) if body else ""
@@ -75,7 +75,7 @@ def text_of(message: EmailMessage, kind: str) -> str:
 def summarize_message(sender: str, recipients: list[str], content: bytes) -> Message:
     """What a check wants to know of a message."""
     message = BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
-    plain, html = text_of(message, "plain"), text_of(message, "html")
+    plain, html = message_text(message, "plain"), message_text(message, "html")
     headers = {name.lower(): str(value) for name, value in message.items()}
     return {
         "from": sender, "to": recipients, "subject": headers.get("subject", ""),

@@ -23,39 +23,39 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 NOTICE = "This is a double, for the sandbox only"
 
 
-def database() -> Any:
+def connect_to_database() -> Any:
     """Return a connection that keeps each statement at once."""
     connection = importlib.import_module("psycopg2").connect(os.environ["DATABASE_URL"])
     connection.autocommit = True
     return connection
 
 
-def sql(text: str, *values: object) -> list[tuple[Any, ...]]:
+def run_sql(text: str, *values: object) -> list[tuple[Any, ...]]:
     """Do one statement, and return its rows."""
-    with database() as connection, connection.cursor() as cursor:
+    with connect_to_database() as connection, connection.cursor() as cursor:
         cursor.execute(text, values)
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def redis(*words: object) -> Any:
+def run_redis_command(*words: object) -> Any:
     """Do one command of Redis."""
     url = urllib.parse.urlsplit(os.environ["REDIS_URL"])
     with socket.create_connection((url.hostname, url.port or 6379), 10) as link:
         stream = cast("BinaryIO", link.makefile("rwb"))
         if url.password:
-            send(stream, "AUTH", url.password)
-        return send(stream, *words)
+            send_redis_command(stream, "AUTH", url.password)
+        return send_redis_command(stream, *words)
 
 
-def send(stream: BinaryIO, *words: object) -> Any:
+def send_redis_command(stream: BinaryIO, *words: object) -> Any:
     """Write one command and read its answer."""
     data = [str(word).encode() for word in words]
     stream.write(b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in data))
     stream.flush()
-    return reply(stream)
+    return read_redis_reply(stream)
 
 
-def reply(stream: BinaryIO) -> Any:
+def read_redis_reply(stream: BinaryIO) -> Any:
     """Read one answer."""
     line = stream.readline()[:-2].decode()
     kind, rest = line[:1], line[1:]
@@ -64,29 +64,35 @@ def reply(stream: BinaryIO) -> Any:
     if kind == "$":
         return None if rest == "-1" else stream.read(int(rest) + 2)[:-2].decode()
     if kind == "*":
-        return [reply(stream) for _ in range(int(rest))]
+        return [read_redis_reply(stream) for _ in range(int(rest))]
     return rest
 
 
-def signed(call: str, query: Mapping[str, str], secret: str, algorithm: str = "sha256") -> str:
+def call_with_checksum(
+    call: str, query: Mapping[str, str], secret: str, algorithm: str = "sha256"
+) -> str:
     """Return a call with its checksum."""
     text = urllib.parse.urlencode(query)
     checksum = hashlib.new(algorithm, f"{call}{text}{secret}".encode()).hexdigest()
     return f"{call}?{text}&checksum={checksum}"
 
 
-def fetch(url: str) -> bytes:
+def fetch_url(url: str) -> bytes:
     """Return what lies at an address."""
     with urllib.request.urlopen(url, timeout=10) as answer:
         return bytes(answer.read())
 
 
-def ask(url: str, secret: str, call: str, algorithm: str = "sha256", /, **query: str) -> ET.Element:
+def call_meeting_server(
+    url: str, secret: str, call: str, algorithm: str = "sha256", /, **query: str
+) -> ET.Element:
     """Ask a meeting server."""
-    return ET.fromstring(fetch(f"{url.rstrip('/')}/{signed(call, query, secret, algorithm)}"))
+    return ET.fromstring(
+        fetch_url(f"{url.rstrip('/')}/{call_with_checksum(call, query, secret, algorithm)}")
+    )
 
 
-def task(argument: str) -> tuple[str, list[str]]:
+def split_rake_task(argument: str) -> tuple[str, list[str]]:
     """Split `servers:cordon[cal1]` as rake reads it."""
     found = re.fullmatch(r"([a-zA-Z_:]+)(?:\[(.*)\])?", argument)
     if not found:
@@ -94,12 +100,12 @@ def task(argument: str) -> tuple[str, list[str]]:
     return found[1], [part.strip() for part in (found[2] or "").split(",") if part.strip()]
 
 
-def body_of(request: Request) -> bytes:
+def read_body(request: Request) -> bytes:
     """Return what a request carries."""
     return request.rfile.read(int(request.headers.get("Content-Length") or 0))
 
 
-def serve(handle: Callable[[Request], Answer], host: str, port: int) -> None:
+def serve_http(handle: Callable[[Request], Answer], host: str, port: int) -> None:
     """Answer requests for ever."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .common import NOTICE, Answer, Request, ask, redis, serve, sql, task
+from .common import (
+    NOTICE,
+    Answer,
+    Request,
+    call_meeting_server,
+    run_redis_command,
+    run_sql,
+    serve_http,
+    split_rake_task,
+)
 
 REQUIRED = (
     "SECRET_KEY_BASE", "BIGBLUEBUTTON_ENDPOINT", "BIGBLUEBUTTON_SECRET", "DATABASE_URL", "REDIS_URL"
@@ -31,13 +40,13 @@ INSERT INTO roles (name, provider) SELECT 'Administrator', 'greenlight'
 """
 
 
-def health() -> Answer:
+def health_answer() -> Answer:
     """Say what upstream's page of health says."""
     looks: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("Database", lambda: sql("SELECT 1 FROM schema_migrations")),
-        ("Redis", lambda: redis("PING")),
-        ("SMTP Server", smtp),
-        ("BigBlueButton", meetings),
+        ("Database", lambda: run_sql("SELECT 1 FROM schema_migrations")),
+        ("Redis", lambda: run_redis_command("PING")),
+        ("SMTP Server", test_smtp_connection),
+        ("BigBlueButton", test_meeting_server),
     )
     for name, look in looks:
         try:
@@ -47,26 +56,26 @@ def health() -> Answer:
     return 200, "text/plain", "success", {}
 
 
-def smtp() -> None:
+def test_smtp_connection() -> None:
     """Greet the mail server."""
     if "SMTP_SERVER" in os.environ:
         smtplib.SMTP(os.environ["SMTP_SERVER"], int(os.environ["SMTP_PORT"]), timeout=10).quit()
 
 
-def meetings() -> None:
+def test_meeting_server() -> None:
     """Ask the meeting server as upstream does: signed with SHA-1."""
     url, secret = os.environ["BIGBLUEBUTTON_ENDPOINT"], os.environ["BIGBLUEBUTTON_SECRET"]
-    answer = ask(url, secret, "isMeetingRunning", "sha1", meetingID="0")
+    answer = call_meeting_server(url, secret, "isMeetingRunning", "sha1", meetingID="0")
     if answer.findtext("returncode") != "SUCCESS":
         raise RuntimeError(answer.findtext("message"))
 
 
-def page(request: Request) -> Answer:
+def answer_request(request: Request) -> Answer:
     """Answer one request as Rails in production does."""
     host = request.headers.get("Host", "")
     path = request.path.split("?")[0]
     if path == "/health_check":  # neither the name nor the protocol matters here
-        return health()
+        return health_answer()
     if os.environ.get("URL_HOST") not in (None, "", host):
         return 403, "text/plain", f"Blocked hosts: {host}", {}
     if request.headers.get("X-Forwarded-Proto") != "https":
@@ -75,32 +84,32 @@ def page(request: Request) -> Answer:
     return 200, "text/html; charset=utf-8", text, {}
 
 
-def migrate() -> None:
+def migrate_database() -> None:
     """Bring the database to the release's state."""
-    sql(TABLES)
-    sql("INSERT INTO schema_migrations VALUES ('double') ON CONFLICT DO NOTHING")
+    run_sql(TABLES)
+    run_sql("INSERT INTO schema_migrations VALUES ('double') ON CONFLICT DO NOTHING")
 
 
-def server(words: list[str]) -> None:
+def serve_pages(words: list[str]) -> None:
     """Serve where `-b` and `-p` say, once files can be kept."""
     given = dict(zip(words[::2], words[1::2], strict=True))
     Path("/usr/src/app/storage/.writable").touch()
-    serve(page, given["-b"], int(given["-p"]))
+    serve_http(answer_request, given["-b"], int(given["-p"]))
 
 
-def runner(text: str) -> None:
+def apply_role_settings(text: str) -> None:
     """Do what the role's script would do: its settings are JSON in the middle of it."""
     given = json.loads(text.split("<<'SETTINGS')\n")[1].split("\nSETTINGS\n")[0])
     changed = []
-    now = sql("SELECT value FROM site_settings WHERE provider = 'greenlight'")
+    now = run_sql("SELECT value FROM site_settings WHERE provider = 'greenlight'")
     if now != [(given["registration"],)]:
-        sql(
+        run_sql(
             "UPDATE site_settings SET value = %s WHERE provider = 'greenlight'",
             given["registration"],
         )
         changed.append("registration")
-    if not sql("SELECT 1 FROM users WHERE email = %s", given["email"]):
-        sql(
+    if not run_sql("SELECT 1 FROM users WHERE email = %s", given["email"]):
+        run_sql(
             "INSERT INTO users (name, email, provider, role_id, password_digest)"
             " SELECT 'Administrator', %s, 'greenlight', id, md5(%s) FROM roles"
             " WHERE name = 'Administrator'",
@@ -117,7 +126,7 @@ def check_configuration() -> None:
     for name in REQUIRED:
         if not os.environ.get(name, "").strip():
             sys.exit(f"Failed - {name} not set correctly")
-    status, _, text, _ = health()
+    status, _, text, _ = health_answer()
     if status != 200:
         sys.exit(f"Failed - {text}")
     print("Passed")
@@ -128,12 +137,12 @@ def main(words: list[str]) -> None:
     if words == ["rails", "assets:precompile"]:
         Path("/usr/src/app/public/assets").mkdir(exist_ok=True)
     elif words == ["rails", "db:migrate:with_data"]:
-        migrate()
+        migrate_database()
     elif words[:2] == ["rails", "server"]:
-        server(words[2:])
+        serve_pages(words[2:])
     elif words[:2] == ["rails", "runner"]:
-        runner(sys.stdin.read())
-    elif words[:1] == ["rake"] and task(words[1])[0] == "configuration:check":
+        apply_role_settings(sys.stdin.read())
+    elif words[:1] == ["rake"] and split_rake_task(words[1])[0] == "configuration:check":
         check_configuration()
     else:
         sys.exit(f"the double of Greenlight does not have this command: {' '.join(words)}")

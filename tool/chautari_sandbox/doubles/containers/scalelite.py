@@ -11,7 +11,17 @@ import time
 import urllib.parse
 import xml.etree.ElementTree as ET
 
-from .common import Answer, Request, ask, body_of, redis, serve, signed, sql, task
+from .common import (
+    Answer,
+    Request,
+    call_meeting_server,
+    call_with_checksum,
+    read_body,
+    run_redis_command,
+    run_sql,
+    serve_http,
+    split_rake_task,
+)
 
 LENGTHS = {40: "sha1", 64: "sha256", 128: "sha512"}
 # The calls that upstream routes; it answers any other with `unsupportedRequest`.
@@ -31,51 +41,51 @@ JSON = "application/json; charset=utf-8"
 TAG = "meta_server-tag"
 
 
-def servers() -> dict[str, dict[str, str]]:
+def all_servers() -> dict[str, dict[str, str]]:
     """Return all servers by name."""
     found = {}
-    for name in sorted(redis("SMEMBERS", "servers")):
-        flat = redis("HGETALL", f"server:{name}")
+    for name in sorted(run_redis_command("SMEMBERS", "servers")):
+        flat = run_redis_command("HGETALL", f"server:{name}")
         found[name] = dict(zip(flat[::2], flat[1::2], strict=True))
     return found
 
 
-def change(name: str, **values: object) -> None:
+def change_server(name: str, **values: object) -> None:
     """Set fields of a server; one that has an address may be new."""
-    if name not in servers() and "url" not in values:
+    if name not in all_servers() and "url" not in values:
         sys.exit(f"ERROR: No server found with id: {name}")
-    redis("SADD", "servers", name)
+    run_redis_command("SADD", "servers", name)
     for key, value in values.items():
-        redis("HSET", f"server:{name}", key, value)
+        run_redis_command("HSET", f"server:{name}", key, value)
 
 
-def sync(text: str, mode: str) -> None:
+def sync_servers(text: str, mode: str) -> None:
     """Bring the servers to a list, cordoning those that are not in it."""
     wanted = json.loads(text)["servers"]
     if mode not in MODES:
         sys.exit(f"ERROR: Unknown sync mode '{mode}' (choose: {', '.join(MODES)})")
     for name, server in wanted.items():
-        if reason := fault(name, server):
+        if reason := refusal_of_server_entry(name, server):
             sys.exit(f"ERROR: Server id={name} {reason}")
     for name, server in wanted.items():
         multiplier, tag = float(server.get("load_multiplier") or 1), server.get("tag") or ""
-        change(name, url=server["url"], secret=server["secret"])
-        change(name, load_multiplier=multiplier, tag=tag)
+        change_server(name, url=server["url"], secret=server["secret"])
+        change_server(name, load_multiplier=multiplier, tag=tag)
         # A new server that is not to be enabled has no state, which counts as disabled.
-        is_enabled = state_of(servers()[name]) == "enabled"
+        is_enabled = state_of(all_servers()[name]) == "enabled"
         if server.get("enabled", True) != is_enabled:
-            change(name, state="cordoned" if is_enabled else "enabled")
+            change_server(name, state="cordoned" if is_enabled else "enabled")
     if mode == "keep":
         return
-    for name in set(servers()) - set(wanted):
-        if redis("SMEMBERS", f"meetings:{name}"):
-            change(name, state="cordoned")
+    for name in set(all_servers()) - set(wanted):
+        if run_redis_command("SMEMBERS", f"meetings:{name}"):
+            change_server(name, state="cordoned")
         else:
-            redis("SREM", "servers", name)
-            redis("DEL", f"server:{name}")
+            run_redis_command("SREM", "servers", name)
+            run_redis_command("DEL", f"server:{name}")
 
 
-def fault(name: str, server: dict[str, object]) -> str:
+def refusal_of_server_entry(name: str, server: dict[str, object]) -> str:
     """Return why upstream refuses an entry of the list; nothing if it accepts it."""
     unknown = sorted(set(server) - SERVER_FIELDS - IGNORED_FIELDS)
     if not re.fullmatch(r"[a-zA-Z0-9_.-]+", name):
@@ -94,9 +104,9 @@ def state_of(server: dict[str, str]) -> str:
     return server.get("state") or "disabled"
 
 
-def show() -> None:
+def print_servers() -> None:
     """List the servers for people."""
-    for name, server in servers().items():
+    for name, server in all_servers().items():
         online = "online" if server.get("online") == "true" else "offline"
         print(f"id: {name}\n\turl: {server['url']}\n\tsecret: {server['secret']}")
         print(f"\t{state_of(server)}")
@@ -105,56 +115,58 @@ def show() -> None:
         print(f"\ttag: {server.get('tag', '')}\n\t{online}")
 
 
-def yaml() -> None:
+def print_servers_as_yaml() -> None:
     """List the servers for `servers:sync`."""
-    print("---\nservers:" + ("" if servers() else " {}"))
-    for name, server in servers().items():
+    print("---\nservers:" + ("" if all_servers() else " {}"))
+    for name, server in all_servers().items():
         print(f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}")
         print(f"    load_multiplier: {server.get('load_multiplier', '1.0')}")
         print(f"    tag: '{server.get('tag', '')}'")
         print(f"    enabled: {str(state_of(server) == 'enabled').lower()}")
 
 
-def rake(argument: str) -> None:
+def run_rake_task(argument: str) -> None:
     """Do one task."""
-    name, given = task(argument)
+    name, given = split_rake_task(argument)
     if name == "db:migrate":
-        sql("CREATE TABLE IF NOT EXISTS schema_migrations (version varchar PRIMARY KEY)")
+        run_sql("CREATE TABLE IF NOT EXISTS schema_migrations (version varchar PRIMARY KEY)")
     elif name == "servers":
-        show()
+        print_servers()
     elif name == "status":
-        for server, about in servers().items():
+        for server, about in all_servers().items():
             online = "online" if about.get("online") == "true" else "offline"
             print(server, state_of(about), online, about.get("tag", ""))
     elif name == "servers:yaml":
-        yaml()
+        print_servers_as_yaml()
     elif name == "servers:sync" and given[0] == "-":
-        sync(sys.stdin.read(), given[1] if len(given) > 1 else "cordon")
+        sync_servers(sys.stdin.read(), given[1] if len(given) > 1 else "cordon")
     elif name in ("servers:cordon", "servers:enable", "servers:disable"):
-        change(given[0], state=STATES[name.partition(":")[2]])
+        change_server(given[0], state=STATES[name.partition(":")[2]])
         print("OK")
     elif name == "poll":
-        poll(int(given[0]))
+        poll_servers_forever(int(given[0]))
     else:
         sys.exit(f"rake aborted!\nDon't know how to build task '{name}'")
 
 
-def poll(seconds: int) -> None:
+def poll_servers_forever(seconds: int) -> None:
     """Look at every server, again and again."""
     while True:
-        for name, server in servers().items():
+        for name, server in all_servers().items():
             try:
-                answer = ask(server["url"], server["secret"], "getMeetings")
+                answer = call_meeting_server(server["url"], server["secret"], "getMeetings")
                 good = answer.findtext("returncode") == "SUCCESS"
-                load = measured(answer, time.time()) * float(server.get("load_multiplier", 1))
+                load = count_people_for_load(answer, time.time()) * float(
+                    server.get("load_multiplier", 1)
+                )
             except Exception as error:
                 print(f"{name}: {error}", flush=True)
                 good, load = False, 0.0
-            note(name, good, load)
-        time.sleep(seconds if all(s.get("online") == "true" for s in servers().values()) else 5)
+            record_poll_result(name, good, load)
+        time.sleep(seconds if all(s.get("online") == "true" for s in all_servers().values()) else 5)
 
 
-def measured(answer: ET.Element, now: float) -> int:
+def count_people_for_load(answer: ET.Element, now: float) -> int:
     """Return how many people a server carries; a new meeting counts as a minimum of them."""
     least = int(os.environ.get("LOAD_MIN_USER_COUNT", "15"))
     minutes = int(os.environ.get("LOAD_JOIN_BUFFER_TIME", "15"))
@@ -168,19 +180,19 @@ def measured(answer: ET.Element, now: float) -> int:
     return total
 
 
-def note(name: str, good: bool, load: float) -> None:
+def record_poll_result(name: str, good: bool, load: float) -> None:
     """Write what the poller saw of a server; a cordoned one that is empty becomes disabled."""
-    change(name, online=str(good).lower())
-    state = state_of(servers()[name])
+    change_server(name, online=str(good).lower())
+    state = state_of(all_servers()[name])
     if good and state == "cordoned" and not load:
-        change(name, state="disabled")
-    if good and state_of(servers()[name]) != "disabled":
-        change(name, load=load)
+        change_server(name, state="disabled")
+    if good and state_of(all_servers()[name]) != "disabled":
+        change_server(name, load=load)
     else:
-        redis("HDEL", f"server:{name}", "load")
+        run_redis_command("HDEL", f"server:{name}", "load")
 
 
-def failed(key: str, text: str) -> Answer:
+def failure_answer(key: str, text: str) -> Answer:
     """Refuse a call."""
     return (
         200,
@@ -202,11 +214,11 @@ class NoServer(Exception):
         self.key = key
 
 
-def available(tags_arg: str) -> str:
+def server_with_least_load(tags_arg: str) -> str:
     """Return the server with the least load for the tags of a call, as upstream selects it."""
     loads = sorted(
         (float(server["load"]), name, server.get("tag") or "none")
-        for name, server in servers().items()
+        for name, server in all_servers().items()
         if state_of(server) == "enabled" and server.get("online") == "true" and "load" in server
     )
     if not loads:
@@ -223,43 +235,43 @@ def available(tags_arg: str) -> str:
     return found[0]
 
 
-def default_parameters() -> dict[str, str]:
+def default_create_parameters() -> dict[str, str]:
     """Return what `create` gets where the caller does not say it."""
     text = os.environ.get("DEFAULT_CREATE_PARAMS", "")
     pairs = (part.partition("=") for part in text.split(",") if part)
     return {name: value for name, _, value in pairs}
 
 
-def health() -> Answer:
+def health_answer() -> Answer:
     """Say what upstream's page of health says; its status is 200 in both cases."""
     try:
-        sql("SELECT 1 FROM schema_migrations")
-        redis("SET", "__health_check_set__", "true", "EX", "10")
+        run_sql("SELECT 1 FROM schema_migrations")
+        run_redis_command("SET", "__health_check_set__", "true", "EX", "10")
     except Exception as error:
         return 200, "text/plain", f"Health Check Failure: {error}", {}
     return 200, "text/plain", "success", {}
 
 
-def api(request: Request) -> Answer:
+def answer_request(request: Request) -> Answer:
     """Answer one request."""
     path = urllib.parse.urlsplit(request.path)
     host = request.headers.get("Host", "")
     if os.environ.get("URL_HOST") not in (None, "", host):
         return 403, "text/plain", f"Blocked hosts: {host}", {}
     if path.path in ("/", "/health_check"):
-        return health()
+        return health_answer()
     if path.path.rstrip("/") == "/bigbluebutton/api":
         return 200, XML, GOOD.format("<version>2.0</version>"), {}
     if path.path in ("/scalelite/api/getServers", "/scalelite/api/updateServer"):
-        return managed(path.path.rpartition("/")[2], path.query, request)
+        return answer_management_call(path.path.rpartition("/")[2], path.query, request)
     call = path.path.removeprefix("/bigbluebutton/api/")
     if call not in CALLS:
-        return failed("unsupportedRequest", "This request is not supported.")
+        return failure_answer("unsupportedRequest", "This request is not supported.")
     given = dict(urllib.parse.parse_qsl(path.query))
     given.pop("checksum", "")
     if not is_signed(call, path.query):
-        return failed("checksumError", "You did not pass the checksum security check")
-    return handed_on(call, given)
+        return failure_answer("checksumError", "You did not pass the checksum security check")
+    return forward_call_to_server(call, given)
 
 
 def is_signed(call: str, query: str) -> bool:
@@ -271,32 +283,37 @@ def is_signed(call: str, query: str) -> bool:
     return algorithm is not None and hashlib.new(algorithm, signed_text).hexdigest() == checksum
 
 
-def managed(call: str, query: str, request: Request) -> Answer:
+def answer_management_call(call: str, query: str, request: Request) -> Answer:
     """Answer a call of the management API."""
     if not is_signed(call, query):
-        return failed("checksumError", "You did not pass the checksum security check")
+        return failure_answer("checksumError", "You did not pass the checksum security check")
     if call == "getServers" and request.command == "GET":
-        if not servers():
+        if not all_servers():
             return 404, JSON, json.dumps({"error": "No servers are configured"}), {}
-        return 200, JSON, json.dumps([described(*item) for item in servers().items()]), {}
+        return (
+            200,
+            JSON,
+            json.dumps([server_as_object(*item) for item in all_servers().items()]),
+            {},
+        )
     if call != "updateServer" or request.command != "POST":
-        return failed("unsupportedRequest", "This request is not supported.")
+        return failure_answer("unsupportedRequest", "This request is not supported.")
     if request.headers.get("Content-Type", "").partition(";")[0] != "application/json":
-        return failed(
+        return failure_answer(
             "unsupportedContentType", "POST request Content-Type is missing or unsupported"
         )
-    given = json.loads(body_of(request))
+    given = json.loads(read_body(request))
     name, state = given["id"], given["server"].get("state")
-    if name not in servers():
+    if name not in all_servers():
         return 404, JSON, json.dumps({"error": f"Couldn't find server with id={name}"}), {}
     if state and state not in STATES:
         return 400, JSON, json.dumps({"error": f"Invalid state parameter: {state}"}), {}
     if state:
-        change(name, state=STATES[state])
-    return 200, JSON, json.dumps(described(name, servers()[name])), {}
+        change_server(name, state=STATES[state])
+    return 200, JSON, json.dumps(server_as_object(name, all_servers()[name])), {}
 
 
-def described(name: str, server: dict[str, str]) -> dict[str, object]:
+def server_as_object(name: str, server: dict[str, str]) -> dict[str, object]:
     """Return a server as the management API shows it."""
     return {
         "id": name,
@@ -311,24 +328,24 @@ def described(name: str, server: dict[str, str]) -> dict[str, object]:
     }
 
 
-def handed_on(call: str, given: dict[str, str]) -> Answer:
+def forward_call_to_server(call: str, given: dict[str, str]) -> Answer:
     """Hand a call on to the server of its meeting."""
     if call == "getMeetings":
         return 200, XML, GOOD.format("<meetings/>"), {}
     if call == "getRecordings":
         return 200, XML, GOOD.format("<recordings/>" + NO_RECORDINGS), {}
     if call in RECORDINGS:
-        return failed("notFound", "We could not find recordings")
+        return failure_answer("notFound", "We could not find recordings")
     meeting = given.get("meetingID", "")
-    name = redis("HGET", "meetings", meeting)
+    name = run_redis_command("HGET", "meetings", meeting)
     if call == "create":
-        defaults = default_parameters()
+        defaults = default_create_parameters()
         tags = given.pop(TAG, "") or defaults.pop(TAG, "")
         given = defaults | given
         try:
-            name = name or available(tags)
+            name = name or server_with_least_load(tags)
         except NoServer as error:
-            return failed(error.key, str(error))
+            return failure_answer(error.key, str(error))
     if name is None:
         if call == "isMeetingRunning":
             return (
@@ -338,34 +355,34 @@ def handed_on(call: str, given: dict[str, str]) -> Answer:
                 {},
             )
         text = "We could not find a meeting with that meeting ID"
-        return failed("notFound", f"{text} - perhaps the meeting is not yet running?")
-    server = servers()[name]
+        return failure_answer("notFound", f"{text} - perhaps the meeting is not yet running?")
+    server = all_servers()[name]
     if call in ("create", "join") and "load" in server:
-        change(name, load=float(server["load"]) + float(server.get("load_multiplier", 1)))
+        change_server(name, load=float(server["load"]) + float(server.get("load_multiplier", 1)))
     if call == "join":
-        link = f"{server['url']}/{signed('join', given, server['secret'])}"
+        link = f"{server['url']}/{call_with_checksum('join', given, server['secret'])}"
         return 302, "text/html", "", {"Location": link}
     if call == "create" and server.get("tag"):
         given[TAG] = server["tag"]
-    answer = ask(server["url"], server["secret"], call, **given)
+    answer = call_meeting_server(server["url"], server["secret"], call, **given)
     if call == "create" and answer.findtext("returncode") == "SUCCESS":
-        redis("HSET", "meetings", meeting, name)
-        redis("SADD", f"meetings:{name}", meeting)
+        run_redis_command("HSET", "meetings", meeting, name)
+        run_redis_command("SADD", f"meetings:{name}", meeting)
     if call == "end":
-        redis("HDEL", "meetings", meeting)
-        redis("SREM", f"meetings:{name}", meeting)
+        run_redis_command("HDEL", "meetings", meeting)
+        run_redis_command("SREM", f"meetings:{name}", meeting)
     return 200, XML, ET.tostring(answer, encoding="unicode"), {}
 
 
 def main(words: list[str]) -> None:
     """Do what a command of the image does."""
     if words[:1] == ["rake"]:
-        rake(words[1])
+        run_rake_task(words[1])
     elif words[:1] == ["puma"]:
         bind = urllib.parse.urlsplit(os.environ["BIND"])
-        serve(api, bind.hostname or "127.0.0.1", bind.port or 3000)
+        serve_http(answer_request, bind.hostname or "127.0.0.1", bind.port or 3000)
     elif words[:1] == ["poller"]:
-        poll(int(os.environ.get("POLL_INTERVAL", "60")))
+        poll_servers_forever(int(os.environ.get("POLL_INTERVAL", "60")))
     else:
         sys.exit(f"the double of Scalelite does not have this command: {' '.join(words)}")
 

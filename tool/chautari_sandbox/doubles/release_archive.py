@@ -37,13 +37,15 @@ def build_nextcloud(version: str, destination: Path) -> Path:
         )
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"nextcloud-{version}.tar.bz2"
-    archive.write_bytes(bz2.compress(pack(_release_files(version), TOP, EXECUTABLES)))
+    archive.write_bytes(
+        bz2.compress(pack_reproducible_tar(_release_files(version), TOP, EXECUTABLES))
+    )
     return archive
 
 
 def _release_files(version: str) -> dict[str, bytes]:
     """All files of the release by their path below the top folder."""
-    files = sources(SOURCES)
+    files = read_files_below(SOURCES)
     files["version.php"] = _version_php(version).encode()
     files |= {
         f"apps/{app}/appinfo/info.xml": _info_xml(app, version).encode()
@@ -107,7 +109,7 @@ def _to_json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def sources(folder: Path) -> dict[str, bytes]:
+def read_files_below(folder: Path) -> dict[str, bytes]:
     """Return all files below `folder` by their path in it."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -116,7 +118,9 @@ def sources(folder: Path) -> dict[str, bytes]:
     }
 
 
-def pack(files: dict[str, bytes], top: str, executables: frozenset[str] = frozenset()) -> bytes:
+def pack_reproducible_tar(
+    files: dict[str, bytes], top: str, executables: frozenset[str] = frozenset()
+) -> bytes:
     """Return a tar of `files` in the folder `top`, with the same bytes every time."""
     folders = {top} | {
         f"{top}/{parent.as_posix()}"

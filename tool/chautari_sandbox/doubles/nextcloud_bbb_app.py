@@ -4,7 +4,11 @@ import gzip
 import re
 from pathlib import Path
 
-from chautari_sandbox.doubles.build import BUILD_TIME, pack, sources
+from chautari_sandbox.doubles.release_archive import (
+    BUILD_TIME,
+    pack_reproducible_tar,
+    read_files_below,
+)
 
 SOURCES = Path(__file__).parent / "bbb"
 TOP = "bbb"
@@ -12,7 +16,7 @@ TOP = "bbb"
 FROM, TO = 33, 35
 
 
-def build_bbb(version: str, destination: Path) -> Path:
+def build_nextcloud_bbb_app(version: str, destination: Path) -> Path:
     """Write `bbb-v<version>.tar.gz` into the folder `destination` and return its path.
 
     `version` is a release number such as `2.9.4`; another form raises ValueError.
@@ -21,11 +25,11 @@ def build_bbb(version: str, destination: Path) -> Path:
         raise ValueError(
             f"{version!r} is not a version of the app: use three numbers, such as 2.9.4"
         )
-    files = sources(SOURCES)
+    files = read_files_below(SOURCES)
     files["appinfo/info.xml"] = _info_xml(version).encode()
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"bbb-v{version}.tar.gz"
-    archive.write_bytes(gzip.compress(pack(files, TOP), mtime=BUILD_TIME))
+    archive.write_bytes(gzip.compress(pack_reproducible_tar(files, TOP), mtime=BUILD_TIME))
     return archive
 
 

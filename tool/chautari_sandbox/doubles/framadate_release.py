@@ -4,7 +4,11 @@ import gzip
 import re
 from pathlib import Path
 
-from chautari_sandbox.doubles.build import BUILD_TIME, pack, sources
+from chautari_sandbox.doubles.release_archive import (
+    BUILD_TIME,
+    pack_reproducible_tar,
+    read_files_below,
+)
 
 SOURCES = Path(__file__).parent / "framadate"
 TOP = "framadate"
@@ -19,11 +23,11 @@ def build_framadate(version: str, destination: Path) -> Path:
         raise ValueError(
             f"{version!r} is not a Framadate version: use three numbers, such as 1.1.19"
         )
-    files = sources(SOURCES)
+    files = read_files_below(SOURCES)
     files["VERSION"] = f"{version}\n".encode()
     constants = files["app/inc/constants.php"].replace(b"@VERSION@", version.encode())
     files["app/inc/constants.php"] = constants
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"framadate-{version}.tar.gz"
-    archive.write_bytes(gzip.compress(pack(files, TOP), mtime=BUILD_TIME))
+    archive.write_bytes(gzip.compress(pack_reproducible_tar(files, TOP), mtime=BUILD_TIME))
     return archive
