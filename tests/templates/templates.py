@@ -12,7 +12,7 @@ from node_samples import SECRETS
 from region_samples import ROOT, SANDBOX, load_sample_region
 from service_samples import node_with, roles_of_service
 
-from chautari.render.inventory import mark_unsafe, to_yaml
+from chautari.render.inventory import mark_texts_unsafe, to_yaml
 from chautari.render.role_inputs import role_and_shared_roles
 from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.services.registry import ROLES as ORDER
@@ -144,7 +144,7 @@ def rendered_alone(role: str) -> Variables:
 
 def as_ansible_reads(node: NodeVariables, folder: Path) -> Variables:
     file = folder / "variables.yml"
-    file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
+    file.write_bytes(to_yaml(mark_texts_unsafe(node.public | node.secret)))
     return read_variables(file)
 
 

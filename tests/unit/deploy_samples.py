@@ -29,7 +29,7 @@ from chautari.report.model import CheckResult, NodeReport, RegionReport
 from chautari.secrets.store import SecretStore
 from chautari.ssh import runner_client
 from chautari.ssh.message_validation import parse_answer
-from chautari.ssh.runner_client import SSH_FAILED, Reply
+from chautari.ssh.runner_client import SSH_FAILED, RunnerReply
 from chautari.ssh.target import SSHTarget
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
@@ -70,12 +70,14 @@ class Silent:
 def fake_call_runner(ask: Callable[..., Any]) -> Callable[..., Any]:
     """Return a `call_runner` whose answers and connections come from `ask`."""
 
-    def call_runner(target: Any, arguments: Data, kind: Any, payload: Any = b"") -> Reply[Any]:
+    def call_runner(
+        target: Any, arguments: Data, kind: Any, payload: Any = b""
+    ) -> RunnerReply[Any]:
         events, ending = ask(target, arguments, payload)
         lines = [json.dumps(event) for event in events]
         answers = [parse_answer(line, arguments["action"], kind) for line in lines]
         cut = not ending.stopped and ending.code == SSH_FAILED
-        return Reply(
+        return RunnerReply(
             next(iter(answers), None), ending.code, ending.stderr,
             cut and runner_client._has_lost_connection(ending.stderr),
         )  # fmt: skip

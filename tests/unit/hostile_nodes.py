@@ -21,7 +21,7 @@ from hostile_runner import Outcome, run_case
 from region_samples import REGION, load_sample_region
 
 from chautari.prepare.child_process import node_requirements_digest
-from chautari.secrets.ensure import load_and_complete_secrets
+from chautari.secrets.completion import load_and_complete_secrets
 
 Data = dict[str, Any]
 COMMANDS = (["status"], ["drift"], ["attach"], ["plan"], ["verify"], ["region", "--no-checks"])

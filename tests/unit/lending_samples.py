@@ -11,7 +11,7 @@ from federation_samples import DAY, NOW
 from region_samples import KEY
 
 from chautari.federation import peers, signing_key
-from chautari.federation.descriptor import Descriptor, descriptor_body
+from chautari.federation.descriptor import Descriptor, unsigned_descriptor
 from chautari.federation.letter_exchange import load_and_update_letters, load_own_key_pair
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.transfer import DescriptorAddress
@@ -101,7 +101,7 @@ class Side:
         context = NodeContext(known or self.deploy(), ENDPOINTS, "")
         times = {"issued": utc_text(self.issued), "expires": utc_text(self.issued + 30 * DAY)}
         key = signing_key.public_key_of(self.signing)
-        body = descriptor_body(context) | times | {"key": key, "serial": self.issued}
+        body = unsigned_descriptor(context) | times | {"key": key, "serial": self.issued}
         return Descriptor.model_validate(body)
 
     def pin(self, descriptor: Descriptor, url: str = "") -> None:

@@ -25,7 +25,7 @@ from chautari.node.restore.request import parse_request
 from chautari.region.load import LoadedRegion, load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.secrets.store import SecretStore
-from chautari.ssh.runner_client import restore_modules
+from chautari.ssh.runner_client import restore_module_sources
 
 REGION = f"""\
 region: andes
@@ -187,13 +187,13 @@ def imports_of(name: str, sources: dict[str, str]) -> set[str]:
 
 
 def test_restore_sends_all_modules_that_it_imports() -> None:
-    sources = restore_modules()
+    sources = restore_module_sources()
     needed = set().union(*(imports_of(name, sources) for name in sources if "restore" in name))
     assert needed <= set(sources)
 
 
 def test_drill_on_the_node_has_no_code_that_changes_live_data() -> None:
-    sources, reached = restore_modules(), {"chautari.node.restore.drill"}
+    sources, reached = restore_module_sources(), {"chautari.node.restore.drill"}
     while new := set().union(*(imports_of(name, sources) for name in reached)) - reached:
         reached |= new
     assert not reached & {

@@ -13,12 +13,12 @@ from region_samples import REGION, load_sample_region
 
 from chautari.capacity import machine_sizes
 from chautari.capacity.machine_sizes import parse_assumed_size, size_from_facts
-from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total
+from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total_of_kind
 from chautari.cli import main
 from chautari.preflight.facts import Facts
 from chautari.region.model import Region
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.services.capacity import CapacityLimit, Kind, MachineSize, scaled
+from chautari.services.capacity import CapacityLimit, Kind, MachineSize, scale_figure
 from chautari.services.nextcloud.capacity import quota_gb
 from chautari.services.registry import SERVICES
 from chautari.ssh.machine_facts import MachineAnswer
@@ -58,15 +58,15 @@ def test_memory_limits_accounts_of_a_small_machine(region: Region) -> None:
 def test_unknown_machine_has_unknown_numbers(region: Region) -> None:
     found = capacity_of_region(region, {})
     assert {number for *_, number in firsts(found)} == {None}
-    assert total(found, "accounts") is None
+    assert total_of_kind(found, "accounts") is None
     assert found[0].unknown_resources() == ["cores", "memory", "disk"]
 
 
 def test_people_of_all_servers_add_up_and_one_meeting_fits_on_one(tmp_path: Path) -> None:
     region = load_sample_region(tmp_path, POOL).region
     found = capacity_of_region(region, {"cal1": BIG, "cal2": BIG._replace(cores=4)})
-    assert total(found, "people") == 300
-    assert total(found, "people_in_one_meeting") == 200
+    assert total_of_kind(found, "people") == 300
+    assert total_of_kind(found, "people_in_one_meeting") == 200
     assert {item.node for item in found if not item.limits} == {"bog1"}
 
 
@@ -96,7 +96,11 @@ def test_every_figure_has_a_source(name: str, region: Region) -> None:
 
 
 def test_larger_machines_are_not_credited_beyond_the_figure() -> None:
-    assert (scaled(200, 64, 8), scaled(200, 2, 8), scaled(200, None, 8)) == (200, 50, None)
+    assert (scale_figure(200, 64, 8), scale_figure(200, 2, 8), scale_figure(200, None, 8)) == (
+        200,
+        50,
+        None,
+    )
     assert (quota_gb("5 GB"), quota_gb("500 MB"), quota_gb("1 TB")) == (5, 0.5, 1000)
 
 

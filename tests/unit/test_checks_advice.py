@@ -11,7 +11,7 @@ import pytest
 from region_samples import ROOT
 from role_samples import ROLES
 
-from chautari.checks.advice import advice_for
+from chautari.checks.advice import advice_for_failed_check
 
 FILES = sorted(ROLES.glob("*/checks/test_inside.py"))
 # In a process of its own: here pytest refuses the marks of checks, which only their plugin knows.
@@ -45,11 +45,11 @@ def marks() -> dict[str, dict[str, str]]:
 def test_advice_is_that_of_the_mark(marks: dict[str, dict[str, str]]) -> None:
     assert len(marks) == len(FILES) and all(marks.values())
     for role, advice in marks.items():
-        assert {name: advice_for(role, name) for name in advice} == advice
+        assert {name: advice_for_failed_check(role, name) for name in advice} == advice
         first = next(iter(advice))
-        assert advice_for(role, f"{first}[parameter]") == advice[first]
+        assert advice_for_failed_check(role, f"{first}[parameter]") == advice[first]
 
 
 @pytest.mark.parametrize("role", ["", "..", "../base", "no_such_role", "base/../base", "\x1b"])
 def test_role_that_does_not_exist_has_no_advice(role: str) -> None:
-    assert advice_for(role, "test_x") == ""
+    assert advice_for_failed_check(role, "test_x") == ""

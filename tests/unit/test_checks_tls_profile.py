@@ -81,7 +81,7 @@ def answer(listener: socket.socket, context: ssl.SSLContext, xmpp: bool) -> None
 def test_violations_is_empty_for_the_intermediate_profile(server: Server) -> None:
     address = server()
     assert tls_profile.names_served_over_tls(address, [NAME]) == [NAME]
-    assert tls_profile.violations(address, NAME) == []
+    assert tls_profile.accepted_offers_outside_profile(address, NAME) == []
 
 
 OTHER_SUITES = "cipher suites outside Mozilla's intermediate profile"
@@ -105,7 +105,7 @@ OTHER_SUITES = "cipher suites outside Mozilla's intermediate profile"
 def test_violations_names_what_a_server_accepts(
     server: Server, wrong: dict[str, object], labels: list[str]
 ) -> None:
-    found = tls_profile.violations(server(**wrong), NAME)
+    found = tls_profile.accepted_offers_outside_profile(server(**wrong), NAME)
     assert [text.partition(" (")[0] for text in found][: len(labels)] == labels
 
 
@@ -121,7 +121,7 @@ def test_violations_asks_for_tls_first(
 ) -> None:
     address = server(xmpp=True, **settings)
     assert tls_profile.negotiated_version_and_suite_text(address, NAME, tls_profile.USUAL, "xmpp")
-    found = tls_profile.violations(address, NAME, "xmpp")
+    found = tls_profile.accepted_offers_outside_profile(address, NAME, "xmpp")
     assert len(found) == len(labels) and all(map(str.startswith, found, labels))
 
 

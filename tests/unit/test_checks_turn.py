@@ -51,7 +51,7 @@ def test_server_that_requires_a_login_gets_a_signed_request() -> None:
 
     server = threading.Thread(target=serve)
     server.start()
-    assert turn.Client(here, "user", "password").allocate() == ("192.0.2.7", 50000)
+    assert turn.TurnClient(here, "user", "password").allocate() == ("192.0.2.7", 50000)
     server.join()
     assert turn.INTEGRITY not in seen[0]
     assert (seen[1][turn.USERNAME], seen[1][turn.REALM]) == (b"user", b"r")

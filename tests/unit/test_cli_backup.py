@@ -264,14 +264,16 @@ def test_status_shows_backups_and_fails_for_broken_ones(
     monkeypatch.setattr(status, "compare_with_upstream", lambda _: none)
     monkeypatch.setattr(
         backup_status, "call_runner",
-        lambda *_: backup_status.Reply({"event": "state_files", "files": {}, "errors": {}}, 0, ""),
+        lambda *_: backup_status.RunnerReply(
+            {"event": "state_files", "files": {}, "errors": {}}, 0, ""
+        ),
     )  # fmt: skip
     assert status_command.command.callback
     assert main.run(["status", "andes"]) == 0
     out = capsys.readouterr().out
     assert "Backups" in out and "there is no backup yet" in out and "deploy drill andes" in out
     monkeypatch.setattr(
-        backup_status, "call_runner", lambda *_: backup_status.Reply(None, 255, "no route")
+        backup_status, "call_runner", lambda *_: backup_status.RunnerReply(None, 255, "no route")
     )
     assert main.run(["status", "andes", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)["backups"]

@@ -66,7 +66,7 @@ def test_json_has_each_record_with_its_state(
 def test_zone_format_needs_no_network(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(states, "look_at_zone", None)
+    monkeypatch.setattr(states, "compare_zone_with_desired_records", None)
     assert main.run(["dns", "andes", "--format", "zone"]) == 0
     assert "cloud.andes.example.org. 3600 IN AAAA 2001:db8::11\n" in capsys.readouterr().out
     assert main.run(["dns", "andes", "--format", "zone", "--json"]) == 2
@@ -88,7 +88,7 @@ def test_wait_says_what_is_missing(
 ) -> None:
     serve(RIGHT.replace("cloud.andes.example.org A 203.0.113.11\n", ""))
     monkeypatch.setattr(states, "PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(states.wait_for_zone, "__defaults__", (0.05,))
+    monkeypatch.setattr(states.wait_until_records_are_right, "__defaults__", (0.05,))
     monkeypatch.setattr("chautari.cli.dns.SECONDS_PER_MINUTE", 0.2)
     assert main.run(["dns", "andes", "--wait", "1"]) == 1
     assert "Waiting for: cloud.andes.example.org A\n" in capsys.readouterr().err

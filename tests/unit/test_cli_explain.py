@@ -10,7 +10,7 @@ import yaml
 from chautari.cli import main
 from chautari.reference.key_pages import ANY, KeyPage, all_key_pages, find_pages
 from chautari.region.model import Region
-from chautari.report.key_page_texts import type_text
+from chautari.report.key_page_texts import allowed_values_text
 
 PAGES = all_key_pages()
 
@@ -112,4 +112,4 @@ def test_json_lists_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_type_is_said_in_words(schema: dict[str, object], text: str) -> None:
-    assert type_text(schema) == text
+    assert allowed_values_text(schema) == text

@@ -15,14 +15,14 @@ from pinning_samples import Answer, Upstream, polls_archive
 from region_samples import POLLS, load_sample_region, region_file
 
 from chautari.cli import main
-from chautari.deploy.pinning import download, image_digest, lock, ways
-from chautari.deploy.pinning.download import Origin
+from chautari.deploy.pinning import download, download_routes, image_digest, lock
+from chautari.deploy.pinning.download import AllowedServers
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.errors import InvalidRegion
 from chautari.node import artifact_digest
 from chautari.region.load import load_region, pins_needed
 from chautari.services.artifact_sources import NeededPin
-from chautari.ssh.runner_client import Reply
+from chautari.ssh.runner_client import RunnerReply
 from chautari.ssh.target import SSHTarget
 
 REAL = POLLS.replace("sandbox: {{network: 203.0.113.0/24}}\n", "")
@@ -50,9 +50,9 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     found = Upstream(tmp_path / "up")
     source = found.sources()["polls"]
     monkeypatch.setattr(
-        lock, "archive_sources", lambda: {"framadate": source._replace(name="framadate")}
+        lock, "archive_sources_by_name", lambda: {"framadate": source._replace(name="framadate")}
     )
-    monkeypatch.setattr(lock.LockRequest, "origin", lambda *_: Origin((), found.ca_file))
+    monkeypatch.setattr(lock.LockRequest, "origin", lambda *_: AllowedServers((), found.ca_file))
     found.put("/polls-1.1.19.zip", polls_archive("1.1.19"))
     yield found
     found.close()
@@ -94,11 +94,11 @@ def test_node_is_a_second_way(
     answer = {"event": "artifact_digest", "sha256": good, "size": 1, "error": ""}
     asked: list[Any] = []
 
-    def call(target: SSHTarget, arguments: Any, _: Any) -> Reply[Any]:
+    def call(target: SSHTarget, arguments: Any, _: Any) -> RunnerReply[Any]:
         asked.append((target.name, arguments["url"]))
-        return Reply(answer, 0, "")
+        return RunnerReply(answer, 0, "")
 
-    monkeypatch.setattr(ways, "call_runner", call)
+    monkeypatch.setattr(download_routes, "call_runner", call)
     answer["sha256"] = "ab" * 32
     found = json.loads(deploy("lock", "andes", "--via-node", "bog1", "--yes", "--json").stdout)
     assert [item["code"] for item in found["refused"]] == ["ways_differ"]
@@ -122,7 +122,7 @@ def test_images_need_a_digest(tmp_path: Path, upstream: Upstream) -> None:
 def test_image_digest_is_computed_from_what_arrives(upstream: Upstream) -> None:
     path = "/v2/group/app/manifests/v1"
     image = f"{upstream.url.removeprefix('https://')}/group/app"
-    origin = Origin((), upstream.ca_file)
+    origin = AllowedServers((), upstream.ca_file)
     lie = {"Docker-Content-Digest": "sha256:" + "ab" * 32}
     upstream.put(path, MANIFEST, headers=lie)
     expected = (hashlib.sha256(MANIFEST).hexdigest(), len(MANIFEST))
@@ -136,7 +136,7 @@ def test_image_digest_is_computed_from_what_arrives(upstream: Upstream) -> None:
 def test_token_is_only_fetched_from_the_registry_itself(upstream: Upstream) -> None:
     challenge = {"realm": f"{upstream.url}/token", "service": "x"}
     upstream.answers["/token?service=x&scope=repository%3Aapp%3Apull"] = Answer(b'{"token": "t"}')
-    origin = Origin((), upstream.ca_file)
+    origin = AllowedServers((), upstream.ca_file)
     assert image_digest._token("localhost", "app", challenge, origin) == "t"
     with pytest.raises(PinRefused, match="redirects to https://mallory"):
         image_digest._token("localhost", "app", {"realm": "https://mallory.example.org"}, origin)
@@ -150,13 +150,13 @@ def test_sandbox_needs_no_pins(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["framadate", "=1", "framadate=", "framadate=1 2", "a=../x"])
 def test_wanted_release_has_a_form(text: str) -> None:
     with pytest.raises(ValueError):
-        lock.parse_wanted(text)
+        lock.parse_name_and_version(text)
 
 
 def test_wanted_release_is_of_a_known_artifact() -> None:
-    assert lock.parse_wanted("greenlight=3.9.0") == NeededPin("greenlight", "3.9.0")
+    assert lock.parse_name_and_version("greenlight=3.9.0") == NeededPin("greenlight", "3.9.0")
     with pytest.raises(PinRefused, match="no service uses an archive or image called deckk"):
-        lock.parse_wanted("deckk=1.0.0")
+        lock.parse_name_and_version("deckk=1.0.0")
 
 
 def test_upgrade_shows_what_it_would_change(

@@ -32,7 +32,7 @@ def runs() -> list[str]:
         run = run_folders.create_run_folder(folder, verb)
         writer.write_reports(report, run)
         found.append(run.name)
-    run_folders.point_latest_to(folder / found[0])
+    run_folders.mark_as_latest_run(folder / found[0])
     return found
 
 

@@ -43,7 +43,9 @@ def test_identity_option_exists_in_every_command_that_connects(
             pipeline, name, lambda request, *_: requests.append(request) or report()
         )
     monkeypatch.setattr(
-        attach, "follow_newest_runs", lambda request, *_: requests.append(request) or report()
+        attach,
+        "follow_newest_run_of_each_node",
+        lambda request, *_: requests.append(request) or report(),
     )
     monkeypatch.setattr(drift, "drift_of_nodes", lambda request: requests.append(request) or [])
     monkeypatch.setattr(status, "node_statuses", lambda request: requests.append(request) or [])

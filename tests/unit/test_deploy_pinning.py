@@ -27,7 +27,7 @@ from pinning_samples import (
 from region_samples import load_sample_region
 
 from chautari.deploy.pinning import download, lock
-from chautari.deploy.pinning.lock import LockRequest, LockResult, check_releases
+from chautari.deploy.pinning.lock import LockRequest, LockResult, fetch_and_check_releases
 from chautari.services.artifact_sources import NeededPin
 
 Tamper = Callable[[Upstream], None]
@@ -40,7 +40,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     folder = tmp_path / "upstream"
     folder.mkdir()
     found = Upstream(folder)
-    monkeypatch.setattr(lock, "archive_sources", found.sources)
+    monkeypatch.setattr(lock, "archive_sources_by_name", found.sources)
     yield found
     found.close()
 
@@ -48,7 +48,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
 def check(upstream: Upstream, tmp_path: Path, *names: str, **changed: Any) -> LockResult:
     """Check releases as `deploy lock` does; one that nothing vouches for is not wanted."""
     options = {"consent": lambda _: False, "ca_file": upstream.ca_file} | changed
-    return check_releases(
+    return fetch_and_check_releases(
         LockRequest(
             load_sample_region(tmp_path / "inventories"),
             progress=lambda *_: None,
@@ -90,7 +90,7 @@ def test_newest_release_of_an_app_comes_from_the_catalogue(
         load_sample_region(tmp_path), lambda _: False, lambda *_: None,
         (NeededPin("app", ""),), ca_file=upstream.ca_file,
     )  # fmt: skip
-    assert [pin.version for pin in check_releases(request).pins] == [VERSION]
+    assert [pin.version for pin in fetch_and_check_releases(request).pins] == [VERSION]
 
 
 def flip(content: bytes) -> bytes:

@@ -197,7 +197,7 @@ def test_hosts_line_names_each_service(tmp_path: Path) -> None:
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
-    argv = outside_checks.pytest_argv(7, Path("/r"), [Path("/c/test_outside.py")])
+    argv = outside_checks.outside_checks_command(7, Path("/r"), [Path("/c/test_outside.py")])
     assert argv[:3] == ("env", "CHAUTARI_SETTINGS=7", "CHAUTARI_RESULTS=/r")
     assert argv[4:] == (
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",

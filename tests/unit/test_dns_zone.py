@@ -39,7 +39,7 @@ def region(tmp_path: Path) -> Region:
 
 def look(region: Region, zone: str) -> states.ZoneState:
     with name_server(zone) as server:
-        return states.look_at_zone(region, client=resolver_of(server))
+        return states.compare_zone_with_desired_records(region, client=resolver_of(server))
 
 
 def states_by_record(found: states.ZoneState) -> dict[tuple[str, str], str]:
@@ -147,7 +147,7 @@ def test_servers_that_disagree_are_named(region: Region) -> None:
     ],
 )
 def test_allows_issuer_reads_caa_as_authorities_do(values: list[str], allowed: bool) -> None:
-    assert states.allows_issuer(values, ISSUER) is allowed
+    assert states.caa_records_allow_issuer(values, ISSUER) is allowed
 
 
 def test_caa_of_a_parent_and_of_a_service_count(region: Region) -> None:
@@ -161,7 +161,7 @@ def test_caa_of_a_parent_and_of_a_service_count(region: Region) -> None:
 
 def test_domain_without_a_zone_of_its_own_is_said(region: Region) -> None:
     with name_server("org SOA a.org. b.org. 1 2 3 4 5\n", "org") as server:
-        found = states.look_at_zone(region, client=resolver_of(server))
+        found = states.compare_zone_with_desired_records(region, client=resolver_of(server))
     assert (found.zone.problem, found.ok) == ("domain_not_delegated", False)
     assert {item.state for item in found.records} == {"unknown"}
 
@@ -171,26 +171,26 @@ def test_silent_resolver_is_said(region: Region) -> None:
         server.silent = True
         client = resolver_of(server)
         client.timeout = client.lifetime = 0.2
-        found = states.look_at_zone(region, client=client)
+        found = states.compare_zone_with_desired_records(region, client=client)
     assert found.zone.problem == "resolver_silent"
 
 
 def test_resolver_answers_where_the_network_blocks_other_servers(region: Region) -> None:
     blocked = RIGHT.replace("ns1.example.org A 127.0.0.1", "ns1.example.org A 127.0.0.2")
     with name_server(blocked) as server:
-        found = states.look_at_zone(region, client=resolver_of(server))
+        found = states.compare_zone_with_desired_records(region, client=resolver_of(server))
     assert (found.ok, found.is_from_cache) == (True, True)
     assert found.silent_servers == ("ns1.example.org",)
     without = blocked.replace("ns1.example.org A 127.0.0.2\n", "")
     with name_server(without) as server:
-        found = states.look_at_zone(region, client=resolver_of(server))
+        found = states.compare_zone_with_desired_records(region, client=resolver_of(server))
     assert (found.ok, found.is_from_cache, found.zone.problem) == (True, True, "")
 
 
 def test_resolver_of_a_sandbox_is_asked_directly(region: Region) -> None:
     with name_server(RIGHT.replace(ZONE, "")) as server:
         servers = (NameServer("sandbox", "127.0.0.1", server.port, recursive=True),)
-        answers = name_servers.ask_all(
+        answers = name_servers.ask_name_servers(
             servers, [Question("cloud.andes.example.org", "A")], resolver_of(server)
         )
     assert [list(by.values()) for by in answers.values()] == [[("203.0.113.11",)]]
@@ -206,7 +206,7 @@ def test_hostile_answers_are_no_answer(region: Region, raw: bytes) -> None:
         server.raw = raw or b"x"
         address = NameServer("ns1", "127.0.0.1", server.port)
         question = Question("cloud.andes.example.org", "A")
-        assert name_servers.ask_server(address, question, resolver_of(server)) is None
+        assert name_servers.ask_name_server(address, question, resolver_of(server)) is None
 
 
 def test_answers_are_limited_and_escaped(region: Region) -> None:
@@ -214,7 +214,7 @@ def test_answers_are_limited_and_escaped(region: Region) -> None:
     long = f'andes.example.org CAA 0 issue "{"x" * 200}\\027[31m"\n'
     with name_server(ZONE + many + long) as server:
         address = NameServer("ns1", "127.0.0.1", server.port)
-        ask = name_servers.ask_server
+        ask = name_servers.ask_name_server
         found = ask(address, Question("cloud.andes.example.org", "A"), resolver_of(server))
         assert found is None or len(found) <= name_servers.MAX_VALUES
         caa = ask(address, Question("andes.example.org", "CAA"), resolver_of(server))
@@ -229,7 +229,7 @@ def test_alias_in_a_circle_ends(region: Region) -> None:
     with name_server(zone) as server:
         address = NameServer("ns1", "127.0.0.1", server.port)
         question = Question("a.andes.example.org", "A")
-        assert name_servers.ask_server(address, question, resolver_of(server)) in ((), None)
+        assert name_servers.ask_name_server(address, question, resolver_of(server)) in ((), None)
 
 
 def test_wait_reports_changes_and_ends() -> None:
@@ -238,6 +238,11 @@ def test_wait_reports_changes_and_ends() -> None:
     missing = states.ZoneState(zone, (states.RecordState(record, "missing"),))
     right = states.ZoneState(zone, (states.RecordState(record, "right"),))
     looks, reported = iter([missing, missing, right]), list[states.ZoneState]()
-    assert states.wait_for_zone(lambda: next(looks), 60, reported.append, pause=0) is right
+    assert (
+        states.wait_until_records_are_right(lambda: next(looks), 60, reported.append, pause=0)
+        is right
+    )
     assert reported == [missing]
-    assert states.wait_for_zone(lambda: missing, 0, reported.append, pause=1) is missing
+    assert (
+        states.wait_until_records_are_right(lambda: missing, 0, reported.append, pause=1) is missing
+    )

@@ -58,7 +58,7 @@ def test_fetch_reports_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch
     "url", [f"https://{DOMAIN}", f"https://{DOMAIN}/", f"https://{DOMAIN}{transfer.PATH}"]
 )
 def test_parse_address_accepts_a_site_and_its_descriptor(url: str) -> None:
-    assert fetch.parse_address(url).url == f"https://{DOMAIN}{transfer.PATH}"
+    assert fetch.parse_descriptor_url(url).url == f"https://{DOMAIN}{transfer.PATH}"
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_parse_address_accepts_a_site_and_its_descriptor(url: str) -> None:
 )  # fmt: skip
 def test_parse_address_refuses_other_addresses(url: str) -> None:
     with pytest.raises(BadInput, match="is not the address of a descriptor"):
-        fetch.parse_address(url)
+        fetch.parse_descriptor_url(url)

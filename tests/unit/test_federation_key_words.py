@@ -45,19 +45,21 @@ def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", key_words.LISTS)
 def test_matches_key_takes_words_as_people_type_them(language: str) -> None:
     words = key_words.key_words_text(PUBLIC, language)
-    assert key_words.matches_key(words, PUBLIC)
-    assert key_words.matches_key(f"  {words.upper()}\n".replace(" ", "  "), PUBLIC)
-    assert key_words.matches_key(" ".join(key_words._plain(words)), PUBLIC)
-    assert not key_words.matches_key(words, OTHER)
+    assert key_words.is_fingerprint_or_words_of_key(words, PUBLIC)
+    assert key_words.is_fingerprint_or_words_of_key(
+        f"  {words.upper()}\n".replace(" ", "  "), PUBLIC
+    )
+    assert key_words.is_fingerprint_or_words_of_key(" ".join(key_words._plain(words)), PUBLIC)
+    assert not key_words.is_fingerprint_or_words_of_key(words, OTHER)
 
 
 def test_matches_key_takes_the_whole_fingerprint_only() -> None:
     fingerprint = key_words.fingerprint_of_key(PUBLIC)
-    assert key_words.matches_key(f" {fingerprint} ", PUBLIC)
+    assert key_words.is_fingerprint_or_words_of_key(f" {fingerprint} ", PUBLIC)
     words = key_words.key_words_text(PUBLIC).split()
     for text in ("", "SHA256:", fingerprint[:-1], fingerprint.lower(), "x", *words,
                  " ".join(words[:11]), " ".join(reversed(words))):  # fmt: skip
-        assert not key_words.matches_key(text, PUBLIC)
+        assert not key_words.is_fingerprint_or_words_of_key(text, PUBLIC)
 
 
 def test_word_languages_are_those_with_a_list_and_english() -> None:

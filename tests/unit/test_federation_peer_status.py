@@ -18,7 +18,7 @@ from chautari.federation.peer_status import (
     MAX_AGE,
     MAX_LEFT,
     StateFileAnswer,
-    combine_peer_statuses,
+    peer_statuses_from_states_and_files,
 )
 from chautari.federation.trust import PeerState
 from chautari.region.load import load_region
@@ -65,7 +65,7 @@ def entry(code: str = "trusted", **data: Any) -> dict[str, Any]:
 
 def link_of(region: Region, *files: StateFileAnswer) -> PeerLink:
     """Return the link of the only service with the only peer."""
-    [status] = combine_peer_statuses(region, STATES, files, NOW)
+    [status] = peer_statuses_from_states_and_files(region, STATES, files, NOW)
     descriptor, link = status.links
     assert descriptor.code == "current"
     assert status.worst == max(
@@ -75,7 +75,9 @@ def link_of(region: Region, *files: StateFileAnswer) -> PeerLink:
 
 
 def test_green_needs_both_sources(region: Region) -> None:
-    [status] = combine_peer_statuses(region, STATES, [reported(himalaya=entry())], NOW)
+    [status] = peer_statuses_from_states_and_files(
+        region, STATES, [reported(himalaya=entry())], NOW
+    )
     assert (status.name, status.domain, status.state) == (
         "himalaya",
         "himalaya.example.org",
@@ -125,14 +127,14 @@ def test_each_cause_has_a_state_and_a_next_step(
 
 def test_broken_descriptor_counts_more_than_a_green_service(region: Region) -> None:
     old = {"himalaya": trust.peer_state_from_pin(peer(NOW - 40 * DAY), OWN, NOW)}
-    [status] = combine_peer_statuses(region, old, [reported(himalaya=entry())], NOW)
+    [status] = peer_statuses_from_states_and_files(region, old, [reported(himalaya=entry())], NOW)
     assert (status.state, status.worst.code) == ("broken", "expired")
     assert status.worst.next_step == "run: deploy federation status andes"
 
 
 def test_service_that_the_peer_does_not_have_is_left_out(region: Region) -> None:
     states = {"himalaya": trust.peer_state_from_pin(peer(services=[]), OWN, NOW)}
-    [status] = combine_peer_statuses(
+    [status] = peer_statuses_from_states_and_files(
         region, states, [reported(), StateFileAnswer("bog1", WIKI)], NOW
     )
     assert [link.label for link in status.links] == ["Descriptor"]
@@ -143,27 +145,29 @@ def test_unreadable_file_hides_no_other_service(region: Region) -> None:
         StateFileAnswer("bog1", WIKI, b"\xff"),
         reported(himalaya=entry())._replace(node="med1"),
     ]
-    [status] = combine_peer_statuses(region, STATES, files, NOW)
+    [status] = peer_statuses_from_states_and_files(region, STATES, files, NOW)
     assert [(link.node, link.state) for link in status.links[1:]] == [
         ("bog1", "broken"), ("med1", "green"),
     ]  # fmt: skip
 
 
 def test_peer_that_is_named_but_not_pinned_is_pending(tmp_path: Path) -> None:
-    [status] = combine_peer_statuses(region_with(tmp_path, "away"), {}, [reported()], NOW)
+    [status] = peer_statuses_from_states_and_files(
+        region_with(tmp_path, "away"), {}, [reported()], NOW
+    )
     assert (status.state, status.worst.code) == ("pending", "not_pinned")
     assert "deploy federation join andes URL" in status.worst.next_step
 
 
 def test_peer_that_is_pinned_but_not_named_is_pending(tmp_path: Path) -> None:
-    [status] = combine_peer_statuses(region_with(tmp_path), STATES, [reported()], NOW)
+    [status] = peer_statuses_from_states_and_files(region_with(tmp_path), STATES, [reported()], NOW)
     assert (status.state, [link.code for link in status.links]) == ("pending", ["not_named"])
 
 
 def test_former_peers_are_shown_until_the_next_deploy(region: Region) -> None:
     names = {f"former{number}": entry() for number in range(100)}
     file = reported(himalaya=entry(), andes=entry(), **{HOSTILE: entry()}, **names)
-    first, *others = combine_peer_statuses(region, STATES, [file], NOW)
+    first, *others = peer_statuses_from_states_and_files(region, STATES, [file], NOW)
     assert first.state == "green"
     assert len(others) == MAX_LEFT
     assert {status.worst.code for status in others} == {"left"}

@@ -13,7 +13,7 @@ from region_samples import ROOT, SANDBOX, region_file
 from chautari import __version__
 from chautari.errors import InvalidRegion
 from chautari.federation import peers, signing_key
-from chautari.federation.descriptor import Descriptor, descriptor_body
+from chautari.federation.descriptor import Descriptor, unsigned_descriptor
 from chautari.region.load import load_region
 from chautari.render.context import NodeContext
 
@@ -103,7 +103,7 @@ def test_descriptor_body_describes_the_region(tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING)
     peers.write_pin_file(file.parent, "himalaya", peer())
     context = NodeContext(load_region(file), SANDBOX, "bog1")
-    assert descriptor_body(context) == {
+    assert unsigned_descriptor(context) == {
         "format": 1,
         "region": "andes",
         "domain": "andes.example.org",
@@ -133,7 +133,7 @@ def test_descriptor_body_of_every_valid_region_makes_a_descriptor(
 ) -> None:
     context = NodeContext(load_region(region), SANDBOX, "")
     issued = {key: body(NOW)[key] for key in ("key", "serial", "issued", "expires")}
-    data = descriptor_body(context) | issued
+    data = unsigned_descriptor(context) | issued
     assert Descriptor.model_validate(data).serial == NOW
     schema = json.loads((ROOT / "schemas/descriptor.schema.json").read_text())
     jsonschema.validate(data, schema)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.backup_space import copies, guard, main, segments, tend
+from chautari.node.backup_space import compaction_guard, copies, main, maintenance, segments
 from chautari.node.backup_space.settings import Space, parse_spaces, read_spaces
 
 MB = 1 << 20
@@ -77,21 +77,23 @@ def test_hints_of_another_transaction_are_refused(space: Space) -> None:
 def test_compaction_is_refused_when_half_would_be_freed(
     freeable: int, size: int, deleted: int, copy: int, action: str
 ) -> None:
-    assert guard.decide(freeable, size, deleted, copy).action == action
+    assert (
+        compaction_guard.decide_whether_to_compact(freeable, size, deleted, copy).action == action
+    )
 
 
 def test_copy_keeps_what_the_repository_loses(space: Space) -> None:
     copies.replace_copy(space, 1000.0)
-    assert copies.copied_at(space) == 1000.0
+    assert copies.time_of_copy(space) == 1000.0
     segment = space.repository / "data" / "0" / "1"
-    assert segment.stat().st_nlink == 2 and copies.deleted_since_copy(space) == 0
+    assert segment.stat().st_nlink == 2 and copies.size_deleted_since_copy(space) == 0
     segment.unlink()
     (space.repository / "config").write_text("forged")
     assert (space.copy / "data" / "0" / "1").read_bytes() == b"x" * 1000
     assert (space.copy / "config").read_text() == "[repository]"
-    assert copies.deleted_since_copy(space) == 1000
-    assert copies.is_due(space, 1000.0 + 36 * 86_400)
-    assert not copies.is_due(space, 1000.0 + 34 * 86_400)
+    assert copies.size_deleted_since_copy(space) == 1000
+    assert copies.is_copy_due(space, 1000.0 + 36 * 86_400)
+    assert not copies.is_copy_due(space, 1000.0 + 34 * 86_400)
     copies.replace_copy(space, 2000.0)
     assert not (space.copy / "data" / "0" / "1").exists()
     assert [path.name for path in space.copy.parent.iterdir()] == ["bog1"]
@@ -130,8 +132,8 @@ def tend_with(space: Space, monkeypatch: pytest.MonkeyPatch, reason: str = "") -
         calls.append(command[0])
         return reason if command[0] == "check" else ""
 
-    monkeypatch.setattr(tend, "run_as", run_as)
-    return tend.tend(space, 1e9) | {"calls": calls}
+    monkeypatch.setattr(maintenance, "run_as", run_as)
+    return maintenance.maintain_repository(space, 1e9) | {"calls": calls}
 
 
 def test_healthy_repository_is_copied(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +144,7 @@ def test_healthy_repository_is_copied(space: Space, monkeypatch: pytest.MonkeyPa
 def test_damaged_repository_is_not_copied(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     found = tend_with(space, monkeypatch, "Segment entry checksum mismatch")
     assert found["check_ok"] is False and not space.copy.exists()
-    assert "checksum mismatch" in tend.describe(space, found["error"])
+    assert "checksum mismatch" in maintenance.problem_and_fix_text(space, found["error"])
     locked = tend_with(space, monkeypatch, "Failed to create/acquire the lock")
     assert locked["check_ok"] is None and locked["error"]["code"] == "unfinished"
 
@@ -150,7 +152,7 @@ def test_damaged_repository_is_not_copied(space: Space, monkeypatch: pytest.Monk
 def test_emptied_repository_is_neither_compacted_nor_copied(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "MIN_BYTES", 100)
+    monkeypatch.setattr(compaction_guard, "MIN_BYTES", 100)
     hints = {b"version": 2, b"compact": {0: 1000, 1: 900}}
     (space.repository / "hints.2").write_bytes(pack(hints))
     found = tend_with(space, monkeypatch)
@@ -162,10 +164,10 @@ def test_problems_are_mailed_and_remembered(
     space: Space, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mails: list[Any] = []
-    monkeypatch.setattr(tend, "_mail", mails.append)
-    monkeypatch.setattr(tend, "run_as", lambda account, command, limit: "\x1b damaged")
+    monkeypatch.setattr(maintenance, "_mail", mails.append)
+    monkeypatch.setattr(maintenance, "run_as", lambda account, command, limit: "\x1b damaged")
     spaces = [space, Space("delta", "backup-delta", "n1", tmp_path)]
-    assert [tend.tend_all(spaces, tmp_path) for _ in range(2)] == [1, 1]
+    assert [maintenance.maintain_all_repositories(spaces, tmp_path) for _ in range(2)] == [1, 1]
     assert len(mails) == 1 and "andes/bog1" in mails[0][0] and "\x1b" not in mails[0][0]
     state = json.loads((tmp_path / "state.json").read_text())["spaces"]
     assert state["andes/bog1"]["check_ok"] is False and state["delta/n1"]["error"] is None

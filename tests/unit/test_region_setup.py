@@ -15,9 +15,9 @@ from chautari.region.load import load_region
 from chautari.region_setup import answers, machines, new_files, operator_keys
 from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
 from chautari.region_setup.machines import Machine
-from chautari.region_setup.operator_names import FALLBACK, first_usable_name
+from chautari.region_setup.operator_names import FALLBACK, first_valid_operator_name
 from chautari.region_setup.placement import Proposal, propose_placement
-from chautari.region_setup.region_text import region_text
+from chautari.region_setup.region_text import region_file_text
 from chautari.services.registry import SERVICES
 from chautari.ssh import machine_facts
 from chautari.ssh.machine_facts import MachineAnswer
@@ -119,7 +119,7 @@ def test_private_key_is_not_taken_for_a_public_one(tmp_path: Path) -> None:
      (("Ana María", "systemd-x", "root"), FALLBACK)],
 )  # fmt: skip
 def test_operator_gets_a_name_that_rules_accept(candidates: tuple[str, ...], name: str) -> None:
-    assert first_usable_name(candidates, ["debian"]) == name
+    assert first_valid_operator_name(candidates, ["debian"]) == name
 
 
 def test_one_machine_runs_what_fits() -> None:
@@ -205,7 +205,7 @@ def test_written_region_is_valid_with_each_service(service: str, tmp_path: Path)
     ]  # fmt: skip
     wanted = dict.fromkeys((service, "nextcloud", "jitsi", "bigbluebutton"))
     proposal = propose_placement(answers_for(" ".join(wanted), found), found)
-    text = region_text(proposal, found)
+    text = region_file_text(proposal, found)
     file = tmp_path / "andes" / "region.yml"
     file.parent.mkdir()
     file.write_text(text)
@@ -217,7 +217,7 @@ def test_written_region_is_valid_with_each_service(service: str, tmp_path: Path)
 
 def test_each_optional_setting_can_be_activated(tmp_path: Path) -> None:
     found = [machine("bog1")]
-    text = region_text(propose_placement(answers_for("nextcloud portal", found), found), found)
+    text = region_file_text(propose_placement(answers_for("nextcloud portal", found), found), found)
     file = tmp_path / "andes" / "region.yml"
     file.parent.mkdir()
     for old in ("    # quota: 5 GB", "    # host: start", "    # title: Red Andes"):
@@ -296,7 +296,7 @@ def test_hostile_name_of_a_system_does_not_reach_the_file() -> None:
     node = found[0].node._replace(os="debian-13")
     hostile = Facts(os="x\x1b[31m\x00\u202e" + "y" * 5000, machine="x86_64", memory_kb=4_000_000)
     found = [Machine(node, hostile)]
-    text = region_text(propose_placement(answers_for("nextcloud", found), found), found)
+    text = region_file_text(propose_placement(answers_for("nextcloud", found), found), found)
     assert not {"\x1b", "\x00", "\u202e"} & set(text) and "y" * 100 not in text
     new_files.check_region_text("andes", text, "")
 
@@ -310,12 +310,12 @@ def test_account_that_the_machine_names_is_used(monkeypatch: pytest.MonkeyPatch)
         return MachineAnswer(machine("bog1").facts)
 
     monkeypatch.setattr(machines, "read_machine_facts", answer)
-    [found] = machines.look_at_machines([NodeAnswer("bog1", "203.0.113.10")])
+    [found] = machines.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
     assert (found.node.user, found.node.os) == ("debian", "debian-13")
 
 
 def test_machine_that_is_not_reached_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "root@203.0.113.10: Permission denied (publickey)."
     monkeypatch.setattr(machines, "read_machine_facts", lambda *_, **__: MachineAnswer(None, said))
-    [found] = machines.look_at_machines([NodeAnswer("bog1", "203.0.113.10")])
+    [found] = machines.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
     assert (found.facts, found.problems[0].code) == (None, "key_rejected")

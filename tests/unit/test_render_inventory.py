@@ -19,7 +19,7 @@ from region_samples import REGION, ROOT, SANDBOX, load_sample_region
 from chautari.files import write_atomically
 from chautari.render import bundle, role_inputs
 from chautari.render import inventory as rendered
-from chautari.render.inventory import SSHConnection, inventory_files, mark_unsafe, to_yaml
+from chautari.render.inventory import SSHConnection, inventory_files, mark_texts_unsafe, to_yaml
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import ROLES
 
@@ -60,7 +60,7 @@ def nodes(folder: Path) -> list[NodeVariables]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_value_survives_loader_and_templar(name: str, tmp_path: Path) -> None:
-    data = read(to_yaml(mark_unsafe({"value": HOSTILE[name]})), tmp_path)
+    data = read(to_yaml(mark_texts_unsafe({"value": HOSTILE[name]})), tmp_path)
     assert templated(data["value"]) == HOSTILE[name]
 
 
@@ -73,7 +73,7 @@ def test_unmarked_value_would_be_evaluated(tmp_path: Path) -> None:
     "text", ["NO", "no", "on", "022", "12:30:45", "1e3", "0x1f", "2026-01-01", "~", "=", "<<", ""]
 )
 def test_text_that_looks_like_another_type_stays_text(text: str, tmp_path: Path) -> None:
-    data = read(to_yaml(mark_unsafe({"value": text, "list": [text]})), tmp_path)
+    data = read(to_yaml(mark_texts_unsafe({"value": text, "list": [text]})), tmp_path)
     assert templated(data) == {"value": text, "list": [text]}
 
 

@@ -12,7 +12,7 @@ from region_samples import KEY, REGION, SANDBOX, load_sample_region, region_file
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext, variables_of_node
-from chautari.services.nextcloud.releases import newest_for_os
+from chautari.services.nextcloud.releases import newest_release_for_os
 from chautari.services.nextcloud.variables import release_to_install
 from chautari.services.registry import ROLES, SERVICES
 
@@ -78,7 +78,7 @@ def test_nextcloud_gets_the_settings_of_the_region(tmp_path: Path) -> None:
 def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
     text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
     context = NodeContext(load_sample_region(tmp_path, text), PUBLIC_INTERNET, "med1")
-    assert release_to_install(context) == newest_for_os("debian-12")
+    assert release_to_install(context) == newest_release_for_os("debian-12")
     assert release_to_install(context).version == "34.0.4"
 
 

@@ -16,7 +16,7 @@ def add(folder: Path, verb: str = "region", *, latest: bool = False) -> Path:
     run = run_folders.create_run_folder(folder, verb)
     writer.write_reports(good_report(), run)
     if latest:
-        run_folders.point_latest_to(run)
+        run_folders.mark_as_latest_run(run)
     return run
 
 

@@ -28,7 +28,7 @@ def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
 def test_run_without_checks_is_not_called_good() -> None:
     report = good_report()
     report.checks = []
-    assert summary.region_tone(report) == "wait"
+    assert summary.report_tone(report) == "wait"
     assert "is not fully checked yet" in summary.verdict_sentence(report)
     assert "no checks ran" in summary.verdict_sentence(report)
 
@@ -36,7 +36,7 @@ def test_run_without_checks_is_not_called_good() -> None:
 def test_detached_run_is_not_called_good() -> None:
     report = good_report()
     report.nodes[0].state = "detached"
-    assert summary.region_tone(report) == "wait"
+    assert summary.report_tone(report) == "wait"
     assert "1 of 2 nodes still running" in summary.verdict_sentence(report)
     assert summary.next_step_texts(report) == [
         "bog1: The run continues on the node. To follow it, run: deploy region andes"
@@ -47,7 +47,7 @@ def test_disconnected_run_is_not_called_good() -> None:
     report = good_report()
     report.nodes[0].state = "disconnected"
     assert not report.nodes[0].ok and not report.ok
-    assert summary.region_tone(report) == "bad"
+    assert summary.report_tone(report) == "bad"
     assert "1 of 2 nodes not OK" in summary.verdict_sentence(report)
     [failure] = list(fromstring(render_junit(report)).iter("failure"))
     assert failure.get("type") == "disconnected"
@@ -58,7 +58,7 @@ def test_verdict_of_downloads_says_that_no_role_ran() -> None:
     report.checks = []
     for node in report.nodes:
         node.state = "downloaded"
-    assert summary.region_tone(report) == "good"
+    assert summary.report_tone(report) == "good"
     assert summary.verdict_sentence(report) == (
         "The downloads for the next deploy of andes are on 2 nodes; no role ran (6 min 12 s)."
     )
@@ -156,9 +156,9 @@ def test_verdict_of_a_part_says_what_was_left_out() -> None:
 def test_broken_backup_needs_attention_but_fails_no_deploy() -> None:
     report = good_report()
     report.backups = backup_samples()[:2]
-    assert summary.region_tone(report) == "good"
+    assert summary.report_tone(report) == "good"
     report.backups = backup_samples()
-    assert report.ok and summary.region_tone(report) == "bad"
+    assert report.ok and summary.report_tone(report) == "bad"
     assert "needs attention" in summary.verdict_sentence(report)
     steps = summary.next_step_texts(report)
     assert steps[0] == "med1 to disk: run: deploy backup andes --node med1"

@@ -11,7 +11,7 @@ from report_samples import bad_report, good_report, hostile_report
 from rich.cells import cell_len
 from rich.console import Console
 
-from chautari.report import last_screen
+from chautari.report import terminal_ending
 from chautari.report.model import Notice, Reason, RegionReport, RoleReport
 from chautari.report.terminal import print_report
 
@@ -179,21 +179,21 @@ def test_notices_are_folded_to_one_line_each() -> None:
 
 
 def test_next_steps_are_few_and_the_last_is_a_command() -> None:
-    steps = last_screen.next_steps(deployed())
+    steps = terminal_ending.first_next_steps(deployed())
     assert len(steps) == 2 and steps[-1].endswith("deploy status andes")
-    assert len(last_screen.next_steps(bad_report())) == 3
-    assert "deploy region andes" in last_screen.next_steps(bad_report())[-1]
+    assert len(terminal_ending.first_next_steps(bad_report())) == 3
+    assert "deploy region andes" in terminal_ending.first_next_steps(bad_report())[-1]
 
 
 def test_plan_ends_with_the_deploy() -> None:
     report = good_report()
     for node in report.nodes:
         node.state = "planned"
-    assert last_screen.next_steps(report) == ["Deploy the region: deploy region andes"]
+    assert terminal_ending.first_next_steps(report) == ["Deploy the region: deploy region andes"]
 
 
 def test_counts_are_words_not_only_colours() -> None:
-    assert list(last_screen.count_lines(bad_report())) == [
+    assert list(terminal_ending.node_and_check_counts(bad_report())) == [
         "Nodes: 1 failed, 1 up to date, 1 refused, 1 unreachable",
         "Checks: 1 passed, 1 failed, 1 skipped",
         "Changed on the nodes: 8 items",

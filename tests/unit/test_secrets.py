@@ -15,7 +15,7 @@ from region_samples import REGION, key_pair, load_sample_region
 from chautari.errors import BadInput
 from chautari.region.load import LoadedRegion
 from chautari.secrets import required_secrets, store
-from chautari.secrets.ensure import load_and_complete_secrets, recipients_of
+from chautari.secrets.completion import load_and_complete_secrets, recipients_of
 from chautari.secrets.store import SecretStore, default_private_keys, open_secrets_file
 from chautari.services import secret_spec
 

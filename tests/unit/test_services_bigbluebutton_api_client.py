@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import http2_client, udp
-from chautari.services.bigbluebutton.api_client import RequestRefused, Server
+from chautari.services.bigbluebutton.api_client import BigBlueButtonServer, RequestRefused
 
 
 class Web:
@@ -24,8 +24,10 @@ class Web:
         return SimpleNamespace(status_code=200, text=self.text)
 
 
-def server(text: str, algorithm: str = "sha256") -> Server:
-    return Server(Web(text), "rooms.example.org", "639259d4-9dd8-4b25-bf01-95f9567eaf4b", algorithm)
+def server(text: str, algorithm: str = "sha256") -> BigBlueButtonServer:
+    return BigBlueButtonServer(
+        Web(text), "rooms.example.org", "639259d4-9dd8-4b25-bf01-95f9567eaf4b", algorithm
+    )
 
 
 def test_call_is_signed_as_upstream_documents() -> None:
@@ -95,7 +97,7 @@ def exchange(*frames: bytes) -> tuple[int, bytes]:
     thread = threading.Thread(target=answer_with, args=(there, *frames))
     thread.start()
     try:
-        return http2_client.get(here, "rooms.example.org", "/chautari/door")
+        return http2_client.send_get_request(here, "rooms.example.org", "/chautari/door")
     finally:
         thread.join()
         here.close()
@@ -124,7 +126,7 @@ def test_http2_sends_one_request() -> None:
     there.sendall(
         frame(http2_client.HEADERS, http2_client.END_HEADERS | http2_client.END_STREAM, 1, b"\x8d")
     )
-    assert http2_client.get(here, "rooms.example.org", "/x")[0] == 404
+    assert http2_client.send_get_request(here, "rooms.example.org", "/x")[0] == 404
     sent = there.recv(65536)
     assert sent.startswith(http2_client.PREFACE)
     assert b"rooms.example.org" in sent

@@ -10,7 +10,7 @@ from lending_samples import ENDPOINTS, Side, take_letter
 from pool_lending_samples import pinned_pools, shared_pools
 
 from chautari.errors import InvalidRegion
-from chautari.render.bundle import nested_texts
+from chautari.render.bundle import all_texts_in
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.secrets.required_secrets import required_secrets
 
@@ -46,7 +46,7 @@ def test_borrower_adds_the_lent_server_with_the_tag_of_the_peer(tmp_path: Path) 
     assert found.secret["scalelite_borrowed_secrets"] == {"himalaya.ktm2": secret}
     assert [item["name"] for item in found.public["scalelite_servers"]] == ["cal1"]
     assert found.public["scalelite_overflow_load"] == 150
-    assert secret in set(nested_texts(found.secret)) and secret not in str(found.public)
+    assert secret in set(all_texts_in(found.secret)) and secret not in str(found.public)
     assert secret not in str(borrower.node("cal1"))
 
 

@@ -10,7 +10,7 @@ from jitsi_samples import MEETING, OPEN
 from node_samples import SECRETS, node
 from region_samples import ROOT, SANDBOX, load_sample_region
 
-from chautari.render.bundle import nested_texts
+from chautari.render.bundle import all_texts_in
 from chautari.secrets import required_secrets
 from chautari.services.jitsi.packages import UPSTREAM
 from chautari.services.jitsi.secrets import xmpp_certificate
@@ -98,7 +98,7 @@ def test_members_and_checks_get_their_own_passwords(tmp_path: Path) -> None:
 def test_passwords_of_members_are_masked_in_journals(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal1", text=MEETING).secret
     expected = {person["password"] for person in secret["jitsi_members"]}
-    assert len(expected) == 3 and expected <= set(nested_texts(secret))
+    assert len(expected) == 3 and expected <= set(all_texts_in(secret))
 
 
 def test_open_access_creates_no_account(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lending_samples import ENDPOINTS, Side, pinned_sides, shared_sides, take_letter
 
-from chautari.render.bundle import nested_texts
+from chautari.render.bundle import all_texts_in
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.services.jitsi.secrets import xmpp_certificate
 
@@ -47,7 +47,7 @@ def test_borrower_lets_in_the_lent_bridge_and_no_other(tmp_path: Path) -> None:
     assert xmpp_sources(found) == [BRIDGE]
     assert found.public["turn_allowed_peers"] == ["203.0.113.12", *BRIDGE]
     assert password != found.secret["jitsi_bridge_password"]
-    assert password in set(nested_texts(found.secret)) and password not in str(found.public)
+    assert password in set(all_texts_in(found.secret)) and password not in str(found.public)
 
 
 def test_lent_bridge_of_another_sandbox_comes_from_the_gateway(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_lent_bridge_joins_the_server_of_the_borrower_too(tmp_path: Path) -> Non
     }  # fmt: skip
     password = borrower.secrets["jitsi_peer_himalaya"]
     assert found.secret["videobridge_borrower_passwords"] == {"andes": password}
-    assert password in set(nested_texts(found.secret)) and password not in str(found.public)
+    assert password in set(all_texts_in(found.secret)) and password not in str(found.public)
     assert found.public["videobridge_relay_id"] == "himalaya-ktm2"
     assert found.public["videobridge_relays"] is True
     # It still joins its own meeting node as before.

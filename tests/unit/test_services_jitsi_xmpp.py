@@ -10,7 +10,7 @@ def test_refusal_is_named_by_its_condition() -> None:
         f"<iq xmlns='jabber:client'><error type='auth'><not-authorized xmlns='{xmpp.STANZAS}'/>"
         f"<text xmlns='{xmpp.STANZAS}'>no</text></error></iq>"
     )
-    assert xmpp.error_name(stanza) == "not-authorized"
+    assert xmpp.name_of_stanza_error(stanza) == "not-authorized"
 
 
 def test_announced_features_are_components_with_their_address() -> None:

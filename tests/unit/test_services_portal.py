@@ -19,7 +19,7 @@ from chautari.region.model import Federation, Node, Region
 from chautari.region.rules.services import check_services_can_send_mail
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.secrets.required_secrets import secret_names_of_node
-from chautari.services.portal.languages import default_page_language, language_names_by_code
+from chautari.services.portal.languages import fallback_page_language, language_names_by_code
 from chautari.services.portal.variables import peers_on_page, portal_variables
 
 REGION = """\
@@ -131,7 +131,7 @@ def test_languages_keep_their_order_on_the_way_to_the_node(tmp_path: Path) -> No
 def test_default_language_is_the_first_that_the_page_has(
     languages: list[str], expected: str
 ) -> None:
-    assert default_page_language(languages) == expected
+    assert fallback_page_language(languages) == expected
 
 
 def test_language_without_a_known_name_keeps_its_code() -> None:

@@ -18,7 +18,7 @@ from region_samples import POLLS, REGION, SANDBOX, load_sample_region
 from chautari.node import optional_facts
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.ssh import runner_client
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets, terminal_ssh_argv
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv, ssh_targets, terminal_ssh_argv
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
 OPTIONS = (
@@ -104,7 +104,7 @@ def test_ssh_accepts_every_option() -> None:
 
 @pytest.mark.parametrize(("user", "command"), [("root", "true"), ("debian", "sudo -n true")])
 def test_only_other_accounts_need_sudo(user: str, command: str) -> None:
-    assert as_root(SSHTarget("a", "203.0.113.1", 22, user, Path("k")), "true") == command
+    assert command_as_root(SSHTarget("a", "203.0.113.1", 22, user, Path("k")), "true") == command
 
 
 def test_targets_come_from_the_region(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_remote_command_is_plain_words_for_any_shell() -> None:
 def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Sources that travel in place of the node's own."""
     found = {"chautari": "", "chautari.node": ""}
-    monkeypatch.setattr(runner_client, "node_modules", lambda: found)
+    monkeypatch.setattr(runner_client, "runner_module_sources", lambda: found)
     runner_client._packed_modules.cache_clear()
     yield found
     runner_client._packed_modules.cache_clear()
@@ -216,7 +216,7 @@ def test_runner_is_sent_before_the_payload() -> None:
 
 def test_every_module_that_the_runner_imports_is_sent() -> None:
     """Without any installed package: only the sources that were sent can be found."""
-    sent = runner_client.node_modules()
+    sent = runner_client.runner_module_sources()
     assert {
         "chautari.node.runner",
         "chautari.node.drift",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import http2_client, turn, udp
-from chautari.services.bigbluebutton.api_client import RequestRefused, Server
+from chautari.services.bigbluebutton.api_client import BigBlueButtonServer, RequestRefused
 
 pytestmark = pytest.mark.role("bigbluebutton")
 
@@ -31,13 +31,13 @@ def domain(settings: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def server(web: Any, domain: str, secret: Callable[[str], str]) -> Server:
+def server(web: Any, domain: str, secret: Callable[[str], str]) -> BigBlueButtonServer:
     """The server's interface."""
-    return Server(web, domain, secret("bigbluebutton_secret"))
+    return BigBlueButtonServer(web, domain, secret("bigbluebutton_secret"))
 
 
 @pytest.fixture
-def opened(server: Server) -> Iterator[Callable[..., str]]:
+def opened(server: BigBlueButtonServer) -> Iterator[Callable[..., str]]:
     """Opens meetings of the checks' own, and ends them when the check is over."""
     names: list[str] = []
 
@@ -61,7 +61,7 @@ def meeting(opened: Callable[..., str]) -> str:
     return opened(record=False)
 
 
-def join(server: Server, meeting: str, role: str, **more: object) -> Any:
+def join(server: BigBlueButtonServer, meeting: str, role: str, **more: object) -> Any:
     """Come into a meeting, and return what the server says to that."""
     return server.call(
         "join", meetingID=meeting, fullName="Chautari check", role=role, redirect=False, **more
@@ -81,7 +81,7 @@ def test_pages_are_served(domain: str, web: Any) -> None:
 
 
 @pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
-def test_interface_tells_its_version(server: Server) -> None:
+def test_interface_tells_its_version(server: BigBlueButtonServer) -> None:
     """The API responds and returns its version"""
     assert re.fullmatch(r"\d+\.\d+", server.call("").findtext("version") or "")
 
@@ -89,11 +89,11 @@ def test_interface_tells_its_version(server: Server) -> None:
 @pytest.mark.advice(
     "Deploy again to give the server and the programs the same secret.", units=UNITS
 )
-def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) -> None:
+def test_right_signatures_are_taken(settings: dict[str, Any], server: BigBlueButtonServer) -> None:
     """Requests signed with the secret are accepted, but only with the region's algorithms"""
     allowed = settings.get("bigbluebutton_checksums", ["sha256", "sha384", "sha512"])
     for algorithm in ALGORITHMS:
-        signing = Server(server.web, "", server.secret, algorithm)
+        signing = BigBlueButtonServer(server.web, "", server.secret, algorithm)
         signing.url = server.url
         if algorithm in allowed:
             signing.call("getMeetings")
@@ -104,9 +104,9 @@ def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) ->
 
 
 @pytest.mark.advice("Deploy again now, because strangers can open and end meetings.", units=UNITS)
-def test_wrong_signatures_are_refused(server: Server) -> None:
+def test_wrong_signatures_are_refused(server: BigBlueButtonServer) -> None:
     """Requests signed with another secret are refused"""
-    stranger = Server(server.web, "", secrets.token_hex(20))
+    stranger = BigBlueButtonServer(server.web, "", secrets.token_hex(20))
     stranger.url = server.url
     for call in ("getMeetings", "create", "end"):
         with pytest.raises(RequestRefused) as refused:
@@ -116,7 +116,7 @@ def test_wrong_signatures_are_refused(server: Server) -> None:
 
 @pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
 def test_meeting_is_opened_joined_and_ended(
-    settings: dict[str, Any], server: Server, meeting: str
+    settings: dict[str, Any], server: BigBlueButtonServer, meeting: str
 ) -> None:
     """A meeting opens, a moderator and an attendee join, and the meeting ends"""
     told = server.call("getMeetingInfo", meetingID=meeting)
@@ -149,7 +149,7 @@ def test_meeting_is_opened_joined_and_ended(
     "Deploy again, because guests are not admitted as the region sets.", units=UNITS
 )
 def test_guests_are_treated_as_the_region_says(
-    settings: dict[str, Any], server: Server, meeting: str
+    settings: dict[str, Any], server: BigBlueButtonServer, meeting: str
 ) -> None:
     """Guests wait, join or are refused, as the region sets"""
     wanted = GUESTS[settings["bigbluebutton_guests"]]
@@ -164,7 +164,7 @@ def test_guests_are_treated_as_the_region_says(
 
 @pytest.mark.advice("Deploy again to set whether meetings may be recorded.", units=UNITS)
 def test_nothing_is_recorded_that_the_region_does_not_want(
-    settings: dict[str, Any], server: Server, opened: Callable[..., str]
+    settings: dict[str, Any], server: BigBlueButtonServer, opened: Callable[..., str]
 ) -> None:
     """Meetings are recorded only on request, and never if the region does not allow recordings
 
@@ -175,7 +175,7 @@ def test_nothing_is_recorded_that_the_region_does_not_want(
     assert told == "false", f"recording is {told}"
 
 
-def offers(server: Server, domain: str, meeting: str) -> Any:
+def offers(server: BigBlueButtonServer, domain: str, meeting: str) -> Any:
     """The servers that someone in a meeting is offered to find their way by."""
     token = join(server, meeting, "MODERATOR").findtext("session_token")
     answer = server.web.get(f"https://{domain}/bigbluebutton/api/stuns?sessionToken={token}")
@@ -187,7 +187,7 @@ def offers(server: Server, domain: str, meeting: str) -> Any:
     "Deploy again to write the list of relays. Then check coturn.", units=["coturn"]
 )
 def test_region_s_own_relay_works(
-    server: Server,
+    server: BigBlueButtonServer,
     domain: str,
     meeting: str,
     resolver_of_reachable_addresses: AddressResolver,
@@ -210,7 +210,7 @@ def test_region_s_own_relay_works(
 
 def client_for(
     url: str, address: str, domain: str, ca_file: str, name: str, password: str
-) -> turn.Client:
+) -> turn.TurnClient:
     """A client that goes the way that an offer names."""
     scheme, _, rest = url.partition(":")
     named = re.search(r":(\d+)", rest)
@@ -254,8 +254,8 @@ def test_proxy_leads_http_to_its_two_doors(
     assert port == "81", f"HTTP/1.1 arrived at port {port}"
     seen.add(address)
     for place in resolver_of_reachable_addresses(domain):
-        channel = http2_client.connect(place, domain, ca_file)
-        status, body = http2_client.get(channel, domain, "/chautari/door")
+        channel = http2_client.connect_with_http2(place, domain, ca_file)
+        status, body = http2_client.send_get_request(channel, domain, "/chautari/door")
         channel.close()
         assert status == 200, f"HTTP/2 at {place}: {status}"
         address, port = body.decode().split()

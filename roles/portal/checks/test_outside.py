@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chautari.federation.fetch import parse_address
+from chautari.federation.fetch import parse_descriptor_url
 from chautari.federation.letters import digest_of_letter, letter_path
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import PATH, SignedDescriptor
@@ -132,7 +132,7 @@ def test_state_of_the_services_is_new(base: str, web: Any, settings: dict[str, A
 @pytest.mark.advice("Run 'systemctl start chautari-portal-sign' on the node.", units=UNITS)
 def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) -> None:
     """Other regions accept the published descriptor, and it is about this region"""
-    address = parse_address(f"{base}{PATH}")
+    address = parse_descriptor_url(f"{base}{PATH}")
     answers = [web.get(f"{address.url}{suffix}") for suffix in ("", ".sig")]
     assert [answer.status_code for answer in answers] == [200, 200]
     content, signature = (answer.content for answer in answers)

@@ -37,7 +37,7 @@ def addresses(
     return resolver_of_reachable_addresses(settings["turn_domain"])
 
 
-def relay(one: turn.Client, other: turn.Client) -> None:
+def relay(one: turn.TurnClient, other: turn.TurnClient) -> None:
     """Send data from one client to the other through both their relayed addresses."""
     here, there = one.allocate(), other.allocate()
     one.permit_peer(there)

@@ -18,8 +18,8 @@ from chautari.parallel import map_parallel
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
-from chautari.report.backup_texts import backup_state_texts, error_text
-from chautari.secrets.ensure import open_secrets, recipients_of, save_encrypted
+from chautari.report.backup_texts import backup_error_line, backup_state_texts
+from chautari.secrets.completion import open_secrets, recipients_of, save_encrypted
 from chautari.secrets.store import SecretStore, default_private_keys
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -210,7 +210,7 @@ def error_object(error: NodeError | None) -> dict[str, Any] | None:
     """Return an error as plain JSON data, with its text."""
     if error is None:
         return None
-    return error.model_dump() | {"text": error_text(error.code, error.data)}
+    return error.model_dump() | {"text": backup_error_line(error.code, error.data)}
 
 
 def _complete_targets(region: Region, result: NodeResult) -> None:

@@ -27,7 +27,7 @@ from chautari.process import run
 from chautari.region.load import LoadedRegion
 from chautari.render.provider import require_endpoints_provider
 from chautari.report.model import RegionReport
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv, ssh_targets
 
 Say = Callable[[str], None]
 INSTALL_BORG = "apt-get install -qq -y --no-install-recommends borgbackup openssh-client"
@@ -149,7 +149,7 @@ def run_drill(
     for target in reached:
         # The copy has no `backup`, so that it never writes where the region's backups are.
         say_of_node(target.name, "installing borg")
-        run(ssh_argv(target, as_root(target, INSTALL_BORG)), timeout=INSTALL_SECONDS)
+        run(ssh_argv(target, command_as_root(target, INSTALL_BORG)), timeout=INSTALL_SECONDS)
     restored = restore.run_restores(
         drill.orders,
         {target.name: target for target in reached},

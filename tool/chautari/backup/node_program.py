@@ -29,10 +29,10 @@ from chautari.deploy.remote_run import (
     no_answer_refusal,
 )
 from chautari.process import OutputLimits, RunningCommand
-from chautari.report.backup_texts import problem_texts
+from chautari.report.backup_texts import node_problem_texts
 from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
 PROGRAM = "/usr/local/bin/chautari-backup"
 # A backup of a day reports every two seconds, in lines of about 150 bytes.
@@ -217,12 +217,12 @@ def follow_backup(region: str, target: SSHTarget, tell: Listener) -> Problem | N
 def _never_reached(region: str, target: SSHTarget) -> Problem | None:
     if target.address in read_known_hosts_text(target.known_hosts):
         return None
-    return Problem("program_missing", *problem_texts("program_missing", {"region": region}))
+    return Problem("program_missing", *node_problem_texts("program_missing", {"region": region}))
 
 
 def _read_connection(target: SSHTarget, arguments: tuple[str, ...], tell: Listener) -> _Connection:
     """Pass on the events of one connection, and return how it ended."""
-    command = as_root(target, shlex.join((PROGRAM, *arguments)))
+    command = command_as_root(target, shlex.join((PROGRAM, *arguments)))
     stream = RunningCommand(ssh_argv(target, command), limits=LIMITS)
     count, ended, unreadable = 0, False, False
     try:
@@ -267,4 +267,4 @@ def _problem(region: str, target: SSHTarget, code: str, found: _Connection) -> P
     if code == "unreachable":
         refusal = no_answer_refusal(target, found.code, found.said)
         data |= {"reason": refusal.reason, "fix": refusal.fix}
-    return Problem(code, *problem_texts(code, data))
+    return Problem(code, *node_problem_texts(code, data))

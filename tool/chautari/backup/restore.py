@@ -40,7 +40,7 @@ from chautari.node.restore.texts import step_text
 from chautari.parallel import map_parallel
 from chautari.report.text_format import to_one_line
 from chautari.secrets.store import SecretStore
-from chautari.ssh.runner_client import SSH_FAILED, restore_modules, start_runner_action
+from chautari.ssh.runner_client import SSH_FAILED, restore_module_sources, start_runner_action
 from chautari.ssh.target import SSHTarget
 
 RETRY_SECONDS = 10
@@ -90,7 +90,7 @@ def run_restores(
         target = targets[order.node]
         request = request_of_order(order, region, at, about, time.time())
         payload = {
-            "modules": restore_modules(),
+            "modules": restore_module_sources(),
             "journal": initial_journal(request),
             "access": access_of_order(order, secrets),
         }

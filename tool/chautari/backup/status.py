@@ -15,7 +15,7 @@ from chautari.backup.node_state import (
 )
 from chautari.backup.scope import is_peer_target, targets_of_node
 from chautari.region.model import Region
-from chautari.report.backup_texts import age_text, backup_state_texts, error_texts
+from chautari.report.backup_texts import age_text, backup_error_texts, backup_state_texts
 from chautari.report.model import BackupStatus, PairState
 
 # A nightly backup, with the time that one may take.
@@ -156,5 +156,5 @@ class _Judge:
 
 
 def _error_data(error: NodeError) -> dict[str, Any]:
-    reason, fix = error_texts(error.code, error.data)
+    reason, fix = backup_error_texts(error.code, error.data)
     return {"error": error.model_dump(), "reason": reason, "fix": fix}

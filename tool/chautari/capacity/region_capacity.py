@@ -59,7 +59,7 @@ def capacity_of_region(
     return tuple(found)
 
 
-def total(found: Iterable[ServiceCapacity], kind: Kind) -> int | None:
+def total_of_kind(found: Iterable[ServiceCapacity], kind: Kind) -> int | None:
     """Return what the whole region allows of a kind; None if no service has a known number."""
     numbers = [
         limit.number

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from chautari.paths import content_root
 
 
-def advice_for(role: str, check: str) -> str:
+def advice_for_failed_check(role: str, check: str) -> str:
     """Return the advice of a check inside a node; empty for one that this version does not have.
 
     `check` is the name of its function, with its parameters in brackets if it has any.

@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
+def connect_with_http2(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
     """Return a TLS connection on which HTTP/2 was agreed."""
     context = ssl.create_default_context(cafile=ca_file)
     context.set_alpn_protocols(["h2"])
@@ -43,7 +43,7 @@ def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
     return channel
 
 
-def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
+def send_get_request(channel: Any, name: str, path: str) -> tuple[int, bytes]:
     """Return the status and the body that the server answers."""
     fields = (
         bytes([METHOD_GET, SCHEME_HTTPS])

@@ -85,7 +85,7 @@ def names_served_over_tls(address: Address, names: Iterable[str]) -> list[str]:
     return [name for name in names if negotiated_version_and_suite_text(address, name, USUAL)]
 
 
-def violations(address: Address, name: str, starttls: str = "") -> list[str]:
+def accepted_offers_outside_profile(address: Address, name: str, starttls: str = "") -> list[str]:
     """Return each excluded offer that the server took."""
     return [
         f"{offer.label} ({found})"

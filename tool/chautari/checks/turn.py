@@ -31,7 +31,7 @@ class RequestRefused(Exception):
         self.code = code
 
 
-class Client:
+class TurnClient:
     """One client of a TURN server, over UDP, TCP or TLS."""
 
     def __init__(self, stream: Any, username: str, password: str) -> None:
@@ -147,30 +147,30 @@ class Client:
         return size
 
 
-def udp_client(address: str, port: int, username: str, password: str) -> Client:
+def udp_client(address: str, port: int, username: str, password: str) -> TurnClient:
     """Return a client over UDP."""
     kind = socket.AF_INET6 if ":" in address else socket.AF_INET
     stream = socket.socket(kind, socket.SOCK_DGRAM)
     stream.settimeout(5)
     stream.connect((address, port))
-    return Client(stream, username, password)
+    return TurnClient(stream, username, password)
 
 
-def tcp_client(address: str, port: int, username: str, password: str) -> Client:
+def tcp_client(address: str, port: int, username: str, password: str) -> TurnClient:
     """Return a client over plain TCP."""
-    return Client(socket.create_connection((address, port), timeout=10), username, password)
+    return TurnClient(socket.create_connection((address, port), timeout=10), username, password)
 
 
 def tls_client(
     address: str, port: int, name: str, ca_file: str, username: str, password: str,
     protocols: tuple[str, ...] = (),
-) -> Client:  # fmt: skip
+) -> TurnClient:  # fmt: skip
     """Return a client over TLS that offers `protocols` and verifies the name."""
     plain = socket.create_connection((address, port), timeout=10)
     context = ssl.create_default_context(cafile=ca_file)
     if protocols:
         context.set_alpn_protocols(list(protocols))
-    return Client(context.wrap_socket(plain, server_hostname=name), username, password)
+    return TurnClient(context.wrap_socket(plain, server_hostname=name), username, password)
 
 
 def temporary_credentials(secret: str, expiry: int) -> tuple[str, str]:

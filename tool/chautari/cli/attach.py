@@ -31,4 +31,4 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     records of its last twenty deploys, and of the last twenty other runs, such as
     plans and checks. `deploy status --json` lists all these runs.
     """
-    return run_and_report(attach.follow_newest_runs, "attach", name, as_json, **options)
+    return run_and_report(attach.follow_newest_run_of_each_node, "attach", name, as_json, **options)

@@ -13,7 +13,7 @@ from chautari.capacity.machine_sizes import (
     parse_assumed_size,
     sizes_of_machines,
 )
-from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total
+from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total_of_kind
 from chautari.cli.checked_text import CheckedText
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
@@ -72,7 +72,7 @@ def _result_object(
     return {
         "ok": True,
         "region": region,
-        "totals": {kind: total(found, kind) for kind in get_args(Kind)},
+        "totals": {kind: total_of_kind(found, kind) for kind in get_args(Kind)},
         "machines": {
             node: item.size._asdict() | {"problem": item.problem or None}
             for node, item in sizes.items()
@@ -83,7 +83,8 @@ def _result_object(
 
 def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]) -> None:
     for kind in get_args(Kind):
-        echo(f"{capacity_texts.amount_text(total(found, kind)):>9}  {capacity_texts.KINDS[kind]}")
+        amount = capacity_texts.amount_text(total_of_kind(found, kind))
+        echo(f"{amount:>9}  {capacity_texts.KINDS[kind]}")
     echo()
     for line in table_lines(("Service", "Node", "Room for", "Limited by"), _rows(found)):
         echo(line)
@@ -93,7 +94,7 @@ def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity
             echo(f"{node} could not be measured: {item.problem}", err=True)
     for service in found:
         if unknown := service.unknown_resources():
-            echo(capacity_texts.unknown_text(service.node, unknown))
+            echo(capacity_texts.unknown_resources_text(service.node, unknown))
     echo(capacity_texts.ESTIMATES)
     echo("Sources:")
     for source in dict.fromkeys(limit.source for item in found for limit in item.limits):

@@ -70,11 +70,11 @@ def _look(loaded_region: LoadedRegion, minutes: int | None) -> ZoneState:
     resolver = known_endpoints(loaded_region).resolver
 
     def look() -> ZoneState:
-        return states.look_at_zone(loaded_region.region, resolver)
+        return states.compare_zone_with_desired_records(loaded_region.region, resolver)
 
     if not minutes:
         return look()
-    return states.wait_for_zone(look, SECONDS_PER_MINUTE * minutes, _report_waiting)
+    return states.wait_until_records_are_right(look, SECONDS_PER_MINUTE * minutes, _report_waiting)
 
 
 def _report_waiting(found: ZoneState) -> None:

@@ -71,7 +71,7 @@ def _page_object(page: KeyPage) -> dict[str, Any]:
     return {
         "key": page.dotted,
         "description": page.description,
-        "type": key_page_texts.type_text(page.schema),
+        "type": key_page_texts.allowed_values_text(page.schema),
         "required": page.required,
         "default": page.default,
         "example": page.example,
@@ -84,7 +84,7 @@ def _page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     yield page.dotted
     yield from textwrap.wrap(page.description, width, initial_indent="  ", subsequent_indent="  ")
     yield ""
-    yield f"  Type: {key_page_texts.type_text(page.schema)}"
+    yield f"  Type: {key_page_texts.allowed_values_text(page.schema)}"
     if page.path[-1] != ANY:
         yield f"  Default: {_default_text(page)}"
     if page.example is not None:

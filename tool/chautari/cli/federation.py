@@ -21,7 +21,7 @@ from chautari.federation import (
     shared_resources,
     signing_key,
 )
-from chautari.federation.peer_management import Candidate
+from chautari.federation.peer_management import PeerCandidate
 from chautari.federation.peer_status import data_for_descriptor_texts
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
@@ -57,7 +57,7 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     languages = key_words.languages_with_word_list(loaded_region.region.languages)
     words = {language: key_words.key_words_text(own.key, language) for language in languages}
     fingerprint = key_words.fingerprint_of_key(own.key)
-    refusal = peer_management.why_not_published(own, endpoints, time.time())
+    refusal = peer_management.refusal_if_not_published(own, endpoints, time.time())
     if as_json:
         problem = refusal.as_object() if refusal else None
         print_json(
@@ -149,7 +149,7 @@ def _pin_peer(
     peer_management.write_pin(loaded_region, found, agreement, now)
     file = peers.peer_file(loaded_region.folder, found.name)
     names = [*loaded_region.region.federation.peers, found.name]
-    place, line = peer_management.place_and_line_for_peers(
+    place, line = peer_management.peers_line_and_its_place(
         loaded_region, list(dict.fromkeys(names))
     )
     if as_json:
@@ -180,7 +180,7 @@ def _check_agreement_text(text: str) -> None:
         )
 
 
-def _show_candidate(found: Candidate, languages: list[str]) -> None:
+def _show_candidate(found: PeerCandidate, languages: list[str]) -> None:
     """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
     shown = found.descriptor
     echo(f"Region {shown.region} at {found.address.url}", err=True)
@@ -197,14 +197,14 @@ def _show_candidate(found: Candidate, languages: list[str]) -> None:
         echo(f"    {language}: {key_words.key_words_text(shown.key, language)}", err=True)
 
 
-def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
+def _confirm_key(found: PeerCandidate, fingerprint: str | None) -> None:
     """Let a person confirm the key, or compare it with what they were told.
 
     Raises:
         BadInput: when the key is another one, or there is no person to ask.
     """
     if fingerprint is not None:
-        if not key_words.matches_key(fingerprint, found.descriptor.key):
+        if not key_words.is_fingerprint_or_words_of_key(fingerprint, found.descriptor.key):
             raise BadInput(
                 f"the key of {found.descriptor.domain} does not have the fingerprint that you "
                 "gave; nothing was pinned",
@@ -232,7 +232,7 @@ def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
 def list_(name: str, as_json: bool) -> None:
     """List the pinned peers of a region. Nothing is fetched."""
     loaded_region = _load(name)
-    states = peer_management.pinned_states(loaded_region, time.time())
+    states = peer_management.peer_states_from_pins(loaded_region, time.time())
     named = loaded_region.region.federation.peers
     missing = [peer for peer in named if peer not in states]
     if as_json:
@@ -265,7 +265,9 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     loaded_region = _load(name)
     region, endpoints = loaded_region.region, known_endpoints(loaded_region)
     secrets = None
-    if any(shared_resources.shares_with(region, peer) for peer in region.federation.peers):
+    if any(
+        shared_resources.lends_to_or_borrows_from(region, peer) for peer in region.federation.peers
+    ):
         opened = _open_secrets(loaded_region, endpoints, identities)
         secrets = opened if signing_key.NAME in opened else None
     states, statuses = peer_status.refresh_peer_statuses(
@@ -333,7 +335,7 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     region = loaded_region.region.region
     peer_management.delete_pin(loaded_region, peer)
     rest = [item for item in loaded_region.region.federation.peers if item != peer]
-    place, line = peer_management.place_and_line_for_peers(loaded_region, rest)
+    place, line = peer_management.peers_line_and_its_place(loaded_region, rest)
     if as_json:
         print_json({"ok": True, "peer": peer, "write": line, "to": place})
         return
@@ -342,7 +344,7 @@ def leave(name: str, peer: str, as_json: bool) -> None:
         echo(f"Write this in {place}:\n  {line}")
         for node in (x for x, y in loaded_region.region.nodes.items() if y.lend_to == peer):
             echo(f"Remove lend_to from the node {node}.")
-        for key in shared_resources.settings_with_space_of(loaded_region.region, peer):
+        for key in shared_resources.backup_settings_that_name_peer(loaded_region.region, peer):
             echo(f"Remove {peer} from {key}.")
         echo(f"Then run: deploy region {region}. The deploy ends the access that the peer had.")
     echo("Ask the other group to do the same for your region:")

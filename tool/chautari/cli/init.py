@@ -22,7 +22,7 @@ from chautari.paths import content_root
 from chautari.region import field_types
 from chautari.region.locate import REGION_FILE
 from chautari.region_setup import answers, new_files
-from chautari.region_setup.region_text import region_text
+from chautari.region_setup.region_text import region_file_text
 from chautari.report import region_setup_texts
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -164,7 +164,7 @@ def _files_to_write(
 ) -> tuple[dict[Path, str], list[Path]]:
     """Return the texts by file, and the files that exist and are kept."""
     name, repository = found.answers.name, folder or Path()
-    text = region_text(found.proposal, found.machines)
+    text = region_file_text(found.proposal, found.machines)
     new_files.check_region_text(name, text, "correct these options, then run the command again")
     file = _region_file(folder, name)
     files, kept = {file: text}, []
@@ -177,7 +177,7 @@ def _files_to_write(
     }
     # The toolkit's own repository has such files for itself.
     if repository.resolve() != content_root():
-        for path, content in region_setup_texts.repository_texts(data, ci).items():
+        for path, content in region_setup_texts.repository_files(data, ci).items():
             if is_present(repository / path):
                 kept.append(repository / path)
             else:

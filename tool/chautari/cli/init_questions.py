@@ -20,7 +20,7 @@ from chautari.region.timezone_hints import zones_of_country
 from chautari.region_setup import answers, machines, operator_keys
 from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
 from chautari.region_setup.machines import Machine
-from chautari.region_setup.operator_names import first_usable_name
+from chautari.region_setup.operator_names import first_valid_operator_name
 from chautari.region_setup.placement import Proposal, propose_placement
 from chautari.report import region_setup_texts
 from chautari.report.messages import refusal_texts
@@ -229,7 +229,9 @@ def _key_comment(line: str) -> str:
 def _operator_name(options: InitOptions, key: str, logins: Iterable[str], asks: bool) -> str:
     if options.operator:
         return options.operator
-    default = first_usable_name((_key_comment(key).partition("@")[0], account_name()), logins)
+    default = first_valid_operator_name(
+        (_key_comment(key).partition("@")[0], account_name()), logins
+    )
     return (
         str(_ask("Your name as operator", field_types.validate_name, default))
         if asks
@@ -281,11 +283,11 @@ def _look(nodes: Sequence[NodeAnswer], options: InitOptions) -> list[Machine]:
     if options.no_look:
         return [Machine(node) for node in nodes]
     echo(f"Looking at: {', '.join(node.name for node in nodes)} …", err=True)
-    found = machines.look_at_machines(nodes, options.identities)
+    found = machines.inspect_machines(nodes, options.identities)
     for machine in found:
         note = region_setup_texts.NOT_REACHED
         if machine.facts is not None:
-            note = region_setup_texts.machine_note(machine.as_object())
+            note = region_setup_texts.machine_comment(machine.as_object())
         echo(f"  {machine.node.name}: {note}", err=True)
         for problem in machine.problems:
             happened, fix = refusal_texts(problem.code, problem.data)

@@ -13,8 +13,13 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
-from chautari.deploy import inspection
-from chautari.deploy.pinning.lock import LockRequest, LockResult, check_releases, parse_wanted
+from chautari.deploy import logs_and_commands
+from chautari.deploy.pinning.lock import (
+    LockRequest,
+    LockResult,
+    fetch_and_check_releases,
+    parse_name_and_version,
+)
 from chautari.deploy.pinning.lock_file import Pin, write_pins
 from chautari.deploy.pinning.upgrades import AvailableUpgrade, available_upgrades
 from chautari.deploy.request import Request
@@ -76,8 +81,8 @@ def command(
         return _show_upgrades(load_region(file), as_json)
     loaded_region = load_region(file, with_pins=False)
     request = Request(loaded_region, "deploy lock", nodes=nodes, identities=identities)
-    targets = inspection.targets_of_nodes(request, request.node_names()) if nodes else []
-    result = check_releases(
+    targets = logs_and_commands.targets_of_nodes(request, request.node_names()) if nodes else []
+    result = fetch_and_check_releases(
         LockRequest(
             loaded_region,
             consent=lambda pin: yes or _ask(pin),
@@ -94,7 +99,7 @@ def command(
 
 def _parse_wanted(text: str) -> NeededPin:
     try:
-        return parse_wanted(text)
+        return parse_name_and_version(text)
     except ValueError:
         raise click.UsageError(
             f"{text!r} is not a release. Fix: write --pin NAME=VERSION."

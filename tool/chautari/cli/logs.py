@@ -11,7 +11,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
 from chautari.cli.output import echo
-from chautari.deploy import inspection
+from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
 from chautari.node.events import LogLine
 from chautari.parallel import map_parallel
@@ -31,7 +31,7 @@ class Duration(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the time in seconds."""
         try:
-            return value if isinstance(value, int) else inspection.parse_duration(value)
+            return value if isinstance(value, int) else logs_and_commands.parse_duration(value)
         except ValueError:
             self.fail(f"{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.")
 
@@ -63,8 +63,8 @@ class _Printer:
     help="Print lines of this last length of time: 90s, 15m, 1h, 2d.",
 )  # fmt: skip
 @click.option(
-    "--lines", type=click.IntRange(1, inspection.MAX_LOG_LINES), default=200, show_default=True,
-    help="Print at most this many lines of each log.",
+    "--lines", type=click.IntRange(1, logs_and_commands.MAX_LOG_LINES), default=200,
+    show_default=True, help="Print at most this many lines of each log.",
 )  # fmt: skip
 @click.option("--follow", is_flag=True, help="Print new lines until you press Ctrl-C.")
 @json_option
@@ -92,15 +92,17 @@ def command(
     loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy logs", nodes=nodes, identities=identities)
     region = loaded_region.region
-    found = inspection.service_of_region(region, service)
-    targets = inspection.targets_of_service(request, found)
+    found = logs_and_commands.service_of_region(region, service)
+    targets = logs_and_commands.targets_of_service(request, found)
 
     def read(target: SSHTarget, found: Service = found) -> Iterator[LogLine]:
-        return inspection.read_logs(region.region, target, found, since, lines, follow=follow)
+        return logs_and_commands.read_logs(
+            region.region, target, found, since, lines, follow=follow
+        )
 
     if as_json:
         read_all = map_parallel(lambda target: (target.name, list(read(target))), targets)
-        shown = inspection.json_lines_of(dict(read_all))
+        shown = logs_and_commands.log_lines_as_objects(dict(read_all))
         print_json({"region": region.region, "service": found.name, "lines": shown})
         return 0
     printer = _Printer(with_node=len(targets) > 1)

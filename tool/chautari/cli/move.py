@@ -19,7 +19,7 @@ from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.services.base import MoveStep
 from chautari.services.registry import SERVICES
-from chautari.ssh.target import as_root, ssh_argv, ssh_targets
+from chautari.ssh.target import command_as_root, ssh_argv, ssh_targets
 from chautari.suggestions import fix_for_unknown_word
 
 SSH_SECONDS = 120
@@ -143,6 +143,6 @@ def _run_on_node(
     endpoints = known_endpoints(loaded_region)
     [target] = ssh_targets(loaded_region, endpoints, (node,), identities)
     try:
-        run(ssh_argv(target, as_root(target, remote)), timeout=SSH_SECONDS)
+        run(ssh_argv(target, command_as_root(target, remote)), timeout=SSH_SECONDS)
     except ProcessError as error:
         raise RunFailed(f"{node}: {error.message}", fix="correct the cause, and repeat") from None

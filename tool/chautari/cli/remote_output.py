@@ -7,7 +7,7 @@ import sys
 from chautari import process
 from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
-from chautari.deploy.inspection import CommandResult
+from chautari.deploy.logs_and_commands import CommandResult
 from chautari.errors import BadInput
 from chautari.ssh.runner_client import SSH_FAILED
 from chautari.ssh.target import SSHTarget, terminal_ssh_argv

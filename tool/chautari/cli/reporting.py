@@ -82,7 +82,7 @@ def _write_and_print(report: RegionReport, request: Request, verb: str, as_json:
     run = run_folders.create_run_folder(folder, part.replace(" ", "-"))
     written = writer.write_reports(report, run)
     if verb in ("region", "verify") and not request.nodes:
-        run_folders.point_latest_to(run)
+        run_folders.mark_as_latest_run(run)
     run_folders.prune_runs(folder)
     if as_json:
         echo(jsonreport.render_json(report), nl=False)

@@ -21,7 +21,7 @@ from chautari.cli.remote_output import (
     require_terminal,
     run_in_terminal,
 )
-from chautari.deploy import inspection
+from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
 from chautari.paths import regions_root
@@ -69,29 +69,29 @@ def command(
     region = loaded_region.region
     if service_command is None:
         return _list_commands(region, as_json)
-    service, found = inspection.command_of_region(region, service_command)
+    service, found = logs_and_commands.command_of_region(region, service_command)
     nodes = (node,) if node else ()
     request = Request(loaded_region, "deploy run", nodes=nodes, identities=identities)
-    first, *others = inspection.targets_of_service(request, service)
+    first, *others = logs_and_commands.targets_of_service(request, service)
     if others:
         names = ", ".join(target.name for target in (first, *others))
         raise BadInput(
             f"several nodes run {service.name}: {names}",
             fix=f"choose one: deploy run {region.region} --node {first.name} {service_command}",
         )
-    line = inspection.node_command_line(first, found, words)
+    line = logs_and_commands.service_command_line(first, found, words)
     if terminal:
         require_terminal(shlex.join(("deploy", "run", region.region, service_command, *words)))
         return run_in_terminal(first, line)
     content = read_stdin() if stdin else b""
-    return print_result(region.region, inspection.run_on_node(first, line, content), as_json)
+    return print_result(region.region, logs_and_commands.run_on_node(first, line, content), as_json)
 
 
 def _list_commands(region: Region, as_json: bool) -> int:
     """Print the commands of the region's services."""
     found = [
         {"command": name, "service": service.name, "purpose": item.purpose, "example": item.example}
-        for service in inspection.deployed_services(region)
+        for service in logs_and_commands.deployed_services(region)
         for name, item in service.inspection.commands.items()
     ]
     if as_json:

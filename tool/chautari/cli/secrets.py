@@ -20,14 +20,14 @@ from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.text_format import count_with_noun
 from chautari.secrets import required_secrets, store
-from chautari.secrets.ensure import (
+from chautari.secrets.completion import (
     load_and_complete_secrets,
     recipients_of,
     refuse_lost_secrets,
     save_encrypted,
 )
 from chautari.secrets.store import SecretStore
-from chautari.services.secret_spec import SecretSpec, hidden_character
+from chautari.services.secret_spec import SecretSpec, first_invisible_character
 from chautari.suggestions import fix_for_unknown_word
 
 
@@ -75,7 +75,7 @@ def _refuse_crafted_secret(loaded_region: LoadedRegion, secret: str, value: str)
     for spec in required_secrets.required_secrets(loaded_region.region):
         if spec.name == secret:
             spec.check(value, loaded_region.region.region)
-    if hidden := hidden_character(value):  # of a service that the region no longer has
+    if hidden := first_invisible_character(value):  # of a service that the region no longer has
         raise BadInput(
             f"the secret {secret} contains the hidden character U+{ord(hidden):04X}",
             fix="restore secrets.age from git",

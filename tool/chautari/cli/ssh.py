@@ -13,7 +13,7 @@ from chautari.cli.options import (
     region_argument,
 )
 from chautari.cli.remote_output import print_result, require_terminal, run_in_terminal
-from chautari.deploy import inspection
+from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
 from chautari.paths import regions_root
 from chautari.region.load import load_region
@@ -42,10 +42,10 @@ def command(
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region
     request = Request(loaded_region, "deploy ssh", nodes=(node,), identities=identities)
-    [target] = inspection.targets_of_nodes(request, request.node_names())
+    [target] = logs_and_commands.targets_of_nodes(request, request.node_names())
     if words:
-        line = inspection.login_command_line(words)
-        return print_result(region, inspection.run_on_node(target, line), as_json)
+        line = logs_and_commands.login_command_line(words)
+        return print_result(region, logs_and_commands.run_on_node(target, line), as_json)
     if as_json:
         raise click.UsageError("--json needs a command: deploy ssh NAME NODE --json -- COMMAND")
     require_terminal(f"deploy ssh {region} {node} -- COMMAND")

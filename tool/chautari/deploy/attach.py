@@ -16,7 +16,7 @@ from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 
-def follow_newest_runs(
+def follow_newest_run_of_each_node(
     request: Request, tell: Listener, say: Callable[[str], None]
 ) -> RegionReport:
     """Follow the newest run of each node, or the one named; even if it has ended."""

@@ -16,7 +16,7 @@ from chautari.parallel import call_within, map_parallel
 from chautari.region.model import Region
 from chautari.report.model import BackupStatus, NodeReport, Refusal
 from chautari.ssh.known_hosts import read_known_hosts_text
-from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
+from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
 from chautari.ssh.target import SSHTarget
 
 NODE_SECONDS = 60.0  # in which a node has to answer
@@ -50,7 +50,7 @@ def _answer_of(target: SSHTarget, unreached: Mapping[str, NodeReport]) -> NodeAn
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
-        reply = Reply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+        reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
     if reply.answer is not None:
         return _content_of(target, reply.answer)
     if reply.code == NO_PYTHON:

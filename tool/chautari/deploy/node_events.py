@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from chautari.checks.advice import advice_for
+from chautari.checks.advice import advice_for_failed_check
 from chautari.node import events
 from chautari.node.events import LockHolder, RunEvent
 from chautari.report import causes, messages
@@ -250,7 +250,7 @@ class NodeReportBuilder:
         if len(self.checks) < MAX_CHECKS:
             # A node is believed about itself only, and checks from outside run on this machine.
             result = check_result_from_event(event)
-            advice = advice_for(result.service, result.check)
+            advice = advice_for_failed_check(result.service, result.check)
             node = self.report.name
             self.checks.append(replace(result, node=node, side="inside", advice=advice))
 

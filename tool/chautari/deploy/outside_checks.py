@@ -14,7 +14,7 @@ from chautari.deploy.node_events import check_result_from_event
 from chautari.files import temp_files_root
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
-from chautari.render.bundle import nested_texts
+from chautari.render.bundle import all_texts_in
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
@@ -44,7 +44,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         context_file.write(json.dumps(_build_check_context(nodes, endpoints)).encode())
         context_file.flush()
         broken = _run_pytest(
-            pytest_argv(context_file.fileno(), results, files), context_file.fileno()
+            outside_checks_command(context_file.fileno(), results, files), context_file.fileno()
         )
         found = [
             check_result_from_event(parse_outside_check(line))
@@ -83,7 +83,9 @@ def outside_check_files(nodes: Sequence[NodeVariables]) -> list[Path]:
     return [file for file in found if file.is_file()]
 
 
-def pytest_argv(context_fd: int, results: Path, files: Sequence[Path]) -> tuple[str, ...]:
+def outside_checks_command(
+    context_fd: int, results: Path, files: Sequence[Path]
+) -> tuple[str, ...]:
     """Return the command; `env` names the plugin's files without a change of our environment.
 
     `context_fd` is the number of an open file: the plugin reads it from the beginning.
@@ -106,7 +108,7 @@ def _build_check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -
             }
             for node in nodes
         },
-        "masked": [text for node in nodes for text in nested_texts(node.secret)],
+        "masked": [text for node in nodes for text in all_texts_in(node.secret)],
         "resolver": endpoints.resolver,
         "ca_file": str(endpoints.ca_file) if endpoints.ca_file else None,
         "mail_api": endpoints.mail_api,

@@ -13,8 +13,8 @@ from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import DeployContext
 from chautari.federation import letter_exchange, peer_management, peers, trust
 from chautari.federation.letters import ReceivedLetter
-from chautari.federation.peer_status import StateFileAnswer, combine_peer_statuses
-from chautari.federation.shared_resources import shares_with
+from chautari.federation.peer_status import StateFileAnswer, peer_statuses_from_states_and_files
+from chautari.federation.shared_resources import lends_to_or_borrows_from
 from chautari.federation.trust import PeerState
 from chautari.node.events import StateFilesAnswer
 from chautari.parallel import call_within, map_parallel
@@ -25,7 +25,7 @@ from chautari.report.model import NodeReport, PeerStatus, Refusal
 from chautari.secrets.store import SecretStore
 from chautari.services.base import Service
 from chautari.ssh.known_hosts import read_known_hosts_text
-from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
+from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 NODE_SECONDS = 60.0  # in which a node has to answer
@@ -57,7 +57,7 @@ def refresh_peer_statuses(
     )
     states, files = map_parallel(lambda part: part(), parts)
     received = _refresh_received(loaded_region, states, secrets, endpoints) if secrets else {}
-    return states, combine_peer_statuses(region, states, files, now, received)
+    return states, peer_statuses_from_states_and_files(region, states, files, now, received)
 
 
 def _refresh_received(
@@ -69,7 +69,9 @@ def _refresh_received(
     """Fetch the letters of peers, and return what they wrote, with why one is not new."""
     region = loaded_region.region
     refusals = letter_exchange.refresh_letters(loaded_region, states, secrets, endpoints)
-    shared = {name: state.peer for name, state in states.items() if shares_with(region, name)}
+    shared = {
+        name: state.peer for name, state in states.items() if lends_to_or_borrows_from(region, name)
+    }
     received = letter_exchange.received_letters(
         loaded_region.folder, region, shared, letter_exchange.load_own_key_pair(secrets), endpoints
     )
@@ -103,7 +105,7 @@ def peer_statuses_after_run(
     )
 
     def fetch_states() -> dict[str, PeerState]:
-        found = peer_management.fetch_states(
+        found = peer_management.fetch_peer_states(
             pinned, region.domain, context.endpoints, now, DEPLOY_SECONDS
         )
         return {
@@ -118,7 +120,7 @@ def peer_statuses_after_run(
         lambda: ask_nodes_for_state_files(region, targets, unreached),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    return combine_peer_statuses(region, states, files, now, loaded_region.received)
+    return peer_statuses_from_states_and_files(region, states, files, now, loaded_region.received)
 
 
 def ask_nodes_for_state_files(
@@ -152,7 +154,7 @@ def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileA
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
-        reply = Reply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+        reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
     if reply.answer is None:
         if reply.code == NO_PYTHON:
             return [StateFileAnswer(target.name, i, problem=("not_deployed", {})) for i in services]

@@ -22,7 +22,7 @@ from chautari.render.endpoints import Endpoints
 from chautari.render.provider import ensure_endpoints
 from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
-from chautari.secrets.ensure import load_and_complete_secrets
+from chautari.secrets.completion import load_and_complete_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
 from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts_text
 from chautari.suggestions import fix_for_unknown_word

@@ -20,7 +20,7 @@ from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.child_process import node_requirements_digest, unreachable_refusal
 from chautari.report.model import NodeReport, Notice, RoleReport
 from chautari.ssh.known_hosts import read_known_hosts_text
-from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
+from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
 from chautari.ssh.target import SSHTarget
 
 # How often a node is asked if the connection breaks: a survey changes nothing.
@@ -101,7 +101,7 @@ def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]])
     )
 
 
-def _connection_error(target: SSHTarget, reply: Reply[SurveyAnswer]) -> str:
+def _connection_error(target: SSHTarget, reply: RunnerReply[SurveyAnswer]) -> str:
     """Return why no connection to the node's own address and port is possible; empty if unsure.
 
     Detours by `~/.ssh/config` and rejected keys are left to the preparation.

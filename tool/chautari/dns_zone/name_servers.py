@@ -103,12 +103,12 @@ def find_zone(domain: str, client: Resolver) -> Zone:
     return Zone(_text(name), servers, "" if servers else "servers_without_address")
 
 
-def ask_all(
+def ask_name_servers(
     servers: Sequence[NameServer], questions: Sequence[Question], client: Resolver
 ) -> Answers:
     """Return what each server answers to each question."""
     pairs = [(server, question) for question in questions for server in servers]
-    values = map_parallel(lambda pair: ask_server(*pair, client), pairs, PARALLEL)
+    values = map_parallel(lambda pair: ask_name_server(*pair, client), pairs, PARALLEL)
     found: Answers = {question: {} for question in questions}
     for (server, question), value in zip(pairs, values, strict=True):
         found[question][server] = value
@@ -131,7 +131,7 @@ def ask_resolver(questions: Sequence[Question], client: Resolver) -> Answers | N
     return {question: {RESOLVER: value} for question, value in zip(questions, values, strict=True)}
 
 
-def ask_server(server: NameServer, question: Question, client: Resolver) -> Values:
+def ask_name_server(server: NameServer, question: Question, client: Resolver) -> Values:
     """Return the values that one server has; None if it did not answer.
 
     What is in another zone (behind an alias, or delegated) is asked of the resolver `client`.

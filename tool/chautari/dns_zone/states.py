@@ -14,7 +14,7 @@ from chautari.dns_zone.name_servers import (
     Question,
     Values,
     Zone,
-    ask_all,
+    ask_name_servers,
     ask_resolver,
     find_zone,
     system_resolver,
@@ -106,7 +106,7 @@ class ZoneState:
         }
 
 
-def look_at_zone(
+def compare_zone_with_desired_records(
     region: Region, resolver: str | None = None, client: Resolver | None = None
 ) -> ZoneState:
     """Return the state of the region's records.
@@ -122,7 +122,7 @@ def look_at_zone(
     )
     records = desired_records(region)
     questions = _questions(region, records)
-    answers = ask_all(zone.servers, questions, client)
+    answers = ask_name_servers(zone.servers, questions, client)
     if not zone.servers or _are_all_silent(zone.servers, answers):
         return _look_through_resolver(region, zone, questions, client)
     silent = tuple(x.name for x in zone.servers if _are_all_silent((x,), answers))
@@ -146,7 +146,7 @@ def _look_through_resolver(
     return ZoneState(zone._replace(problem=zone.problem or "servers_silent"), unknown, silent)
 
 
-def wait_for_zone(
+def wait_until_records_are_right(
     look: Callable[[], ZoneState],
     seconds: float,
     report: Callable[[ZoneState], None],
@@ -219,7 +219,7 @@ def _caa_states(region: Region, issuer: str, answers: Answers) -> Iterator[Recor
         holder, values = _relevant_caa(name, answers)
         if holder not in seen and len(holder) > len(region.domain):
             seen.add(holder)
-            if values and not allows_issuer(values, issuer):
+            if values and not caa_records_allow_issuer(values, issuer):
                 own = at_domain._replace(name=holder, required=True)
                 yield RecordState(own, "wrong", values)
 
@@ -230,7 +230,7 @@ def _caa_state(record: DesiredRecord, name: str, issuer: str, answers: Answers) 
         return RecordState(record, "unknown")
     if not values:
         return RecordState(record, "missing")
-    if allows_issuer(values, issuer):
+    if caa_records_allow_issuer(values, issuer):
         return RecordState(record._replace(name=holder), "right", values)
     return RecordState(record._replace(name=holder), "wrong", values)
 
@@ -246,7 +246,7 @@ def _relevant_caa(name: str, answers: Answers) -> tuple[str, Values]:
     return name, ()
 
 
-def allows_issuer(values: Iterable[str], issuer: str) -> bool:
+def caa_records_allow_issuer(values: Iterable[str], issuer: str) -> bool:
     """Return whether CAA records let `issuer` give a certificate that is proven over HTTP."""
     values = tuple(values)
     issues = [found for value in values if (found := _ISSUE.fullmatch(value))]

@@ -161,7 +161,7 @@ def is_within_domain(host: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
-def to_descriptor(data: dict[str, Any]) -> Descriptor:
+def parse_descriptor(data: dict[str, Any]) -> Descriptor:
     """Return `data` as a descriptor.
 
     Raises:
@@ -172,10 +172,12 @@ def to_descriptor(data: dict[str, Any]) -> Descriptor:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise PeerRefused("field_invalid", path=place[:80], detail=problem_text(first)) from None
+        raise PeerRefused(
+            "field_invalid", path=place[:80], detail=field_problem_text(first)
+        ) from None
 
 
-def problem_text(error: ErrorDetails) -> str:
+def field_problem_text(error: ErrorDetails) -> str:
     """Return what is wrong with a field, in plain words where pydantic has none."""
     if error["type"] == "string_pattern_mismatch":
         return "this text has the wrong form"
@@ -191,7 +193,7 @@ def descriptor_host(region: Region) -> str | None:
     return None
 
 
-def descriptor_body(context: NodeContext) -> dict[str, Any]:
+def unsigned_descriptor(context: NodeContext) -> dict[str, Any]:
     """Return the region's descriptor without what its node adds when it issues it.
 
     The node adds `key`, `serial`, `issued` and `expires`.

@@ -24,7 +24,7 @@ from chautari.region.field_types import validate_domain
 from chautari.render.endpoints import Endpoints
 
 
-def parse_address(url: str) -> DescriptorAddress:
+def parse_descriptor_url(url: str) -> DescriptorAddress:
     """Return the address in `url`: of a descriptor, or of the site that has one.
 
     Raises:
@@ -83,13 +83,13 @@ def fetch_file(
 
 def _surroundings(endpoints: Endpoints) -> PeerNetworkSettings:
     return PeerNetworkSettings(
-        lambda host: addresses_of(host, endpoints),
+        lambda host: ip_addresses_of_host(host, endpoints),
         endpoints.peer_networks,
         str(endpoints.ca_file or certifi.where()),
     )
 
 
-def addresses_of(host: str, endpoints: Endpoints) -> list[str]:
+def ip_addresses_of_host(host: str, endpoints: Endpoints) -> list[str]:
     """Return the addresses of `host`, IPv4 first."""
     records = lookup_dns_records([host], endpoints.resolver or "")
     return [item for kind in ("A", "AAAA") for item in records.get((kind, host)) or ()]

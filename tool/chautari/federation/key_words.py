@@ -42,7 +42,7 @@ def languages_with_word_list(languages: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*(item for item in bases if item in LISTS), DEFAULT_LANGUAGE]))
 
 
-def matches_key(text: str, line: str) -> bool:
+def is_fingerprint_or_words_of_key(text: str, line: str) -> bool:
     """Return whether `text` is the fingerprint of a public key, or its words in any language."""
     if text.strip().startswith("SHA256:"):
         return text.strip() == fingerprint_of_key(line)

@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 from chautari.federation import letters, signing_key
 from chautari.federation.descriptor import FORMAT, descriptor_host
-from chautari.federation.fetch import fetch_file, parse_address
+from chautari.federation.fetch import fetch_file, parse_descriptor_url
 from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.peers import FOLDER, PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.shared_resources import (
     SHARED_RESOURCES,
+    lends_to_or_borrows_from,
     resources_borrowed_from,
     resources_lent_to,
-    shares_with,
 )
 from chautari.federation.trust import PeerState
 from chautari.files import read_bytes_if_present, unusable_file_error, write_atomically
@@ -70,7 +70,11 @@ def load_and_update_letters(
         BadInput: when the region's key is missing, or a file cannot be written.
     """
     region, folder = loaded_region.region, loaded_region.folder
-    shared = {name: peer for name, peer in loaded_region.peers.items() if shares_with(region, name)}
+    shared = {
+        name: peer
+        for name, peer in loaded_region.peers.items()
+        if lends_to_or_borrows_from(region, name)
+    }
     if save:
         _delete_other_files(folder, shared)
     if descriptor_host(region) is None or not shared:
@@ -212,7 +216,7 @@ def refresh_letters(
     shared = [
         name
         for name, state in states.items()
-        if shares_with(region, name) and state.code in _COUNTING
+        if lends_to_or_borrows_from(region, name) and state.code in _COUNTING
     ]
 
     def refresh(name: str) -> PeerRefused | bool:
@@ -240,7 +244,7 @@ def refresh_letters(
 
 
 def _fetch_letter(peer: PinnedPeer, domain: str, digest: str, endpoints: Endpoints) -> bytes:
-    address, path = parse_address(peer.url), letters.letter_path(domain)
+    address, path = parse_descriptor_url(peer.url), letters.letter_path(domain)
     sealed = fetch_file(address, path, letters.MAX_BYTES, endpoints)
     if letters.digest_of_letter(sealed) != digest:
         raise PeerRefused("letter_not_signed")

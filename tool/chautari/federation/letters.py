@@ -23,7 +23,7 @@ from chautari.federation.descriptor import (
     Ed25519Key,
     PeerDomain,
     StrictDescriptorModel,
-    problem_text,
+    field_problem_text,
 )
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.shared_resources import SHARED_RESOURCES
@@ -158,5 +158,5 @@ def _checked(
 def _field_refusal(error: ValidationError, resource: str) -> PeerRefused:
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, (*filter(None, [resource]), *first["loc"])))
-    detail = problem_text(first)
+    detail = field_problem_text(first)
     return PeerRefused("letter_field_invalid", path=place[:80] or "the letter", detail=detail)

@@ -18,7 +18,7 @@ from chautari.federation import (
     trust,
 )
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import fetch_unverified_descriptor, parse_address
+from chautari.federation.fetch import fetch_unverified_descriptor, parse_descriptor_url
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import DescriptorAddress
@@ -36,7 +36,7 @@ from chautari.services.registry import PUBLISHERS
 from chautari.suggestions import fix_for_unknown_word
 
 
-class Candidate(NamedTuple):
+class PeerCandidate(NamedTuple):
     """A region that may become a peer: its descriptor is right, its key not confirmed yet."""
 
     name: str
@@ -73,9 +73,11 @@ def require_own_identity(loaded_region: LoadedRegion, secrets: SecretStore) -> O
     return OwnIdentity(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
 
 
-def why_not_published(own: OwnIdentity, endpoints: Endpoints, now: float) -> PeerRefused | None:
+def refusal_if_not_published(
+    own: OwnIdentity, endpoints: Endpoints, now: float
+) -> PeerRefused | None:
     """Return why other groups cannot use the region's own address now; None when they can."""
-    address = parse_address(own.url)
+    address = parse_descriptor_url(own.url)
     try:
         trust.verify_signed_descriptor(
             fetch_unverified_descriptor(address, endpoints), address, now, own.key
@@ -87,7 +89,7 @@ def why_not_published(own: OwnIdentity, endpoints: Endpoints, now: float) -> Pee
 
 def fetch_peer_candidate(
     loaded_region: LoadedRegion, url: str, name: str | None, endpoints: Endpoints, now: float
-) -> Candidate:
+) -> PeerCandidate:
     """Fetch the descriptor at `url`, and return it for a person to decide.
 
     Args:
@@ -101,11 +103,11 @@ def fetch_peer_candidate(
     if name is not None:
         _check_given_name(name)
     known = peers.read_peers(folder, peers.peer_names(folder))
-    address = parse_address(url)
+    address = parse_descriptor_url(url)
     found = trust.verify_signed_descriptor(
         fetch_unverified_descriptor(address, endpoints), address, now
     )
-    trust.check_newcomer(found, region.domain, known)
+    trust.refuse_imitating_descriptor(found, region.domain, known)
     chosen = name or found.region
     if chosen in known or chosen == region.region:
         owner = "this region" if chosen == region.region else f"{known[chosen].domain}, a peer"
@@ -113,7 +115,7 @@ def fetch_peer_candidate(
             f"{chosen} is already the name of {owner}",
             fix="choose a name for the new peer: --as NAME",
         )
-    return Candidate(chosen, address, found)
+    return PeerCandidate(chosen, address, found)
 
 
 def _check_given_name(name: str) -> None:
@@ -124,7 +126,7 @@ def _check_given_name(name: str) -> None:
 
 
 def write_pin(
-    loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: float
+    loaded_region: LoadedRegion, candidate: PeerCandidate, agreement: str, now: float
 ) -> None:
     """Write the pin of a candidate whose key was confirmed."""
     peer = PinnedPeer(
@@ -147,14 +149,14 @@ def refresh_pinned_peers(
     """
     folder = loaded_region.folder
     pinned = peers.read_peers(folder, names)
-    found = fetch_states(pinned, loaded_region.region.domain, endpoints, now)
+    found = fetch_peer_states(pinned, loaded_region.region.domain, endpoints, now)
     for name, state in found.items():
         if state.replaces_pin:
             peers.write_pin_file(folder, name, state.peer)
     return found
 
 
-def fetch_states(
+def fetch_peer_states(
     pinned: Mapping[str, PinnedPeer],
     own_domain: str,
     endpoints: Endpoints,
@@ -165,7 +167,7 @@ def fetch_states(
 
     def fetch_state(peer: PinnedPeer) -> PeerState:
         seen = newest_serials.load_newest_serial(peer.key)
-        state = trust.refreshed_state(
+        state = trust.fetch_peer_state(
             peer, own_domain, endpoints, now, newest_serial=seen, seconds=seconds
         )
         newest_serials.store_newest_serial(peer.key, state.peer.descriptor.serial)
@@ -174,7 +176,7 @@ def fetch_states(
     return dict(zip(pinned, map_parallel(fetch_state, list(pinned.values())), strict=True))
 
 
-def pinned_states(loaded_region: LoadedRegion, now: float) -> dict[str, PeerState]:
+def peer_states_from_pins(loaded_region: LoadedRegion, now: float) -> dict[str, PeerState]:
     """Return the state of every pinned peer; nothing is fetched."""
     folder, domain = loaded_region.folder, loaded_region.region.domain
     known = peers.read_peers(folder, peers.peer_names(folder))
@@ -201,7 +203,7 @@ def delete_pin(loaded_region: LoadedRegion, name: str) -> None:
     letter_exchange.delete_letters(loaded_region.folder, name)
 
 
-def place_and_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
+def peers_line_and_its_place(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
     """Return where `region.yml` names its peers, and the line that names `names`.
 
     The place is FILE:LINE, or FILE where the key is not there yet. The line keeps the other

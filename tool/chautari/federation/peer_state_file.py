@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chautari.federation.descriptor import MAX_PEERS, problem_text
+from chautari.federation.descriptor import MAX_PEERS, field_problem_text
 from chautari.region.field_types import validate_name
 from chautari.report.model import PairState
 
@@ -103,7 +103,7 @@ def _first_problem(error: ValidationError) -> str:
     if place.startswith("data."):
         # Pydantic names each kind of value that it is not.
         return f"{place}: it is neither a number nor a short text"
-    return f"{place or 'its content'}: {problem_text(first)}"
+    return f"{place or 'its content'}: {field_problem_text(first)}"
 
 
 def _is_name(text: str) -> bool:

@@ -63,7 +63,7 @@ class _Reading(NamedTuple):
     data: Data = MappingProxyType({})
 
 
-def combine_peer_statuses(
+def peer_statuses_from_states_and_files(
     region: Region,
     states: Mapping[str, PeerState],
     files: Sequence[StateFileAnswer],

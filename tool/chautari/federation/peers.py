@@ -18,8 +18,8 @@ from chautari.federation.descriptor import (
     PeerDomain,
     StrictDescriptorModel,
     Time,
+    field_problem_text,
     is_within_domain,
-    problem_text,
 )
 from chautari.files import unusable_file_error, write_atomically
 from chautari.region import yaml_reader
@@ -93,7 +93,7 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
             [
                 *document.problems,
                 *(
-                    _peer_problem(document, item["loc"], problem_text(item))
+                    _peer_problem(document, item["loc"], field_problem_text(item))
                     for item in error.errors()
                 ),
             ]

@@ -59,13 +59,13 @@ def resources_borrowed_from(region: Region, peer: str) -> tuple[str, ...]:
     return (*nodes, space_letters.NAME) if peer in scope.givers(region) else nodes
 
 
-def shares_with(region: Region, peer: str) -> bool:
+def lends_to_or_borrows_from(region: Region, peer: str) -> bool:
     """Return whether the region lends something to a peer, or borrows something from it."""
     shared = resources_lent_to(region, peer) or resources_borrowed_from(region, peer)
     return peer in region.federation.peers and bool(shared)
 
 
-def settings_with_space_of(region: Region, peer: str) -> tuple[str, ...]:
+def backup_settings_that_name_peer(region: Region, peer: str) -> tuple[str, ...]:
     """Return the settings of backups in `region.yml` that name a peer."""
     given = region.backup is not None and peer in region.backup.give
     stored = peer in scope.givers(region)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chautari.federation import descriptor as descriptors
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import fetch_unverified_descriptor, parse_address
+from chautari.federation.fetch import fetch_unverified_descriptor, parse_descriptor_url
 from chautari.federation.lookalikes import find_lookalike
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
@@ -46,7 +46,7 @@ def verify_signed_descriptor(
     """
     signer = verify_and_return_signing_key(signed.content, signed.signature, pinned)
     try:
-        found = descriptors.to_descriptor(read_untrusted_json(signed.content))
+        found = descriptors.parse_descriptor(read_untrusted_json(signed.content))
         if found.key != signer:
             raise PeerRefused("names_other_key")
         if not descriptors.is_within_domain(address.host, found.domain):
@@ -57,7 +57,9 @@ def verify_signed_descriptor(
     return found
 
 
-def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]) -> None:
+def refuse_imitating_descriptor(
+    found: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]
+) -> None:
     """Refuse a descriptor that imitates the own region or a pinned peer.
 
     Raises:
@@ -114,7 +116,7 @@ def peer_state_from_pin(peer: PinnedPeer, own_domain: str, now: float) -> PeerSt
     return PeerState("current" if own_domain in peer.descriptor.peers else "pending", peer)
 
 
-def refreshed_state(
+def fetch_peer_state(
     peer: PinnedPeer,
     own_domain: str,
     endpoints: Endpoints,
@@ -129,7 +131,7 @@ def refreshed_state(
         newest_serial: the newest serial that was seen since the pin was written.
         seconds: that the peer's server has to answer; by default as long as any fetch may take.
     """
-    address = parse_address(peer.url)
+    address = parse_descriptor_url(peer.url)
     try:
         signed = fetch_unverified_descriptor(address, endpoints, seconds)
         found = verify_signed_descriptor(signed, address, now, peer.key)

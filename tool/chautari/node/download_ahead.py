@@ -52,7 +52,7 @@ def try_to_download_for_roles_to_run(
     reasons = receipts.roles_to_run(context.state, context.roles, full=full)
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
     names = [inputs["role"] for inputs in selected]
-    before, remaining, partial = bytes_in(ARCHIVES, PACKAGES), list[str](), False
+    before, remaining, partial = size_of_files_below(ARCHIVES, PACKAGES), list[str](), False
     if code := run_task_file_of_roles(context, names, DOWNLOAD_TASKS, "Download archives"):
         context.emit({"event": "playbook_failed", "code": code, "log": last_lines()})
         return False
@@ -70,14 +70,14 @@ def try_to_download_for_roles_to_run(
             })  # fmt: skip
             return False
         remaining = others + unknown
-    arrived = max(bytes_in(ARCHIVES, PACKAGES) - before, 0)
+    arrived = max(size_of_files_below(ARCHIVES, PACKAGES) - before, 0)
     context.emit({
         "event": "download_finished", "bytes": arrived, "remaining": remaining, "partial": partial,
     })  # fmt: skip
     return True
 
 
-def bytes_in(*folders: Path) -> int:
+def size_of_files_below(*folders: Path) -> int:
     """Return the size of all files in some folders."""
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return sum(path.stat().st_size for path in files)
@@ -97,9 +97,9 @@ def _download_packages(
             f"no space left on device: {PACKAGES} needs {needed // 10**6} MB, but only "
             f"{free // 10**6} MB are free"
         )
-    since, tries, size = time.monotonic(), 0, bytes_in(PACKAGES)
+    since, tries, size = time.monotonic(), 0, size_of_files_below(PACKAGES)
     while run(argv):
-        before, size = size, bytes_in(PACKAGES)
+        before, size = size, size_of_files_below(PACKAGES)
         if size > before:
             since, tries = time.monotonic(), 0
         pause = PAUSES[min(tries, len(PAUSES) - 1)]

@@ -8,7 +8,7 @@ from chautari.node import journal, lock
 from chautari.node.events import RunActivityAnswer
 
 
-def activity_answer(state: Path) -> RunActivityAnswer:
+def run_activity_answer(state: Path) -> RunActivityAnswer:
     """Return whose run holds the lock; `role` is the last one that its journal names."""
     busy = lock.lock_holder()
     if busy is not None and busy.get("run"):

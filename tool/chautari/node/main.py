@@ -61,7 +61,7 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
     if action == "activity":
         from chautari.node import lock_activity
 
-        return lock_activity.activity_answer(STATE)
+        return lock_activity.run_activity_answer(STATE)
     return None
 
 

@@ -51,7 +51,7 @@ class Machine(NamedTuple):
         }
 
 
-def look_at_machines(nodes: Sequence[NodeAnswer], identities: Sequence[Path] = ()) -> list[Machine]:
+def inspect_machines(nodes: Sequence[NodeAnswer], identities: Sequence[Path] = ()) -> list[Machine]:
     """Return what is known of each node's machine; nothing on them changes."""
     key = identities[0].resolve() if identities else None
     return map_parallel(lambda node: _look_at_machine(node, key), nodes)

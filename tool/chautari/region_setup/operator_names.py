@@ -10,7 +10,7 @@ from chautari.region.rules.people import is_reserved_account
 FALLBACK = "operator1"
 
 
-def first_usable_name(candidates: Iterable[str], logins: Iterable[str]) -> str:
+def first_valid_operator_name(candidates: Iterable[str], logins: Iterable[str]) -> str:
     """Return the first of `candidates` that can name an operator; `logins` are used by nodes."""
     taken = set(logins)
     for candidate in candidates:

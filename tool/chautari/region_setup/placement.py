@@ -19,7 +19,7 @@ from chautari.region_setup.machines import Machine
 from chautari.report.messages import refusal_texts
 from chautari.report.model import Refusal
 from chautari.services.artifacts import Artifact
-from chautari.services.base import NewRegion
+from chautari.services.base import NewRegionFacts
 from chautari.services.registry import SERVICES
 
 # What a machine needs for its own system, in MB.
@@ -127,7 +127,7 @@ class _Planner:
         found: dict[str, Any] = {"host": host.default} if host and host.default else {}
         if described.first_settings:
             os = self._machines[node].node.as_data()["os"]
-            found |= described.first_settings(NewRegion(self._answers.operator, os, others))
+            found |= described.first_settings(NewRegionFacts(self._answers.operator, os, others))
         return found
 
     def _problems(self, service: str, node: str) -> list[str]:

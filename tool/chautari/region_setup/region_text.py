@@ -21,10 +21,10 @@ WIDTH = 98
 _LATER = ("mail", "backup", "federation")
 
 
-def region_text(proposal: Proposal, machines: Sequence[Machine]) -> str:
+def region_file_text(proposal: Proposal, machines: Sequence[Machine]) -> str:
     """Return the text of `region.yml`."""
     data = proposal.data
-    lines = [*_comment(region_setup_texts.file_head(data["region"]))]
+    lines = [*_comment(region_setup_texts.region_file_comment(data["region"]))]
     for key, value in data.items():
         if key not in ("nodes", "services", "mail"):
             lines += ["", *_field_lines(Region, key, value)]
@@ -54,7 +54,7 @@ def _nodes_lines(nodes: Mapping[str, Any], machines: Sequence[Machine]) -> Itera
     yield "nodes:"
     for machine in machines:
         yield f"  {machine.node.name}:"
-        yield from _comment(region_setup_texts.machine_note(machine.as_object()), 4)
+        yield from _comment(region_setup_texts.machine_comment(machine.as_object()), 4)
         for key, value in nodes[machine.node.name].items():
             if key == "host_key":
                 yield from _comment(region_setup_texts.HOST_KEY_NOTE, 4)

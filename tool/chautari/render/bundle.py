@@ -69,7 +69,7 @@ def _bundle_files(
     yield "ansible.cfg", ANSIBLE_CFG.encode()
     yield "plays.json", _to_json({role: plays_by_role()[role] for role in node.roles})
     yield "roles.json", _to_json(roles)
-    yield "secrets.json", _to_json(list(nested_texts(node.secret)))
+    yield "secrets.json", _to_json(list(all_texts_in(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", *(f"checks/{name}.py" for name in CHECKS_LIBRARY)):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
@@ -94,16 +94,16 @@ def _with_shared_roles(roles: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(part for role in roles for part in role_and_shared_roles(role))
 
 
-def nested_texts(value: Any) -> Iterator[str]:
+def all_texts_in(value: Any) -> Iterator[str]:
     """Give every text in the secrets, however deep: the journal is searched for them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from nested_texts(item)
+            yield from all_texts_in(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from nested_texts(item)
+            yield from all_texts_in(item)
 
 
 def _to_json(data: Any) -> bytes:

@@ -54,14 +54,14 @@ class SSHConnection(NamedTuple):
     key: str | None = None
 
 
-def mark_unsafe(value: Any) -> Any:
+def mark_texts_unsafe(value: Any) -> Any:
     """Return `value` with every text in it, however deep, marked as no template."""
     if isinstance(value, str):
         return _Unsafe(value)
     if isinstance(value, Mapping):
-        return {str(key): mark_unsafe(item) for key, item in value.items()}
+        return {str(key): mark_texts_unsafe(item) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [mark_unsafe(item) for item in value]
+        return [mark_texts_unsafe(item) for item in value]
     return value
 
 
@@ -78,12 +78,14 @@ def inventory_files(
 
     Groups are the roles: `playbooks/region.yml` has one play for each.
     """
-    files: Files = {"hosts.yml": to_yaml(mark_unsafe(_content_of_hosts_yml(nodes, connections)))}
+    files: Files = {
+        "hosts.yml": to_yaml(mark_texts_unsafe(_content_of_hosts_yml(nodes, connections)))
+    }
     for node in nodes:
         folder = f"host_vars/{node.node}"
-        files[f"{folder}/main.yml"] = to_yaml(mark_unsafe(node.public))
+        files[f"{folder}/main.yml"] = to_yaml(mark_texts_unsafe(node.public))
         if node.secret:
-            files[f"{folder}/{SECRET_FILE}"] = to_yaml(mark_unsafe(node.secret))
+            files[f"{folder}/{SECRET_FILE}"] = to_yaml(mark_texts_unsafe(node.secret))
     return files
 
 

@@ -109,7 +109,7 @@ PROBLEMS: dict[str, tuple[Template, Template]] = {
 }
 
 
-def problem_texts(code: str, data: Data) -> tuple[str, str]:
+def node_problem_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why a node did not do what it was asked for, and what to do."""
     reason, fix = PROBLEMS.get(code, (None, ""))
     return fill_template(reason, code, data), fill_template(fix, code, data)
@@ -139,7 +139,7 @@ def size_text(number: float) -> str:
     return f"{number:.1f} TB"
 
 
-def error_texts(code: str, data: Data) -> tuple[str, str]:
+def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why a backup or the test of a restore failed, and what to do, as the node reports it.
 
     The data comes from a node that may be faulty or hostile.
@@ -158,7 +158,7 @@ def error_texts(code: str, data: Data) -> tuple[str, str]:
     return what[:MAX_REASON], fix[:MAX_REASON]
 
 
-def error_text(code: str, data: Data) -> str:
+def backup_error_line(code: str, data: Data) -> str:
     """Return why a backup failed, and what to do, in one line."""
-    what, fix = error_texts(code, data)
+    what, fix = backup_error_texts(code, data)
     return f"{what}. Fix: {fix}" if fix else what

@@ -28,7 +28,7 @@ def amount_text(number: int | None, is_estimate: bool = False) -> str:
     return f"~{number:,}" if is_estimate else f"{number:,}"
 
 
-def unknown_text(node: str, resources: list[str]) -> str:
+def unknown_resources_text(node: str, resources: list[str]) -> str:
     """Return what is not known of a machine, and how to say it."""
     names = ", ".join(RESOURCES[resource] for resource in resources)
     return f"Not known on {node}: {names}. They may limit the numbers earlier."

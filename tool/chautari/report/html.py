@@ -31,7 +31,7 @@ _WIDE, _NARROW = 3, 1
 
 def render_html(report: RegionReport) -> str:
     """Return the page; every value is cleaned and escaped."""
-    return load_template().render(
+    return compiled_page_template().render(
         report=report,
         summary=summary,
         pictures={
@@ -58,7 +58,7 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
 
 
 @cache
-def load_template() -> Template:
+def compiled_page_template() -> Template:
     """Return the page's template, compiled."""
     return _jinja_environment().get_template("report.html.j2")
 

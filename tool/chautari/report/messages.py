@@ -495,6 +495,6 @@ def _texts_of(
     return fill_template(first, code, data), fill_template(second, code, data)
 
 
-def since_text(seconds: int) -> str:
+def peer_problem_since_text(seconds: int) -> str:
     """Return since when something is so."""
     return fill_template("since {since:time}", "since", {"since": seconds})

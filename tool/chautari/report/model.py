@@ -209,7 +209,11 @@ class PeerLink:
     @property
     def since_text(self) -> str:
         """Return since when it is not green, in words."""
-        return messages.since_text(self.since) if self.since and self.state != "green" else ""
+        return (
+            messages.peer_problem_since_text(self.since)
+            if self.since and self.state != "green"
+            else ""
+        )
 
 
 @dataclass(frozen=True)

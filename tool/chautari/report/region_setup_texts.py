@@ -22,7 +22,7 @@ _REASONS: dict[str, Template] = {
 }
 
 
-def file_head(region: str) -> str:
+def region_file_comment(region: str) -> str:
     """Return the comment at the top of a new `region.yml`."""
     return (
         f"The region {region}. You can change every value later.\n"
@@ -31,7 +31,7 @@ def file_head(region: str) -> str:
     )
 
 
-def machine_note(machine: Data) -> str:
+def machine_comment(machine: Data) -> str:
     """Return what was seen on a machine, for a comment."""
     if not machine["reached"]:
         return "This machine was not reached when this file was written. Check os and user."
@@ -52,7 +52,7 @@ def postponed_text(title: str, reasons: Sequence[str]) -> str:
     return "\n".join([f"{title} does not run on any node yet:", *(f"- {text}" for text in reasons)])
 
 
-def repository_texts(data: dict[str, str], ci: str) -> dict[str, str]:
+def repository_files(data: dict[str, str], ci: str) -> dict[str, str]:
     """Return the files of the region's repository, by their path; `ci` names the forge."""
     names = {".gitignore": "gitignore", "README.md": "readme.md.txt"}
     names |= _CI_FILES[ci]

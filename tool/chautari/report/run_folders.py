@@ -34,7 +34,7 @@ def create_run_folder(folder: Path, verb: str) -> Path:
     raise AssertionError("more than ten thousand runs ended in one second")
 
 
-def point_latest_to(run: Path) -> None:
+def mark_as_latest_run(run: Path) -> None:
     """Let `latest` name a run; a reader sees the old link or the new one."""
     draft = run.parent / f".{LATEST}.new"
     draft.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ def first_reasons_text(role: RoleReport) -> str:
     return "\n".join(first + ([f"and {more} more"] if more > 0 else []))
 
 
-def region_tone(report: RegionReport) -> Tone:
+def report_tone(report: RegionReport) -> Tone:
     """Return good, bad, or wait for a run that continues or ran no checks.
 
     A deploy succeeds without backups, but a region whose backups fail is not well.
@@ -144,7 +144,7 @@ def verdict_sentence(report: RegionReport) -> str:
         subject = f"This part of region {name}"
         phrases.append(f"{count_with_noun(len(report.left_out), 'other node')} not included")
     result = f"{', '.join(phrases)}, in {duration_text(report.seconds)}"
-    return f"{subject} {opening[region_tone(report)]}: {result}."
+    return f"{subject} {opening[report_tone(report)]}: {result}."
 
 
 def _is_plan_report(report: RegionReport) -> bool:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chautari.report import last_screen, summary
+from chautari.report import summary, terminal_ending
 from chautari.report.model import (
     BackupStatus,
     CheckResult,
@@ -182,7 +182,7 @@ def _print_notices(report: RegionReport, console: Console) -> None:
 
 def _print_folded_notices(report: RegionReport, console: Console) -> None:
     """Print each notice on one line, as far as it fits, and the command that prints them whole."""
-    notices = last_screen.folded_notices(report)
+    notices = terminal_ending.one_line_notices(report)
     if not notices:
         return
     _print_heading(console, "Notices")
@@ -208,7 +208,7 @@ def _print_services(report: RegionReport, console: Console) -> None:
     for service in report.services:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_copyable(console, "Open", service.url)
-        for label, value in last_screen.login_lines(service):
+        for label, value in terminal_ending.login_lines(service):
             _print_copyable(console, label, value)
         _print_field(console, "Language", service.languages_text)
 
@@ -216,7 +216,7 @@ def _print_services(report: RegionReport, console: Console) -> None:
 def _print_copyable(console: Console, label: str, value: str) -> None:
     """Print a value that people copy: no line is broken within one that has no blanks."""
     text = to_one_line(value)
-    if last_screen.is_copyable(text):
+    if terminal_ending.is_copyable(text):
         space = "\n    " if cell_len(f"    {label}: {text}") > console.width else " "
         line = Text(f"    {label}:{space}", style="dim").append_text(_clean_text(text, "cyan"))
         console.print(line, soft_wrap=True)
@@ -226,7 +226,7 @@ def _print_copyable(console: Console, label: str, value: str) -> None:
 
 def _print_hosts_block(report: RegionReport, console: Console) -> None:
     """Print hosts entries of a sandbox as commands for a shell: at the margin, and unbroken."""
-    block = last_screen.hosts_block(report)
+    block = terminal_ending.hosts_entries_command(report)
     if block:
         _print_heading(console, "To open them in a browser on this machine, paste this block:")
     for line in block:
@@ -280,18 +280,18 @@ def print_backups(backups: Sequence[BackupStatus], console: Console | None = Non
 
 
 def _print_next_steps(report: RegionReport, console: Console) -> None:
-    steps = last_screen.next_steps(report)
+    steps = terminal_ending.first_next_steps(report)
     if steps:
         _print_heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
-        text, command = last_screen.split_command(step)
+        text, command = terminal_ending.split_command(step)
         _print_labelled(console, f"{number}.", _clean_text(text), width=3, indent=2)
         if command:
             console.print(Text(f"      {command}", style="cyan"), soft_wrap=True)
 
 
 def _print_counts(report: RegionReport, console: Console) -> None:
-    lines = list(last_screen.count_lines(report))
+    lines = list(terminal_ending.node_and_check_counts(report))
     if lines:
         _print_heading(console, "Counts")
     for line in lines:
@@ -305,7 +305,7 @@ def _plain_console() -> Console:
 def _print_verdict(report: RegionReport, console: Console) -> None:
     console.print()
     console.print(
-        _clean_text(summary.verdict_sentence(report), _STYLES[summary.region_tone(report)])
+        _clean_text(summary.verdict_sentence(report), _STYLES[summary.report_tone(report)])
     )
 
 

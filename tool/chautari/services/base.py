@@ -124,7 +124,7 @@ class FrontPageEntry(NamedTuple):
     opened_in: tuple[str, ...] = ()
 
 
-class NewRegion(NamedTuple):
+class NewRegionFacts(NamedTuple):
     """What is known of a region whose first `region.yml` is written.
 
     Attributes:
@@ -285,7 +285,7 @@ class Service:
     settings: type[StrictModel] | None = None
     example: Mapping[str, object] = field(default_factory=dict)
     capacity: Callable[[Region, str, MachineSize], Iterable[CapacityLimit]] | None = None
-    first_settings: Callable[[NewRegion], Mapping[str, object]] | None = None
+    first_settings: Callable[[NewRegionFacts], Mapping[str, object]] | None = None
     app: str = ""
     databases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     state: State | None = None

@@ -43,7 +43,7 @@ class CapacityLimit(NamedTuple):
     is_estimate: bool = False
 
 
-def scaled(figure: int, has: float | None, needs: float) -> int | None:
+def scale_figure(figure: int, has: float | None, needs: float) -> int | None:
     """Return the part of `figure` that a machine with `has` of the `needs` reaches, at most all.
 
     More than the figure was not measured, so a larger machine counts as one that has all.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.region.rule import Finding, Pins, Rule, placement_path
 from chautari.services.artifacts import Artifact
-from chautari.services.secret_spec import SecretSpec, generate_lowercase
+from chautari.services.secret_spec import SecretSpec, generate_lowercase_secret
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -19,7 +19,7 @@ REDIS_PASSWORD = SecretSpec(
     "containers_redis_password",
     "greenlight",
     "password of Redis for Greenlight and Scalelite",
-    generate_lowercase,
+    generate_lowercase_secret,
     also_for=("scalelite",),
 )
 

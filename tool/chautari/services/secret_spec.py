@@ -24,7 +24,7 @@ def generate_192_bit_secret() -> str:
     return random.token_urlsafe(24)
 
 
-def generate_lowercase() -> str:
+def generate_lowercase_secret() -> str:
     """Return a new secret of 192 random bits, in digits and small letters only."""
     return random.token_hex(24)
 
@@ -48,7 +48,7 @@ def generate_rails_secret_key() -> str:
     return random.token_hex(64)
 
 
-def generate_strong() -> str:
+def generate_password_of_all_classes() -> str:
     """Return a new password that contains every class of characters."""
     return f"Aa1-{random.token_urlsafe(24)}"
 
@@ -66,7 +66,7 @@ def is_strong_rsa_private_key(text: str) -> bool:
     return isinstance(key, rsa.RSAPrivateKey) and key.key_size >= MIN_RSA_BITS
 
 
-def hidden_character(value: str) -> str | None:
+def first_invisible_character(value: str) -> str | None:
     """Return the first character of `value` that no screen shows; line ends may be part of it."""
     return next((char for char in value if not char.isprintable() and char != "\n"), None)
 
@@ -136,7 +136,7 @@ class SecretSpec(NamedTuple):
         """Return what is wrong with `value`, without showing it."""
         if not value:
             return "is empty"
-        if hidden := hidden_character(value):
+        if hidden := first_invisible_character(value):
             return f"contains the hidden character U+{ord(hidden):04X}"
         if re.fullmatch(self.pattern, value):
             return None

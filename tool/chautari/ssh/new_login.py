@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from chautari.process import OutputLimits, RunningCommand
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
 CONFIRM = "/usr/local/sbin/chautari-ssh confirm"
 # No settings wait for a login: the events are those of a run that has ended, or they were removed,
@@ -34,7 +34,7 @@ def try_new_login(target: SSHTarget) -> str:
     deadline = time.monotonic() + TRY_SECONDS
     while True:
         # At its usual level, ssh keeps silent about algorithms that do not match.
-        argv = ssh_argv(target, as_root(target, CONFIRM), log_level="INFO")
+        argv = ssh_argv(target, command_as_root(target, CONFIRM), log_level="INFO")
         command = RunningCommand(argv, limits=_LIMITS)
         for _ in command:
             pass

@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from chautari.process import OutputLimits, RunningCommand
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
 Arguments = dict[str, Any]  # of an action of the runner; plain JSON data
 Payload = bytes | Callable[[], bytes]
@@ -90,7 +90,7 @@ def runner_command_line(arguments: Arguments) -> str:
 
 
 @functools.cache
-def node_modules() -> dict[str, str]:
+def runner_module_sources() -> dict[str, str]:
     """Return the sources of all modules that a run needs on a node, by module name."""
     sources = {"chautari": "", "chautari.node": ""}
     for file in sorted(_NODE_FOLDER.iterdir(), key=lambda item: item.name):
@@ -106,9 +106,9 @@ def _source(module: str) -> str:
 
 
 @functools.cache
-def restore_modules() -> dict[str, str]:
+def restore_module_sources() -> dict[str, str]:
     """Return the sources of all modules that a restore needs on a node, by module name."""
-    known = node_modules()
+    known = runner_module_sources()
     sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
     sources["chautari.node.lock"] = known["chautari.node.lock"]
     for module in _MODULES_OF_BACKUP:
@@ -121,7 +121,7 @@ def restore_modules() -> dict[str, str]:
 
 @functools.cache
 def _packed_modules(action: str) -> bytes:
-    known = restore_modules() if action.startswith("restore_") else node_modules()
+    known = restore_module_sources() if action.startswith("restore_") else runner_module_sources()
     modules = {name: known[name] for name in _MODULES_OF_ACTION.get(action, known)}
     packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | modules).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
@@ -137,7 +137,7 @@ def start_runner_action(
     target: SSHTarget, arguments: Arguments, payload: Payload = b""
 ) -> RunningCommand:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
-    command = as_root(target, runner_command_line(arguments))
+    command = command_as_root(target, runner_command_line(arguments))
 
     def stdin() -> bytes:
         content = payload if isinstance(payload, bytes) else payload()
@@ -146,7 +146,7 @@ def start_runner_action(
     return RunningCommand(ssh_argv(target, command), stdin, NODE_LIMITS)
 
 
-class Reply(NamedTuple, Generic[Answer]):
+class RunnerReply(NamedTuple, Generic[Answer]):
     """How a short action ended.
 
     Attributes:
@@ -169,7 +169,7 @@ class Reply(NamedTuple, Generic[Answer]):
 
 def call_runner(
     target: SSHTarget, arguments: Arguments, kind: type[Answer], payload: Payload = b""
-) -> Reply[Answer]:
+) -> RunnerReply[Answer]:
     """Run a short action on the node and return its answer, which is named like the action.
 
     Other output, such as a greeting of the login shell, is passed over.
@@ -187,7 +187,7 @@ def call_runner(
         answer, problem = None, TOO_MUCH
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
     error = problem or stream.stderr or said
-    return Reply(answer, stream.code, error, cut and _has_lost_connection(stream.stderr))
+    return RunnerReply(answer, stream.code, error, cut and _has_lost_connection(stream.stderr))
 
 
 def _has_lost_connection(error: str) -> bool:

@@ -121,6 +121,6 @@ def _ssh_with_options(
     return argv
 
 
-def as_root(target: SSHTarget, command: str) -> str:
+def command_as_root(target: SSHTarget, command: str) -> str:
     """Return `command` as root runs it; other accounts need passwordless sudo."""
     return command if target.user == "root" else f"sudo -n {command}"

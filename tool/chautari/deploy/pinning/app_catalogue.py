@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import NameOID
 
-from chautari.deploy.pinning.download import Origin, fetch_small
+from chautari.deploy.pinning.download import AllowedServers, fetch_small_file
 from chautari.deploy.pinning.refusal import PinRefused
-from chautari.deploy.pinning.signatures import digest_of
+from chautari.deploy.pinning.signatures import file_digest
 from chautari.services.artifact_sources import AppCatalogue, ArtifactSource
 from chautari.services.artifacts import version_key
 from chautari.services.release_tags import VERSION
@@ -92,7 +92,7 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 
 def check_app_signature(
-    file: Path, release: CatalogueRelease, source: ArtifactSource, origin: Origin
+    file: Path, release: CatalogueRelease, source: ArtifactSource, origin: AllowedServers
 ) -> str:
     """Check the signature over an app's archive, and return who signed it.
 
@@ -104,14 +104,16 @@ def check_app_signature(
     key = _trusted_key(release.certificate, source.name, catalogue, origin)
     try:
         signature = base64.b64decode("".join(release.signature.split()), validate=True)
-        digest = bytes.fromhex(digest_of(file, "sha512"))
+        digest = bytes.fromhex(file_digest(file, "sha512"))
         key.verify(signature, digest, padding.PKCS1v15(), Prehashed(hashes.SHA512()))
     except (InvalidSignature, binascii.Error):
         raise PinRefused("signature_invalid", name=source.name, version=release.version) from None
     return f"{source.name}, {catalogue.name}"
 
 
-def _trusted_key(pem: str, name: str, catalogue: AppCatalogue, origin: Origin) -> rsa.RSAPublicKey:
+def _trusted_key(
+    pem: str, name: str, catalogue: AppCatalogue, origin: AllowedServers
+) -> rsa.RSAPublicKey:
     """Return the key of an app's certificate, if its authority vouches for it."""
     authorities = _authorities(catalogue, origin)
     try:
@@ -137,9 +139,9 @@ def _trusted_key(pem: str, name: str, catalogue: AppCatalogue, origin: Origin) -
     return key
 
 
-def _authorities(catalogue: AppCatalogue, origin: Origin) -> list[x509.Certificate]:
+def _authorities(catalogue: AppCatalogue, origin: AllowedServers) -> list[x509.Certificate]:
     """Return the authority's certificates that have a pinned fingerprint."""
-    content = fetch_small(catalogue.authority_url, MAX_CERTIFICATES, origin)
+    content = fetch_small_file(catalogue.authority_url, MAX_CERTIFICATES, origin)
     try:
         found = x509.load_pem_x509_certificates(content)
     except ValueError:
@@ -156,10 +158,10 @@ def _is_revoked(
     certificate: x509.Certificate,
     authorities: list[x509.Certificate],
     catalogue: AppCatalogue,
-    origin: Origin,
+    origin: AllowedServers,
 ) -> bool:
     """Return whether the authority's list, which it has signed, names the certificate."""
-    content = fetch_small(catalogue.revoked_url, MAX_CERTIFICATES, origin)
+    content = fetch_small_file(catalogue.revoked_url, MAX_CERTIFICATES, origin)
     try:
         revoked = x509.load_pem_x509_crl(content)
         keys = [item.public_key() for item in authorities]

@@ -32,7 +32,7 @@ _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Origin(NamedTuple):
+class AllowedServers(NamedTuple):
     """The servers of one upstream.
 
     Attributes:
@@ -48,8 +48,8 @@ class _Interrupted(Exception):
     """The connection broke, and another try may continue."""
 
 
-def fetch_small(
-    url: str, max_bytes: int, origin: Origin, headers: dict[str, str] | None = None
+def fetch_small_file(
+    url: str, max_bytes: int, origin: AllowedServers, headers: dict[str, str] | None = None
 ) -> bytes:
     """Return a small file.
 
@@ -77,7 +77,7 @@ class Download:
         joined: whether the file comes from several connections.
     """
 
-    def __init__(self, url: str, file: Path, max_bytes: int, origin: Origin) -> None:
+    def __init__(self, url: str, file: Path, max_bytes: int, origin: AllowedServers) -> None:
         """Continue from what earlier commands left."""
         self.url, self.file, self.max_bytes, self.origin = url, file, max_bytes, origin
         self._mark = file.with_name(file.name + ".etag")
@@ -167,7 +167,7 @@ class Download:
 
 
 @contextmanager
-def _open(url: str, origin: Origin, headers: dict[str, str]) -> Iterator[requests.Response]:
+def _open(url: str, origin: AllowedServers, headers: dict[str, str]) -> Iterator[requests.Response]:
     """Open an address, following redirects within the upstream's hosts."""
     first = _host(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -183,7 +183,9 @@ def _open(url: str, origin: Origin, headers: dict[str, str]) -> Iterator[request
 
 
 @contextmanager
-def _request(url: str, origin: Origin, headers: dict[str, str]) -> Iterator[requests.Response]:
+def _request(
+    url: str, origin: AllowedServers, headers: dict[str, str]
+) -> Iterator[requests.Response]:
     if urlsplit(url).scheme != "https":
         raise PinRefused("redirected", url=url, target=url)
     own = {"User-Agent": "chautari", "Accept-Encoding": "identity"} | headers

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from chautari.deploy.pinning.download import Origin, fetch_small
+from chautari.deploy.pinning.download import AllowedServers, fetch_small_file
 from chautari.deploy.pinning.refusal import PinRefused
 
 MAX_MANIFEST = 4 << 20
@@ -41,7 +41,7 @@ class ImageManifest(NamedTuple):
     headers: dict[str, str]
 
 
-def fetch_manifest(image: str, tag: str, origin: Origin) -> ImageManifest:
+def fetch_manifest(image: str, tag: str, origin: AllowedServers) -> ImageManifest:
     """Return what the registry serves for a tag of `image`.
 
     Raises:
@@ -53,7 +53,7 @@ def fetch_manifest(image: str, tag: str, origin: Origin) -> ImageManifest:
     headers = {"Accept": _KINDS}
     if challenge := _challenge(url, origin):
         headers["Authorization"] = f"Bearer {_token(host, name, challenge, origin)}"
-    content = fetch_small(url, MAX_MANIFEST, origin, headers)
+    content = fetch_small_file(url, MAX_MANIFEST, origin, headers)
     try:
         parsed = json.loads(content)
         valid = parsed["schemaVersion"] == 2 and ("manifests" in parsed or "layers" in parsed)
@@ -64,7 +64,7 @@ def fetch_manifest(image: str, tag: str, origin: Origin) -> ImageManifest:
     return ImageManifest(hashlib.sha256(content).hexdigest(), len(content), url, headers)
 
 
-def _challenge(url: str, origin: Origin) -> dict[str, str]:
+def _challenge(url: str, origin: AllowedServers) -> dict[str, str]:
     """Return what the registry asks for before it answers; nothing if it needs no token."""
     try:
         with requests.head(
@@ -77,12 +77,12 @@ def _challenge(url: str, origin: Origin) -> dict[str, str]:
         return {}  # the request for the image reports it
 
 
-def _token(host: str, name: str, challenge: dict[str, str], origin: Origin) -> str:
+def _token(host: str, name: str, challenge: dict[str, str], origin: AllowedServers) -> str:
     realm = urlsplit(challenge.get("realm", ""))
     if realm.scheme != "https" or realm.hostname not in (host, *_TOKEN_HOSTS.get(host, ())):
         raise PinRefused("redirected", url=f"https://{host}/", target=realm.geturl()[:200])
     query = {"service": challenge.get("service", ""), "scope": f"repository:{name}:pull"}
-    content = fetch_small(f"{realm.geturl()}?{urlencode(query)}", MAX_TOKEN, origin)
+    content = fetch_small_file(f"{realm.geturl()}?{urlencode(query)}", MAX_TOKEN, origin)
     try:
         found = json.loads(content)
         token = found.get("token") or found.get("access_token")

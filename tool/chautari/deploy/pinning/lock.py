@@ -17,10 +17,16 @@ from typing import NamedTuple
 
 from chautari.deploy.pinning import app_catalogue, image_digest, signatures
 from chautari.deploy.pinning.archive_content import check_archive
-from chautari.deploy.pinning.download import Download, Origin
+from chautari.deploy.pinning.download import AllowedServers, Download
+from chautari.deploy.pinning.download_routes import (
+    THIS_MACHINE,
+    DownloadRoute,
+    RemoteFile,
+    additional_download_routes,
+    find_file_in_mirror,
+)
 from chautari.deploy.pinning.lock_file import Pin
 from chautari.deploy.pinning.refusal import PinRefused
-from chautari.deploy.pinning.ways import THIS_MACHINE, RemoteFile, Way, mirror_file, ways_of
 from chautari.paths import state_dir
 from chautari.region.load import LoadedRegion, pins_needed
 from chautari.services.artifact_sources import ArtifactSource, NeededPin
@@ -57,9 +63,9 @@ class LockRequest:
     ca_file: str | None = None
     catalogues: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    def origin(self, hosts: tuple[str, ...] = ()) -> Origin:
+    def origin(self, hosts: tuple[str, ...] = ()) -> AllowedServers:
         """Return the servers of an upstream that redirects to `hosts`."""
-        return Origin(hosts, self.ca_file)
+        return AllowedServers(hosts, self.ca_file)
 
 
 class RefusedRelease(NamedTuple):
@@ -77,7 +83,7 @@ class LockResult:
     refused: list[RefusedRelease] = field(default_factory=list)
 
 
-def check_releases(request: LockRequest) -> LockResult:
+def fetch_and_check_releases(request: LockRequest) -> LockResult:
     """Fetch and check each release that the region needs; nothing is written to its files."""
     region = request.loaded_region.region
     needed = pins_needed(region, request.loaded_region.releases)
@@ -90,7 +96,7 @@ def check_releases(request: LockRequest) -> LockResult:
     return result
 
 
-def parse_wanted(text: str) -> NeededPin:
+def parse_name_and_version(text: str) -> NeededPin:
     """Return the release in `NAME=VERSION`.
 
     Raises:
@@ -100,24 +106,24 @@ def parse_wanted(text: str) -> NeededPin:
     match = re.fullmatch(r"([a-z][a-z0-9-]*)=([0-9A-Za-z][0-9A-Za-z.-]{0,40})", text)
     if match is None:
         raise ValueError(text)
-    known = [*archive_sources(), *images()]
+    known = [*archive_sources_by_name(), *container_images_by_name()]
     if match[1] not in known:
         raise PinRefused("not_known", name=match[1], known=sorted(known))
     return NeededPin(match[1], match[2])
 
 
-def archive_sources() -> dict[str, ArtifactSource]:
+def archive_sources_by_name() -> dict[str, ArtifactSource]:
     """Return where the archives of all services come from, by their names."""
     return {source.name: source for service in SERVICES.values() for source in service.sources}
 
 
-def images() -> dict[str, Image]:
+def container_images_by_name() -> dict[str, Image]:
     """Return the container images of all services, by their names."""
     return {name: service.image for name, service in SERVICES.items() if service.image}
 
 
 def _check_release(request: LockRequest, release: NeededPin) -> Pin:
-    source = archive_sources().get(release.name)
+    source = archive_sources_by_name().get(release.name)
     pin = _check_image(request, release) if source is None else _check(request, release, source)
     if not pin.signer and len(pin.ways) < 2 and not request.consent(pin):
         raise PinRefused("one_way", name=pin.name, version=pin.version, ways=", ".join(pin.ways))
@@ -126,13 +132,15 @@ def _check_release(request: LockRequest, release: NeededPin) -> Pin:
 
 def _check_image(request: LockRequest, release: NeededPin) -> Pin:
     """Return the digest that the registry serves for the tag of a release."""
-    image = images()[release.name]
+    image = container_images_by_name()[release.name]
     tag = image.tag.format(release.version)
     found = image_digest.fetch_manifest(image.image, tag, request.origin())
     remote = RemoteFile(
         release.name, release.version, found.url, (), image_digest.MAX_MANIFEST, found.headers
     )
-    others = _same_ways(remote, found.sha256, THIS_MACHINE, ways_of((), request.nodes))
+    others = _same_ways(
+        remote, found.sha256, THIS_MACHINE, additional_download_routes((), request.nodes)
+    )
     return Pin(
         release.name, release.version, image.image, found.sha256, found.size, image=True,
         ways=(THIS_MACHINE, *others),
@@ -157,7 +165,7 @@ def _check(request: LockRequest, release: NeededPin, source: ArtifactSource) -> 
     """Fetch an archive, check it, and return its pin; a joined download is tried twice."""
     archive = _find_archive(request, release, source)
     for folder in request.mirrors:
-        if path := mirror_file(folder, archive.remote):
+        if path := find_file_in_mirror(folder, archive.remote):
             return _check_file(request, archive, path, f"the folder {folder}", None)
     download = _download_of(request, archive.remote)
     try:
@@ -219,15 +227,19 @@ def _check_file(
     request: LockRequest, archive: _Archive, file: Path, way: str, download: Download | None
 ) -> Pin:
     """Check a file in every way that upstream offers; without any, compare it with other ways."""
-    sha256 = signatures.digest_of(file)
+    sha256 = signatures.file_digest(file)
     signer = _check_vouchers(request, archive, file)
     check_archive(file, archive.url, archive.source, archive.version)
-    if signatures.digest_of(file) != sha256:
+    if signatures.file_digest(file) != sha256:
         # Another program writes to it: what was checked is not what would be pinned.
         raise PinRefused("file_changed", name=archive.source.name, version=archive.version)
     found: tuple[str, ...] = (way,)
     if not signer:
-        others = [item for item in ways_of(request.mirrors, request.nodes) if item.name != way]
+        others = [
+            item
+            for item in additional_download_routes(request.mirrors, request.nodes)
+            if item.name != way
+        ]
         if download is None:
             others.append(_upstream(request, archive))
         found += _same_ways(archive.remote, sha256, way, others)
@@ -253,7 +265,9 @@ def _check_vouchers(request: LockRequest, archive: _Archive, file: Path) -> str:
     return found[-1] if found else ""
 
 
-def _same_ways(file: RemoteFile, sha256: str, first: str, others: Sequence[Way]) -> tuple[str, ...]:
+def _same_ways(
+    file: RemoteFile, sha256: str, first: str, others: Sequence[DownloadRoute]
+) -> tuple[str, ...]:
     """Return the further ways on which the same file arrives.
 
     Raises:
@@ -273,7 +287,7 @@ def _same_ways(file: RemoteFile, sha256: str, first: str, others: Sequence[Way])
     return tuple(found)
 
 
-def _upstream(request: LockRequest, archive: _Archive) -> Way:
+def _upstream(request: LockRequest, archive: _Archive) -> DownloadRoute:
     """Return the way over this machine's connection, for a file that a mirror has."""
 
     def digest(file: RemoteFile) -> str | None:
@@ -285,8 +299,8 @@ def _upstream(request: LockRequest, archive: _Archive) -> Way:
             if refusal.code == "no_network":
                 return None
             raise
-        found = signatures.digest_of(download.file)
+        found = signatures.file_digest(download.file)
         download.discard()
         return found
 
-    return Way(THIS_MACHINE, digest)
+    return DownloadRoute(THIS_MACHINE, digest)

@@ -10,7 +10,7 @@ from binascii import a2b_base64
 from pathlib import Path
 
 from chautari import process
-from chautari.deploy.pinning.download import Origin, fetch_small
+from chautari.deploy.pinning.download import AllowedServers, fetch_small_file
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.files import temp_files_root
 from chautari.services.artifact_sources import ArtifactSource, OpenPGPSigner
@@ -27,7 +27,7 @@ _ARMOR = re.compile(
 
 
 def check_published_checksums(
-    file: Path, url: str, source: ArtifactSource, version: str, origin: Origin
+    file: Path, url: str, source: ArtifactSource, version: str, origin: AllowedServers
 ) -> None:
     """Compare a file with each checksum that upstream publishes.
 
@@ -37,11 +37,11 @@ def check_published_checksums(
     name = url.rpartition("/")[2]
     for suffix in source.checksum_suffixes:
         place = url + suffix
-        text = fetch_small(place, MAX_CHECKSUM, origin).decode(errors="replace")
+        text = fetch_small_file(place, MAX_CHECKSUM, origin).decode(errors="replace")
         published = _checksum_of(text, name, _HASHES[suffix])
         if published is None:
             raise PinRefused("checksum_unreadable", url=place, file=name)
-        if published != digest_of(file, _HASHES[suffix]):
+        if published != file_digest(file, _HASHES[suffix]):
             raise PinRefused("checksum_differs", name=source.name, version=version, url=place)
 
 
@@ -57,14 +57,14 @@ def _checksum_of(text: str, name: str, algorithm: str) -> str | None:
     return None
 
 
-def digest_of(file: Path, algorithm: str = "sha256") -> str:
+def file_digest(file: Path, algorithm: str = "sha256") -> str:
     """Return a digest of a file, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def check_openpgp_signature(
-    file: Path, url: str, source: ArtifactSource, version: str, origin: Origin
+    file: Path, url: str, source: ArtifactSource, version: str, origin: AllowedServers
 ) -> str:
     """Check the signature of an archive, and return the signer with the fingerprint.
 
@@ -74,8 +74,8 @@ def check_openpgp_signature(
     signer = source.signer
     assert signer is not None
     place = f"{url}.asc"
-    signature = _without_armor(fetch_small(place, MAX_CHECKSUM, origin), place)
-    key = _without_armor(fetch_small(signer.key_url, MAX_KEY, origin), signer.key_url)
+    signature = _without_armor(fetch_small_file(place, MAX_CHECKSUM, origin), place)
+    key = _without_armor(fetch_small_file(signer.key_url, MAX_KEY, origin), signer.key_url)
     with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         keyring, detached = Path(folder) / "key.gpg", Path(folder) / "archive.sig"
         keyring.write_bytes(key)

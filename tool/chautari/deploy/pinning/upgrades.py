@@ -25,7 +25,7 @@ def available_upgrades(
     """Return the newer releases with their effect, and the whole comparison."""
     comparison = compare_with_upstream(loaded_region)
     region = loaded_region.region
-    pinnable = {*lock.archive_sources(), *lock.images()}
+    pinnable = {*lock.archive_sources_by_name(), *lock.container_images_by_name()}
     found: list[AvailableUpgrade] = []
     for item in comparison["outdated"] or ():
         # A series is upgraded first; the next one may need a newer platform.

@@ -19,7 +19,7 @@ MARKER = "copied.json"
 SEGMENTS = "data"
 
 
-def copied_at(space: Space) -> float:
+def time_of_copy(space: Space) -> float:
     """Return when the copy was made, 0 if there is none."""
     try:
         return float(json.loads((space.copy / MARKER).read_text())["time"])
@@ -27,9 +27,9 @@ def copied_at(space: Space) -> float:
         return 0.0
 
 
-def is_due(space: Space, now: float) -> bool:
+def is_copy_due(space: Space, now: float) -> bool:
     """Return whether the copy is missing or old."""
-    return now - copied_at(space) > COPY_DAYS * 24 * 3600
+    return now - time_of_copy(space) > COPY_DAYS * 24 * 3600
 
 
 def replace_copy(space: Space, now: float = 0.0) -> None:
@@ -64,7 +64,7 @@ def link_repository(source: Path, target: Path, until: int | None = None) -> Non
             shutil.copy2(path, target / path.name)
 
 
-def deleted_since_copy(space: Space) -> int:
+def size_deleted_since_copy(space: Space) -> int:
     """Return the size of the segments that only the copy still has."""
     files = (path for path in (space.copy / SEGMENTS).rglob("*") if path.is_file())
     return sum(found.st_size for found in (path.stat() for path in files) if found.st_nlink == 1)

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from chautari.node.backup_space import copies
+from chautari.node.backup_space.maintenance import maintain_all_repositories
 from chautari.node.backup_space.settings import SETTINGS, Space, read_spaces
-from chautari.node.backup_space.tend import tend_all
 
 TRANSACTIONS = "transactions"
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     spaces = read_spaces(given.settings)
     if given.command == "tend":
-        return tend_all(spaces)
+        return maintain_all_repositories(spaces)
     found = [space for space in spaces if space.name == given.space]
     if not found:
         names = ", ".join(space.name for space in spaces)
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 2
     if given.command == "list":
         return list_transactions(found[0])
-    return roll_back(found[0], given.transaction, given.folder)
+    return copy_as_of_transaction(found[0], given.transaction, given.folder)
 
 
 def list_transactions(space: Space) -> int:
@@ -57,7 +57,7 @@ def list_transactions(space: Space) -> int:
     return 0
 
 
-def roll_back(space: Space, transaction: int, folder: Path) -> int:
+def copy_as_of_transaction(space: Space, transaction: int, folder: Path) -> int:
     """Make a copy of the repository as it was after a transaction; the repository stays."""
     if folder.exists():
         print(f"{folder} exists. Fix: name a new folder on the same disk.", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chautari.services.base import (
     FrontPageEntry,
     MoveProcedure,
-    NewRegion,
+    NewRegionFacts,
     Requirements,
     Role,
     Service,
@@ -58,7 +58,7 @@ def service_for_region(region: Region) -> Service:
     )
 
 
-def first_settings(new: NewRegion) -> Mapping[str, object]:
+def settings_for_new_region(new: NewRegionFacts) -> Mapping[str, object]:
     """Return the release line that the node's OS runs, and the service that has the rooms."""
     found: dict[str, object] = {}
     if line := next((line for line, os in OS_OF.items() if os == new.os), ""):
@@ -75,8 +75,8 @@ SERVICE = Service(
     page="bigbluebutton",
     settings=BigBlueButton,
     example={"host": "rooms", "recordings": True, "keep_days": 90},
-    first_settings=first_settings,
-    capacity=capacity.limits,
+    first_settings=settings_for_new_region,
+    capacity=capacity.capacity_limits,
     roles=("nginx", "tls", "repository", "turn", "bigbluebutton"),
     own_roles=(Role("bigbluebutton", "BigBlueButton", after=("tls", "turn")),),
     state=STATE,

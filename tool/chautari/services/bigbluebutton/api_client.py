@@ -17,7 +17,7 @@ class RequestRefused(Exception):
         self.key = key
 
 
-class Server:
+class BigBlueButtonServer:
     """A server, and the secret that questions are signed with."""
 
     def __init__(self, web: Any, domain: str, secret: str, algorithm: str = "sha256") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.services.capacity import CapacityLimit, MachineSize, Resource, scaled
+from chautari.services.capacity import CapacityLimit, MachineSize, Resource, scale_figure
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -20,7 +20,7 @@ INSTALL = "docs.bigbluebutton.org/administration/install: 8 cores, 16 GB, 250 Mb
 ONE_MEETING = "docs.bigbluebutton.org/support/faq: at most 200 people in one meeting"
 
 
-def limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
+def capacity_limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
     """Yield what each resource of a server allows."""
     source = f"{FAQ}; {INSTALL}"
     needed: tuple[tuple[Resource, float | None, float], ...] = (
@@ -30,5 +30,7 @@ def limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLim
     )
     for resource, has, needs in needed:
         is_estimate = has is not None and has < needs
-        yield CapacityLimit("people", resource, scaled(PEOPLE, has, needs), source, is_estimate)
+        yield CapacityLimit(
+            "people", resource, scale_figure(PEOPLE, has, needs), source, is_estimate
+        )
     yield CapacityLimit("people_in_one_meeting", "software", PEOPLE, ONE_MEETING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_lowercase
+from chautari.services.secret_spec import SecretSpec, generate_lowercase_secret
 
 SECRET_PATTERN = "[A-Za-z0-9]{40,128}"
 _FORM = "40 to 128 letters and digits"
@@ -10,7 +10,7 @@ SERVER_SECRET = SecretSpec(
     "bigbluebutton_secret",
     "bigbluebutton",
     "API secret of BigBlueButton",
-    generate_lowercase,
+    generate_lowercase_secret,
     also_for=("nextcloud", "greenlight", "scalelite"),
     pattern=SECRET_PATTERN,
     form=_FORM,
@@ -27,7 +27,7 @@ def peer_secret_spec(peer: str) -> SecretSpec:
         f"bigbluebutton_peer_{peer}",
         "bigbluebutton",
         f"API secret of the BigBlueButton servers that are lent to `{peer}`",
-        generate_lowercase,
+        generate_lowercase_secret,
         pattern=SECRET_PATTERN,
         form=_FORM,
     )

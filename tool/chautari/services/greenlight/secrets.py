@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chautari.services.secret_spec import (
     SecretSpec,
-    generate_lowercase,
+    generate_lowercase_secret,
+    generate_password_of_all_classes,
     generate_rails_secret_key,
-    generate_strong,
 )
 
 SECRETS = (
@@ -14,14 +14,14 @@ SECRETS = (
         "greenlight_admin_password",
         "greenlight",
         "initial password of Greenlight's first administrator",
-        generate_strong,
+        generate_password_of_all_classes,
         generator='echo "Aa1-$(openssl rand -hex 24)"',
     ),
     SecretSpec(
         "greenlight_database_password",
         "greenlight",
         "password of Greenlight's database account",
-        generate_lowercase,
+        generate_lowercase_secret,
     ),
     SecretSpec(
         "greenlight_key",

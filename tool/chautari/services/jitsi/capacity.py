@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.services.capacity import CapacityLimit, MachineSize, scaled
+from chautari.services.capacity import CapacityLimit, MachineSize, scale_figure
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ NORMAL_NETWORK = (
 )
 
 
-def limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
+def capacity_limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
     """Yield what each resource of a bridge allows."""
     is_low = region.bandwidth == "low"
     kbit, network = (LOW_KBIT, LOW_NETWORK) if is_low else (NORMAL_KBIT, NORMAL_NETWORK)
     streams = None if size.cores is None else size.cores * STREAMS_PER_CORE // STREAMS_SEEN
     by_network = None if size.mbit is None else int(size.mbit * 1000 / kbit)
-    memory = scaled(PEOPLE, size.memory_gb, MEMORY_GB * 0.94)  # the kernel keeps some
+    memory = scale_figure(PEOPLE, size.memory_gb, MEMORY_GB * 0.94)  # the kernel keeps some
     yield CapacityLimit("people", "software", PEOPLE, SOFTWARE)
     yield CapacityLimit("people", "memory", memory, MEMORY, is_estimate=memory != PEOPLE)
     yield CapacityLimit("people", "cores", streams, CORES, is_estimate=True)

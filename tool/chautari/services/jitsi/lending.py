@@ -14,7 +14,12 @@ from pydantic import Field, model_validator
 
 from chautari.federation.descriptor import StrictDescriptorModel
 from chautari.services.base import LendingHooks, Port
-from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
+from chautari.services.jitsi.secrets import (
+    KEY,
+    peer_password_spec,
+    xmpp_certificate,
+    xmpp_server_names,
+)
 from chautari.services.jitsi.settings import Jitsi
 from chautari.services.lending import (
     AddressOfSender,
@@ -72,7 +77,7 @@ def _check_certificate(text: str, domain: str) -> None:
         raise ValueError("the certificate cannot be read, or lacks an extension") from error
     if limits.ca:
         raise ValueError("the certificate is that of an authority; the peer must deploy again")
-    if others or f"auth.{domain}" not in hosts or not hosts <= set(server_names(domain)):
+    if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
         raise ValueError("the certificate is for other names than the XMPP server's")
 
 

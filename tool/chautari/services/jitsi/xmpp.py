@@ -198,7 +198,7 @@ class Participant:
         conference = answer.find(f"{{{FOCUS}}}conference")
         if answer.get("type") == "result" and conference is not None:
             return "ready" if conference.get("ready") == "true" else "not ready"
-        return error_name(answer)
+        return name_of_stanza_error(answer)
 
     def try_to_join_room(self, room: str, nick: str) -> str:
         """Enter a room; return "inside" or the name of the refusal."""
@@ -209,7 +209,7 @@ class Participant:
         answer = self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}presence" and item.get("from") in (own, room)
         )
-        return error_name(answer) if answer.get("type") == "error" else "inside"
+        return name_of_stanza_error(answer) if answer.get("type") == "error" else "inside"
 
     def send_message(self, room: str, text: str) -> None:
         """Say something to everyone in a room."""
@@ -248,7 +248,7 @@ def announced_components(stanza: ET.Element) -> dict[str, str]:
     }
 
 
-def error_name(stanza: ET.Element) -> str:
+def name_of_stanza_error(stanza: ET.Element) -> str:
     """Return the name of the error that a stanza carries."""
     names = [item.tag for item in stanza.iter() if item.tag.startswith(f"{{{STANZAS}}}")]
     kinds = [name.rpartition("}")[2] for name in names]

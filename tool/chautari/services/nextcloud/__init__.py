@@ -7,7 +7,7 @@ from typing import get_args
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.nextcloud import capacity, releases, sources, variables
-from chautari.services.nextcloud.bigbluebutton_rooms import first_settings_with_rooms
+from chautari.services.nextcloud.bigbluebutton_rooms import settings_for_new_region
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
@@ -43,8 +43,8 @@ SERVICE = Service(
     page="nextcloud",
     settings=Nextcloud,
     example={"host": "cloud", "quota": "5 GB"},
-    first_settings=first_settings_with_rooms,
-    capacity=capacity.limits,
+    first_settings=settings_for_new_region,
+    capacity=capacity.capacity_limits,
     roles=("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
     own_roles=(ROLE,),
     databases={"postgresql": ("nextcloud",)},
@@ -54,7 +54,7 @@ SERVICE = Service(
     sources=sources.SOURCES,
     pins_needed=sources.pins_needed,
     artifacts=variables.archives_to_download,
-    older_artifacts=variables.releases_on_the_way,
+    older_artifacts=variables.intermediate_releases,
     secrets=SECRETS,
     secret_variables=variables.secret_variables,
     sends_mail=True,

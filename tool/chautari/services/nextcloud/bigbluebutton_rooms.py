@@ -17,7 +17,7 @@ from chautari.services.scalelite.secrets import POOL_SECRET
 if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
-    from chautari.services.base import NewRegion, Secrets, Variables
+    from chautari.services.base import NewRegionFacts, Secrets, Variables
 
 
 def has_bigbluebutton_rooms(region: Region) -> bool:
@@ -43,15 +43,15 @@ def secret_variables(region: Region, secrets: Secrets) -> Variables:
     return {"nextcloud_bigbluebutton_secret": secrets[spec.name]}
 
 
-def first_settings_with_rooms(new: NewRegion) -> Mapping[str, object]:
+def settings_for_new_region(new: NewRegionFacts) -> Mapping[str, object]:
     """Return the newest release with rooms, if a new region needs them and its OS has a newer one.
 
     It is written down, so that a later version of Chautari does not skip the check of the app.
     """
     if "bigbluebutton" not in new.services or new.os not in PHP_OF:
         return {}
-    with_rooms = releases.newest_with_rooms_app(new.os)
-    is_newest = with_rooms == releases.newest_for_os(new.os)
+    with_rooms = releases.newest_release_with_rooms_app(new.os)
+    is_newest = with_rooms == releases.newest_release_for_os(new.os)
     return {} if is_newest else {"version": with_rooms.version}
 
 
@@ -66,10 +66,10 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if region.nodes[node].os not in PHP_OF:
             continue  # another rule refuses the node
         selected = region.settings_of(Nextcloud).version
-        version = selected or releases.newest_for_os(region.nodes[node].os).version
+        version = selected or releases.newest_release_for_os(region.nodes[node].os).version
         app = releases.rooms_app_release(version, pins)
         if not app.sha256:
-            other = releases.newest_with_rooms_app(region.nodes[node].os).version
+            other = releases.newest_release_with_rooms_app(region.nodes[node].os).version
             yield (
                 placement_path(region, releases.NAME, node),
                 f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.services.capacity import CapacityLimit, MachineSize, scaled
+from chautari.services.capacity import CapacityLimit, MachineSize, scale_figure
 from chautari.services.nextcloud.settings import Nextcloud
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ QUOTA = "free disk space of the machine, divided by the quota in region.yml"
 _GB = {"MB": 0.001, "GB": 1.0, "TB": 1000.0}
 
 
-def limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
+def capacity_limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:
     """Yield what each resource allows; an account counts with its whole quota."""
-    by_cores = scaled(PEOPLE, size.cores, CORES)
-    by_memory = scaled(PEOPLE, size.memory_gb, MEMORY_GB * 0.94)  # the kernel keeps some
+    by_cores = scale_figure(PEOPLE, size.cores, CORES)
+    by_memory = scale_figure(PEOPLE, size.memory_gb, MEMORY_GB * 0.94)  # the kernel keeps some
     yield CapacityLimit("accounts", "cores", by_cores, DOCUMENTED, by_cores != PEOPLE)
     yield CapacityLimit("accounts", "memory", by_memory, DOCUMENTED, by_memory != PEOPLE)
     free = None if size.free_gb is None else int(size.free_gb)

@@ -115,9 +115,9 @@ def rooms_app_release(version: str, pins: Pins) -> Artifact:
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
-def newest_with_rooms_app(os: str) -> Artifact:
+def newest_release_with_rooms_app(os: str) -> Artifact:
     """Return the newest pinned Nextcloud for `os` whose app bbb has a known checksum."""
-    fit = (release for release in RELEASES if supports_os(release.version, os))
+    fit = (release for release in RELEASES if release_supports_os(release.version, os))
     return next(release for release in fit if rooms_app_release(release.version, {}).sha256)
 
 
@@ -126,7 +126,7 @@ def major_version(version: str) -> int:
     return int(version.split(".", 1)[0])
 
 
-def supports_os(version: str, os: str) -> bool:
+def release_supports_os(version: str, os: str) -> bool:
     """Return whether Nextcloud `version` takes the PHP that `os` ships.
 
     A major that is not listed is judged like its nearest listed neighbour.
@@ -136,6 +136,6 @@ def supports_os(version: str, os: str) -> bool:
     return PHP_MINIMUM[nearest] <= PHP_OF[os] <= PHP_MAXIMUM[nearest]
 
 
-def newest_for_os(os: str) -> Artifact:
+def newest_release_for_os(os: str) -> Artifact:
     """Return the newest pinned Nextcloud release that `os` can run."""
-    return next(release for release in RELEASES if supports_os(release.version, os))
+    return next(release for release in RELEASES if release_supports_os(release.version, os))

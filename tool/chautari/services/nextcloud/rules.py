@@ -38,11 +38,12 @@ def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
         return
     for name in region.nodes_running(releases.NAME):
         os = region.nodes[name].os
-        if os in PHP_OF and not releases.supports_os(version, os):
+        if os in PHP_OF and not releases.release_supports_os(version, os):
+            newest = releases.newest_release_for_os(os).version
             yield (
                 VERSION_PATH,
                 f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} "
-                f"includes; choose Nextcloud {releases.newest_for_os(os).version} or another OS",
+                f"includes; choose Nextcloud {newest} or another OS",
             )
 
 

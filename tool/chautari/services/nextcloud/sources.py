@@ -33,7 +33,7 @@ def _platform(region: Region) -> str:
     if selected is not None:
         return selected
     for node in region.nodes_running(releases.NAME):
-        return releases.newest_for_os(region.nodes[node].os).version
+        return releases.newest_release_for_os(region.nodes[node].os).version
     return releases.RELEASES[0].version
 
 
@@ -87,7 +87,7 @@ def pins_needed(region: Region, pins: Pins) -> Iterator[NeededPin]:
     if selected is not None and selected not in pins.get(releases.NAME, {}):
         yield NeededPin(releases.NAME, selected)
     for node in region.nodes_running(releases.NAME):
-        version = selected or releases.newest_for_os(region.nodes[node].os).version
+        version = selected or releases.newest_release_for_os(region.nodes[node].os).version
         known = releases.APPS.get(releases.major_version(version), {})
         for app in region.settings_of(Nextcloud).apps:
             if app not in known and not pins.get(app):

@@ -30,7 +30,7 @@ def nextcloud_variables(context: NodeContext) -> Variables:
         "nextcloud_sha256": release.sha256,
         "nextcloud_older_releases": [
             {"version": item.version, "url": item.url, "sha256": item.sha256}
-            for item in releases_on_the_way(context)
+            for item in intermediate_releases(context)
         ],
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
@@ -66,10 +66,10 @@ def release_to_install(context: NodeContext) -> Artifact:
     selected = context.region.settings_of(Nextcloud).version
     if selected is not None:
         return context.loaded_region.releases[releases.NAME][selected]
-    return releases.newest_for_os(context.region.nodes[context.node].os)
+    return releases.newest_release_for_os(context.region.nodes[context.node].os)
 
 
-def releases_on_the_way(context: NodeContext) -> list[Artifact]:
+def intermediate_releases(context: NodeContext) -> list[Artifact]:
     """Return one known release of each older major that the node's OS supports.
 
     An upgrade cannot skip a major. It is the newest one that the region pins, else the newest one
@@ -82,7 +82,7 @@ def releases_on_the_way(context: NodeContext) -> list[Artifact]:
     shipped = {item.version for item in releases.RELEASES if item == known.get(item.version)}
     for version in sorted(known, key=lambda item: (item not in shipped, version_key(item))):
         major = releases.major_version(version)
-        if major < target and releases.supports_os(version, os):
+        if major < target and releases.release_supports_os(version, os):
             newest[major] = known[version]
     return context.endpoints.served_versions(newest.values())
 

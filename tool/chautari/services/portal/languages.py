@@ -17,17 +17,19 @@ NAMES = {
 }  # fmt: skip
 
 
-def base_of(language: str) -> str:
+def language_without_country(language: str) -> str:
     """Return the language of a code without its country: es for es_CO."""
     return language.split("_")[0]
 
 
-def default_page_language(languages: Iterable[str]) -> str:
+def fallback_page_language(languages: Iterable[str]) -> str:
     """Return the page's language for readers whose languages it lacks."""
-    bases = map(base_of, languages)
+    bases = map(language_without_country, languages)
     return next((base for base in bases if base in PAGE_LANGUAGES), "en")
 
 
 def language_names_by_code(languages: Iterable[str]) -> dict[str, str]:
     """Return the name of each language in itself; the code of one whose name is unknown."""
-    return {language: NAMES.get(base_of(language), language) for language in languages}
+    return {
+        language: NAMES.get(language_without_country(language), language) for language in languages
+    }

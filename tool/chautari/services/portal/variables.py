@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from chautari import __version__
 from chautari.backup import scope
 from chautari.federation import signing_key
-from chautari.federation.descriptor import descriptor_body
+from chautari.federation.descriptor import unsigned_descriptor
 from chautari.services.base import AccessDetails
 from chautari.services.languages import ENGLISH
 from chautari.services.portal.languages import (
     PAGE_LANGUAGES,
-    base_of,
-    default_page_language,
+    fallback_page_language,
     language_names_by_code,
+    language_without_country,
 )
 from chautari.services.portal.settings import Portal
 
@@ -37,10 +37,10 @@ def portal_variables(context: NodeContext) -> Variables:
     region = context.region
     return {
         "portal_domain": region.public_name(NAME, context.node),
-        "portal_default_language": default_page_language(region.languages),
+        "portal_default_language": fallback_page_language(region.languages),
         "portal_languages": list(PAGE_LANGUAGES),
         "portal_page": page_content(context),
-        "portal_descriptor": json.dumps(descriptor_body(context), sort_keys=True),
+        "portal_descriptor": json.dumps(unsigned_descriptor(context), sort_keys=True),
         "portal_federation": peer_watch_settings(context),
         "portal_peer_networks": list(context.endpoints.peer_networks),
         "portal_letters": letters_to_peers(context),
@@ -127,12 +127,16 @@ def _language_support_of_app(context: NodeContext, service: Service) -> dict[str
         return {}
     node = context.region.first_node_running(service.name)
     translations = service.translations(context._replace(node=node))
-    partial = {base_of(name.replace(translations.separator, "_")) for name in translations.partial}
+    partial = {
+        language_without_country(name.replace(translations.separator, "_"))
+        for name in translations.partial
+    }
     return {
         language: "full"
-        if base_of(language) == ENGLISH or translations.find_upstream_locale(language)
+        if language_without_country(language) == ENGLISH
+        or translations.find_upstream_locale(language)
         else "partial"
-        if base_of(language) in partial
+        if language_without_country(language) in partial
         else "none"
         for language in context.region.languages
     }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_lowercase, generate_rails_secret_key
+from chautari.services.secret_spec import (
+    SecretSpec,
+    generate_lowercase_secret,
+    generate_rails_secret_key,
+)
 
 POOL_SECRET = SecretSpec(
     "scalelite_secret",
     "scalelite",
     "API secret of the server pool",
-    generate_lowercase,
+    generate_lowercase_secret,
     also_for=("nextcloud", "greenlight"),
 )
 SECRETS = (
@@ -17,7 +21,7 @@ SECRETS = (
         "scalelite_database_password",
         "scalelite",
         "password of Scalelite's database account",
-        generate_lowercase,
+        generate_lowercase_secret,
     ),
     SecretSpec(
         "scalelite_key",

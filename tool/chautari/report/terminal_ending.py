@@ -44,7 +44,7 @@ def login_lines(service: ServiceAccess) -> list[LoginLine]:
     return [*found, LoginLine("Note", note)] if note else found
 
 
-def hosts_block(report: RegionReport) -> list[str]:
+def hosts_entries_command(report: RegionReport) -> list[str]:
     """Return lines that a shell takes as a whole to add a sandbox's hosts entries.
 
     Only lines that are hosts entries are in it: nothing else reaches the shell.
@@ -59,7 +59,7 @@ def hosts_block(report: RegionReport) -> list[str]:
     return ["sudo tee -a /etc/hosts <<'END'", *entries, "END"] if entries else []
 
 
-def next_steps(report: RegionReport) -> list[str]:
+def first_next_steps(report: RegionReport) -> list[str]:
     """Return at most three steps; a report without problems ends with the next command."""
     steps = summary.next_step_texts(report, without=("add_hosts",))
     if report.ok and report.services:
@@ -77,7 +77,7 @@ def split_command(step: str) -> tuple[str, str]:
     return (match["text"], match["command"]) if match else (step, "")
 
 
-def folded_notices(report: RegionReport) -> list[str]:
+def one_line_notices(report: RegionReport) -> list[str]:
     """Return each notice as one line that names its node, the first of them."""
     notices = [
         to_one_line(f"{node.name}: {notice.text}")
@@ -88,7 +88,7 @@ def folded_notices(report: RegionReport) -> list[str]:
     return notices[:MOST_NOTICES] + ([f"and {more} more"] if more > 0 else [])
 
 
-def count_lines(report: RegionReport) -> Iterable[str]:
+def node_and_check_counts(report: RegionReport) -> Iterable[str]:
     """Yield the counts of nodes by their state, and of checks by their result."""
     states: dict[str, int] = {}
     for node in report.nodes:

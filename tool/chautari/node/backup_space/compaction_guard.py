@@ -24,7 +24,7 @@ class Decision:
     total: int
 
 
-def decide(freeable: int, size: int, deleted: int, copy_size: int) -> Decision:
+def decide_whether_to_compact(freeable: int, size: int, deleted: int, copy_size: int) -> Decision:
     """Return whether to compact.
 
     Args:

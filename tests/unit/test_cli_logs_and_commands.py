@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from region_samples import region_file
 
 from chautari.cli import main
-from chautari.deploy import inspection
+from chautari.deploy import logs_and_commands
 from chautari.process import OutputLimits
 from chautari.services.inspection import Inspection
 
@@ -126,7 +126,7 @@ def test_flood_of_a_node_ends_the_connection(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(machine, "ssh", "#!/bin/sh\nyes\n")
-    monkeypatch.setattr(inspection, "LOG_LIMITS", OutputLimits(100, 5000, 200))
+    monkeypatch.setattr(logs_and_commands, "LOG_LIMITS", OutputLimits(100, 5000, 200))
     assert "sent too much" in str(deploy("logs", "andes", "nextcloud").exception)
 
 
@@ -153,13 +153,13 @@ def test_logs_are_printed_with_their_source(
     ("text", "seconds"), [("90s", 90), ("15m", 900), ("1h", 3600), ("2d", 172_800), ("5min", 300)]
 )
 def test_parse_duration(text: str, seconds: int) -> None:
-    assert inspection.parse_duration(text) == seconds
+    assert logs_and_commands.parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0s", "1", "h", "-1h", "1w", "999999d", "1h30m"])
 def test_parse_duration_refuses_other_texts(text: str) -> None:
     with pytest.raises(ValueError):
-        inspection.parse_duration(text)
+        logs_and_commands.parse_duration(text)
 
 
 def test_commands_of_services_have_different_names() -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from chautari.deploy.pinning.refusal import PinRefused
-from chautari.deploy.pinning.signatures import digest_of
+from chautari.deploy.pinning.signatures import file_digest
 from chautari.files import refuse_special_file
 from chautari.node.events import ArtifactDigestAnswer
 from chautari.ssh.runner_client import call_runner
@@ -33,20 +33,24 @@ class RemoteFile(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
-class Way(NamedTuple):
+class DownloadRoute(NamedTuple):
     """A way on which a file arrives, and what returns its digest; None if it has no such file."""
 
     name: str
     sha256: Callable[[RemoteFile], str | None]
 
 
-def ways_of(mirrors: Sequence[Path], nodes: Sequence[SSHTarget]) -> list[Way]:
+def additional_download_routes(
+    mirrors: Sequence[Path], nodes: Sequence[SSHTarget]
+) -> list[DownloadRoute]:
     """Return the ways besides this machine's own connection."""
-    found = [Way(f"the folder {folder}", _mirror_digest(folder)) for folder in mirrors]
-    return found + [Way(f"the node {target.name}", _node_digest(target)) for target in nodes]
+    found = [DownloadRoute(f"the folder {folder}", _mirror_digest(folder)) for folder in mirrors]
+    return found + [
+        DownloadRoute(f"the node {target.name}", _node_digest(target)) for target in nodes
+    ]
 
 
-def mirror_file(folder: Path, file: RemoteFile) -> Path | None:
+def find_file_in_mirror(folder: Path, file: RemoteFile) -> Path | None:
     """Return the file in a mirror folder, which has upstream's name for it."""
     path = folder / file.url.rpartition("/")[2]
     if not path.is_file():
@@ -57,8 +61,8 @@ def mirror_file(folder: Path, file: RemoteFile) -> Path | None:
 
 def _mirror_digest(folder: Path) -> Callable[[RemoteFile], str | None]:
     def digest(file: RemoteFile) -> str | None:
-        path = mirror_file(folder, file)
-        return digest_of(path) if path else None
+        path = find_file_in_mirror(folder, file)
+        return file_digest(path) if path else None
 
     return digest
 

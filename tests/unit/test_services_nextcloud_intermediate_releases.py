@@ -11,7 +11,7 @@ from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import NodeContext
 from chautari.services.artifacts import Artifact
-from chautari.services.nextcloud.variables import releases_on_the_way
+from chautari.services.nextcloud.variables import intermediate_releases
 
 LOCK = f"nextcloud:\n  34.0.1: {{url: 'https://example.org/n.tar.bz2', sha256: {'a' * 64}}}\n"
 
@@ -21,7 +21,7 @@ def versions(folder: Path, endpoints: Endpoints = PUBLIC_INTERNET, lock: str = "
     if lock:
         (file.parent / "artifacts.lock").write_text(lock)
     context = NodeContext(load_region(file), endpoints, "med1")
-    return [item.version for item in releases_on_the_way(context)]
+    return [item.version for item in intermediate_releases(context)]
 
 
 def test_releases_on_the_way_are_the_newest_of_each_older_major(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from chautari.node.backup_space import copies, guard, segments
+from chautari.node.backup_space import compaction_guard, copies, segments
 from chautari.node.backup_space.settings import Space
 
 HOME = Path("/var/lib/chautari/backup_space")
@@ -68,7 +68,7 @@ def run_as(account: str, command: Sequence[str], limit: float) -> str:
     return (done.stderr or done.stdout).strip()[-300:] or f"exit {done.returncode}"
 
 
-def tend(space: Space, now: float) -> dict[str, Any]:
+def maintain_repository(space: Space, now: float) -> dict[str, Any]:
     """Check one repository, copy it and compact it, and return what to remember."""
     found: dict[str, Any] = {"checked": int(now), "check_ok": None, "error": None}
     reason = run_as(
@@ -86,25 +86,27 @@ def tend(space: Space, now: float) -> dict[str, Any]:
     if decision is not None and decision.action == "refuse":
         share = round(100 * decision.freeable / max(decision.total, 1))
         return found | {"error": {"code": "compaction_refused", "data": {"share": share}}}
-    if copies.is_due(space, now):
+    if copies.is_copy_due(space, now):
         copies.replace_copy(space, now)
     if decision is not None and decision.action == "compact":
         run_as(space.account, ["compact", str(space.repository)], CHECK_SECONDS)
         found["compacted"] = int(now)
-    return found | {"copied": int(copies.copied_at(space))}
+    return found | {"copied": int(copies.time_of_copy(space))}
 
 
-def _decide(space: Space) -> guard.Decision | None:
+def _decide(space: Space) -> compaction_guard.Decision | None:
     try:
         freeable = segments.freeable_bytes(space.repository)
     except segments.UnknownHints:
         return None  # known after the peer's next backup
     size = segments.size_of_segments(space.repository)
-    deleted = copies.deleted_since_copy(space)
-    return guard.decide(freeable, size, deleted, segments.size_of_segments(space.copy))
+    deleted = copies.size_deleted_since_copy(space)
+    return compaction_guard.decide_whether_to_compact(
+        freeable, size, deleted, segments.size_of_segments(space.copy)
+    )
 
 
-def tend_all(spaces: Sequence[Space], home: Path = HOME) -> int:
+def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int:
     """Tend all repositories, remember and mail the results, and return 1 if one is damaged."""
     now = time.time()
     state_file = home / "state.json"
@@ -115,12 +117,12 @@ def tend_all(spaces: Sequence[Space], home: Path = HOME) -> int:
             state[space.name] = {"checked": None, "check_ok": None, "error": None}
             continue
         known = before.get(space.name, {})
-        state[space.name] = known | tend(space, now)
+        state[space.name] = known | maintain_repository(space, now)
         print(json.dumps({space.name: state[space.name]}), flush=True)
     problems = {
         space: state[space.name]["error"] for space in spaces if state[space.name].get("error")
     }
-    lines = [describe(space, error) for space, error in problems.items()]
+    lines = [problem_and_fix_text(space, error) for space, error in problems.items()]
     mailed = before.get("mailed", 0)
     if lines and now - mailed > REPEAT_SECONDS - 3600:
         _mail(lines)
@@ -129,7 +131,7 @@ def tend_all(spaces: Sequence[Space], home: Path = HOME) -> int:
     return 1 if lines else 0
 
 
-def describe(space: Space, error: dict[str, Any]) -> str:
+def problem_and_fix_text(space: Space, error: dict[str, Any]) -> str:
     """Return what is wrong with a repository, and what to do."""
     values = {"share": "?", "reason": "?"} | error["data"]
     printable = {key: str(value).encode("unicode_escape").decode() for key, value in values.items()}

@@ -19,7 +19,7 @@ from chautari.services.inspection import NodeCommand
 from chautari.ssh.known_hosts import check_known_hosts_match_region
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.runner_client import SSH_FAILED, runner_command_line, runner_stdin
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv, ssh_targets
 from chautari.suggestions import nearest_word
 
 MAX_LOG_LINES = 2000  # of each source
@@ -145,7 +145,7 @@ def read_logs(
         "lines": lines,
         "follow": follow,
     }
-    command = as_root(target, runner_command_line(arguments))
+    command = command_as_root(target, runner_command_line(arguments))
     limits = FOLLOW_LIMITS if follow else LOG_LIMITS
     stream = RunningCommand(ssh_argv(target, command), runner_stdin(b"", "service_logs"), limits)
     try:
@@ -204,9 +204,9 @@ def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
         raise RunFailed(f"{target.name}: {refusal.reason}", fix=refusal.fix)
 
 
-def node_command_line(target: SSHTarget, command: NodeCommand, arguments: Sequence[str]) -> str:
+def service_command_line(target: SSHTarget, command: NodeCommand, arguments: Sequence[str]) -> str:
     """Return a service's command with an operator's arguments, as root runs it on the node."""
-    return as_root(target, shlex.join((*command.argv, *arguments)))
+    return command_as_root(target, shlex.join((*command.argv, *arguments)))
 
 
 def login_command_line(arguments: Sequence[str]) -> str:
@@ -223,7 +223,7 @@ def login_command_line(arguments: Sequence[str]) -> str:
     return line
 
 
-def json_lines_of(lines: Mapping[str, Sequence[LogLine]]) -> list[dict[str, str]]:
+def log_lines_as_objects(lines: Mapping[str, Sequence[LogLine]]) -> list[dict[str, str]]:
     """Return the lines of each node as plain JSON data."""
     return [
         {"node": node, "source": line["source"], "text": line["text"]}

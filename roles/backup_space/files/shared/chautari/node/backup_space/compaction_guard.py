@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup_space/compaction_guard.py

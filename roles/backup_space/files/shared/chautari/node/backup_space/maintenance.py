@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup_space/maintenance.py
