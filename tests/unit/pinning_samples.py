@@ -52,7 +52,9 @@ def pgp_key(name: str) -> SigningKey:
 
 
 def detached(key: SigningKey, content: bytes) -> bytes:
-    return openpgp._armor("SIGNATURE", key._signature(BINARY, content, 1_750_000_000)).encode()
+    return openpgp._ascii_armor(
+        "SIGNATURE", key._signature(BINARY, content, 1_750_000_000)
+    ).encode()
 
 
 def tar(files: dict[str, str], size: int = 0) -> bytes:

@@ -137,9 +137,11 @@ def test_token_is_only_fetched_from_the_registry_itself(upstream: Upstream) -> N
     challenge = {"realm": f"{upstream.url}/token", "service": "x"}
     upstream.answers["/token?service=x&scope=repository%3Aapp%3Apull"] = Answer(b'{"token": "t"}')
     origin = AllowedServers((), upstream.ca_file)
-    assert image_digest._token("localhost", "app", challenge, origin) == "t"
+    assert image_digest._fetch_read_token("localhost", "app", challenge, origin) == "t"
     with pytest.raises(PinRefused, match="redirects to https://mallory"):
-        image_digest._token("localhost", "app", {"realm": "https://mallory.example.org"}, origin)
+        image_digest._fetch_read_token(
+            "localhost", "app", {"realm": "https://mallory.example.org"}, origin
+        )
 
 
 def test_sandbox_needs_no_pins(tmp_path: Path) -> None:

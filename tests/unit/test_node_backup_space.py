@@ -164,7 +164,7 @@ def test_problems_are_mailed_and_remembered(
     space: Space, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mails: list[Any] = []
-    monkeypatch.setattr(maintenance, "_mail", mails.append)
+    monkeypatch.setattr(maintenance, "_mail_problems_to_root", mails.append)
     monkeypatch.setattr(maintenance, "run_as", lambda account, command, limit: "\x1b damaged")
     spaces = [space, Space("delta", "backup-delta", "n1", tmp_path)]
     assert [maintenance.maintain_all_repositories(spaces, tmp_path) for _ in range(2)] == [1, 1]

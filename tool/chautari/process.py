@@ -53,10 +53,10 @@ class ProcessError(RunFailed):
         if code is None:
             ending = "printed too much output" if flooded else "did not finish in time"
         said = (stderr.strip() or stdout.strip())[-2000:]
-        super().__init__(f"`{_shortened(command)}` {ending}" + (f": {said}" if said else ""))
+        super().__init__(f"`{_shorten_command(command)}` {ending}" + (f": {said}" if said else ""))
 
 
-def _shortened(command: str) -> str:
+def _shorten_command(command: str) -> str:
     """Return a command as a message shows it; some have a whole script as an argument."""
     first = command.partition("\n")[0][:MAX_SHOWN]
     return first if first == command else f"{first} …"
@@ -104,7 +104,7 @@ def run(
     process = _start_and_feed(argv, stdin or b"", command, pass_fds=tuple(pass_fds))
     end = functools.partial(_send_signal, process, signal.SIGTERM)
     _running.add(end)
-    out, err = _Output(process, process.stdout), _Output(process, process.stderr)
+    out, err = _OutputReader(process, process.stdout), _OutputReader(process, process.stderr)
     try:
         late = not _wait_until(_deadline(timeout), process, out, err)
         if late or out.flooded or err.flooded:
@@ -128,7 +128,7 @@ def _send_signal(process: subprocess.Popen[bytes], number: int) -> None:
         process.send_signal(number)
 
 
-class _Output(threading.Thread):
+class _OutputReader(threading.Thread):
     """Reads what a process prints to one pipe, and kills it when that is too much."""
 
     def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes] | None) -> None:
@@ -180,11 +180,13 @@ def _start_and_feed(
         process.kill()
         raise
     assert process.stdin is not None
-    threading.Thread(target=_feed, args=(process.stdin, content), daemon=True).start()
+    threading.Thread(
+        target=_write_and_close_pipe, args=(process.stdin, content), daemon=True
+    ).start()
     return process
 
 
-def _feed(pipe: IO[bytes], content: bytes) -> None:
+def _write_and_close_pipe(pipe: IO[bytes], content: bytes) -> None:
     # A command that exits early breaks the pipe; its exit code shows the reason.
     with contextlib.suppress(BrokenPipeError):
         pipe.write(content)
@@ -197,7 +199,7 @@ def _deadline(timeout: float | None) -> float | None:
 
 
 def _wait_until(
-    deadline: float | None, process: subprocess.Popen[bytes], *outputs: _Output
+    deadline: float | None, process: subprocess.Popen[bytes], *outputs: _OutputReader
 ) -> bool:
     """Wait until a process has ended and its pipes are closed; return whether that was in time."""
     for output in outputs:
@@ -211,7 +213,7 @@ def _wait_until(
     return True
 
 
-def _kill_and_drain_outputs(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
+def _kill_and_drain_outputs(process: subprocess.Popen[bytes], *outputs: _OutputReader) -> None:
     """Kill a process and let the readers of its outputs finish.
 
     A child that it left behind may hold its pipes open, so they have only some seconds.

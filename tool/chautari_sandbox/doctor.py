@@ -115,17 +115,17 @@ def _check_cache_disk() -> tuple[bool, str, str]:
     place = paths.cache_dir()
     while not place.exists():
         place = place.parent
-    return _disk_result(place, shutil.disk_usage(place).free, NEEDED_CACHE)
+    return _disk_space_result(place, shutil.disk_usage(place).free, NEEDED_CACHE)
 
 
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "cannot be checked without podman", privileges.apt_install_hint("podman")
     store = capacity.container_store_folder(podman_commands.podman_command_prefix())
-    return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
+    return _disk_space_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
-def _disk_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
+def _disk_space_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
     detail = f"{needed / 1e9:.1f} GB needed in {place}, {free / 1e9:.1f} GB free"
     return free >= needed, detail, f"free some space; to see how much is used: df -h {place}"
 

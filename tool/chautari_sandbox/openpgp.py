@@ -63,7 +63,7 @@ class SigningKey:
             + _encode_packet(_USER, user)
             + signature
         )
-        return _armor("PUBLIC KEY BLOCK", packets)
+        return _ascii_armor("PUBLIC KEY BLOCK", packets)
 
     def clear_sign(self, text: str, when: int) -> str:
         """Return `text` with a signature around it, as apt reads `InRelease`."""
@@ -71,7 +71,7 @@ class SigningKey:
         signature = self._signature(_TEXT, "\r\n".join(lines).encode(), when)
         body = "\n".join(f"- {line}" if line.startswith("-") else line for line in lines)
         head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
-        return f"{head}{body}\n{_armor('SIGNATURE', signature)}"
+        return f"{head}{body}\n{_ascii_armor('SIGNATURE', signature)}"
 
     def _signature(self, kind: int, content: bytes, when: int, extra: bytes = b"") -> bytes:
         issuer = bytes.fromhex(self.fingerprint)
@@ -120,7 +120,7 @@ def _encode_packet(tag: int, body: bytes) -> bytes:
     return struct.pack(">BBI", 0xC0 | tag, 0xFF, len(body)) + body
 
 
-def _armor(what: str, data: bytes) -> str:
+def _ascii_armor(what: str, data: bytes) -> str:
     text = base64.b64encode(data).decode()
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     check = base64.b64encode(_crc24(data).to_bytes(3, "big")).decode()

@@ -74,7 +74,9 @@ def sizes_of_machines(
     asked = tuple(name for name in nodes if not set(_MEASURED) <= set(said.get(name, {})))
     measured = _measure_machines(loaded_region, endpoints, asked, identities) if asked else {}
     return {
-        name: _overlaid(measured.get(name, MeasuredSize(MachineSize())), said.get(name, {}))
+        name: _with_assumed_values(
+            measured.get(name, MeasuredSize(MachineSize())), said.get(name, {})
+        )
         for name in nodes
     }
 
@@ -102,11 +104,11 @@ def _measure_machines(
         targets = ssh_targets(loaded_region, endpoints, nodes, identities, known_hosts)
         expected = [loaded_region.region.nodes[name].host_key or "" for name in nodes]
         pairs = list(zip(targets, expected, strict=True))
-        found = map_parallel(lambda pair: _measure(*pair), pairs)
+        found = map_parallel(lambda pair: _measure_machine(*pair), pairs)
     return dict(zip(nodes, found, strict=True))
 
 
-def _measure(target: SSHTarget, host_key: str) -> MeasuredSize:
+def _measure_machine(target: SSHTarget, host_key: str) -> MeasuredSize:
     answer = read_machine_facts(target, first_contact=True)
     pins = find_known_hosts_lines(
         read_known_hosts_text(target.known_hosts), target.address, target.port
@@ -119,6 +121,6 @@ def _measure(target: SSHTarget, host_key: str) -> MeasuredSize:
     return MeasuredSize(MachineSize(), last[0])
 
 
-def _overlaid(measured: MeasuredSize, values: Mapping[str, float]) -> MeasuredSize:
+def _with_assumed_values(measured: MeasuredSize, values: Mapping[str, float]) -> MeasuredSize:
     fields = measured.size._asdict() | dict(values)
     return MeasuredSize(MachineSize(**fields), measured.problem)

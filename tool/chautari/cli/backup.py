@@ -49,9 +49,9 @@ def now(name: str, as_json: bool, **options: Any) -> int:
     After the first backup, the key of each repository is stored in secrets.age. Commit this file:
     without the key and the passphrase in it, the backups cannot be read.
     """
-    request = _request(name, "deploy backup", options)
+    request = _make_request(name, "deploy backup", options)
     limit = request.loaded_region.region.backup
-    printer = ProgressPrinter(_say, limit.limit_kib if limit else 0)
+    printer = ProgressPrinter(_print_progress, limit.limit_kib if limit else 0)
     results = commands.back_up_now(request, printer.take)
     if as_json:
         return _print_results(request, results)
@@ -73,7 +73,7 @@ def now(name: str, as_json: bool, **options: Any) -> int:
 @json_option
 def list_(name: str, as_json: bool, **options: Any) -> int:
     """List the backups of the nodes of a region, by target."""
-    request = _request(name, "deploy backup list", options)
+    request = _make_request(name, "deploy backup list", options)
     results = commands.list_archives(request)
     if as_json:
         return _print_results(request, results)
@@ -99,8 +99,8 @@ def check(name: str, as_json: bool, **options: Any) -> int:
     Each repository is read as a whole where it is stored, so this can take hours. Nothing is
     repaired. To test that a backup can be restored, use a drill.
     """
-    request = _request(name, "deploy backup check", options)
-    printer = ProgressPrinter(_say)
+    request = _make_request(name, "deploy backup check", options)
+    printer = ProgressPrinter(_print_progress)
     results = commands.check_repositories(request, printer.take)
     if as_json:
         return _print_results(request, results)
@@ -124,7 +124,7 @@ def keys(name: str, as_json: bool, **options: Any) -> int:
     Add the lines to `~/.ssh/authorized_keys` of the account on the server. If the server's provider
     accepts only keys, use the part of each line from ssh-ed25519. Peers get the keys by themselves.
     """
-    request = _request(name, "deploy backup keys", options)
+    request = _make_request(name, "deploy backup keys", options)
     region, found = request.loaded_region.region, commands.login_keys(request)
     lines = authorized_keys_lines(region, found)
     if as_json:
@@ -143,12 +143,12 @@ def keys(name: str, as_json: bool, **options: Any) -> int:
 command.add_command(recovery_sheet.command)
 
 
-def _request(name: str, verb: str, options: dict[str, Any]) -> Request:
+def _make_request(name: str, verb: str, options: dict[str, Any]) -> Request:
     loaded_region = load_region(find_region_file(name, regions_root()))
     return Request(loaded_region, f"{verb} {loaded_region.region.region}", **options)
 
 
-def _say(line: str) -> None:
+def _print_progress(line: str) -> None:
     echo(line, err=True)
 
 

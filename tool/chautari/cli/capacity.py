@@ -86,7 +86,7 @@ def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity
         amount = capacity_texts.amount_text(total_of_kind(found, kind))
         echo(f"{amount:>9}  {capacity_texts.KINDS[kind]}")
     echo()
-    for line in table_lines(("Service", "Node", "Room for", "Limited by"), _rows(found)):
+    for line in table_lines(("Service", "Node", "Room for", "Limited by"), _table_rows(found)):
         echo(line)
     echo()
     for node, item in sizes.items():
@@ -101,18 +101,18 @@ def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity
         echo(f"  {source}")
 
 
-def _rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
+def _table_rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for item in found:
         if not item.limits:
             rows.append((item.service, item.node, capacity_texts.NOT_KNOWN, ""))
         for limit in item.first_limits():
             resource = capacity_texts.RESOURCES[limit.resource] if limit.number is not None else ""
-            rows.append((item.service, item.node, _room_text(limit), resource))
+            rows.append((item.service, item.node, _limit_text(limit), resource))
     return rows
 
 
-def _room_text(limit: CapacityLimit) -> str:
+def _limit_text(limit: CapacityLimit) -> str:
     kind = capacity_texts.KINDS[limit.kind]
     amount = capacity_texts.amount_text(limit.number, limit.is_estimate)
     return f"{kind}: {amount}" if limit.number is None else f"{amount} {kind}"

@@ -58,7 +58,7 @@ def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_j
     if form == "zone":
         echo(records.zone_file_text(region, records.desired_records(region)), nl=False)
         return 0
-    found = _look(loaded_region, minutes)
+    found = _look_up_records_once_or_until_right(loaded_region, minutes)
     if as_json:
         print_json({"region": region.region, "domain": region.domain, **found.as_object()})
     else:
@@ -66,7 +66,9 @@ def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_j
     return 0 if found.ok else 1
 
 
-def _look(loaded_region: LoadedRegion, minutes: int | None) -> ZoneState:
+def _look_up_records_once_or_until_right(
+    loaded_region: LoadedRegion, minutes: int | None
+) -> ZoneState:
     resolver = known_endpoints(loaded_region).resolver
 
     def look() -> ZoneState:
@@ -87,7 +89,7 @@ def _report_waiting(found: ZoneState) -> None:
 
 def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
     region = loaded_region.region
-    for line in table_lines(("Name", "Type", "Value", "State"), _rows(found)):
+    for line in table_lines(("Name", "Type", "Value", "State"), _table_rows(found)):
         echo(line)
     echo()
     if found.zone.problem:
@@ -96,7 +98,7 @@ def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
         echo(f"{message}\n  Fix: {fix}", err=True)
         return
     for item in found.records:
-        if text := dns_record_texts.record_step_text(item.state, _text_data(item)):
+        if text := dns_record_texts.record_step_text(item.state, _record_text_data(item)):
             echo(text)
     if not records.caa_issuer(region) and region.sandbox is None:
         echo("The name of the certificate authority for CAA records is not known.", err=True)
@@ -113,7 +115,7 @@ def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
         echo(f"Then run: deploy dns {region.region} --wait")
 
 
-def _rows(found: ZoneState) -> list[tuple[str, ...]]:
+def _table_rows(found: ZoneState) -> list[tuple[str, ...]]:
     return [
         (
             item.record.name,
@@ -125,5 +127,5 @@ def _rows(found: ZoneState) -> list[tuple[str, ...]]:
     ]
 
 
-def _text_data(item: RecordState) -> dict[str, Any]:
+def _record_text_data(item: RecordState) -> dict[str, Any]:
     return item.as_object()

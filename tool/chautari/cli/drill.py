@@ -53,11 +53,11 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region
     request = Request(loaded_region, f"deploy drill {region}", nodes, identities)
-    planned, outcome = _run(request, **options)
+    planned, outcome = _run_drill_with_progress(request, **options)
     missing = drill.record_drill(planned, outcome)
     if not keep:
         drill.remove_containers(planned)
-    _print(planned, outcome, as_json, region)
+    _print_outcome(planned, outcome, as_json, region)
     if missing and not as_json:
         echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
     return 0 if outcome.ok else 1
@@ -68,9 +68,11 @@ def restore_into_sandbox(
     yes: bool, **_: Any,
 ) -> int:  # fmt: skip
     """Restore into containers and keep them, so that people can look at the data."""
-    planned, outcome = _run(request, service=service, at=at, target=target, backup_of=backup_of)
+    planned, outcome = _run_drill_with_progress(
+        request, service=service, at=at, target=target, backup_of=backup_of
+    )
     region = request.loaded_region.region.region
-    _print(planned, outcome, as_json, region)
+    _print_outcome(planned, outcome, as_json, region)
     copy = planned.copy.folder
     if not as_json:
         echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
@@ -78,7 +80,9 @@ def restore_into_sandbox(
     return 0 if outcome.ok else 1
 
 
-def _run(request: Request, **options: Any) -> tuple[drill.Drill, drill.DrillOutcome]:
+def _run_drill_with_progress(
+    request: Request, **options: Any
+) -> tuple[drill.Drill, drill.DrillOutcome]:
     region = request.loaded_region.region.region
     about = {"operator": account_name(), "origin": platform.node(), "region": region}
     with Progress() as progress:
@@ -93,7 +97,9 @@ def _run(request: Request, **options: Any) -> tuple[drill.Drill, drill.DrillOutc
     return planned, outcome
 
 
-def _print(planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str) -> None:
+def _print_outcome(
+    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str
+) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)
         restores = [item.as_object() for item in outcome.restores]

@@ -50,7 +50,7 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
 
     Send the printed address by mail. Read the printed words out in a call: a mail can be forged.
     """
-    loaded_region = _load(name)
+    loaded_region = _load_region_with_unpinned_peers(name)
     endpoints = known_endpoints(loaded_region)
     opened = _open_secrets(loaded_region, endpoints, identities)
     own = peer_management.require_own_identity(loaded_region, opened)
@@ -139,7 +139,7 @@ def _pin_peer(
 ) -> LoadedRegion | None:
     """Pin the peer at `url` once its key is confirmed; return the region if people read on."""
     _check_agreement_text(agreement)
-    loaded_region = _load(name)
+    loaded_region = _load_region_with_unpinned_peers(name)
     now = time.time()
     found = peer_management.fetch_peer_candidate(
         loaded_region, url, peer, known_endpoints(loaded_region), now
@@ -231,7 +231,7 @@ def _confirm_key(found: PeerCandidate, fingerprint: str | None) -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the pinned peers of a region. Nothing is fetched."""
-    loaded_region = _load(name)
+    loaded_region = _load_region_with_unpinned_peers(name)
     states = peer_management.peer_states_from_pins(loaded_region, time.time())
     named = loaded_region.region.federation.peers
     missing = [peer for peer in named if peer not in states]
@@ -262,7 +262,7 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     """
     from chautari.deploy import peer_status  # only this command asks nodes
 
-    loaded_region = _load(name)
+    loaded_region = _load_region_with_unpinned_peers(name)
     region, endpoints = loaded_region.region, known_endpoints(loaded_region)
     secrets = None
     if any(
@@ -331,7 +331,7 @@ def _state_object(named: bool, state: PeerState) -> dict[str, object]:
 @json_option
 def leave(name: str, peer: str, as_json: bool) -> None:
     """Remove the pin of a peer, and print what remains to do on both sides."""
-    loaded_region = _load(name)
+    loaded_region = _load_region_with_unpinned_peers(name)
     region = loaded_region.region.region
     peer_management.delete_pin(loaded_region, peer)
     rest = [item for item in loaded_region.region.federation.peers if item != peer]
@@ -362,6 +362,6 @@ def _open_secrets(
     return store.open_secrets_file(file, known or store.default_private_keys())
 
 
-def _load(name: str) -> LoadedRegion:
+def _load_region_with_unpinned_peers(name: str) -> LoadedRegion:
     """Return a region, even if it names a peer that is not pinned yet."""
     return load_region(find_region_file(name, regions_root()), with_peers=False)

@@ -90,27 +90,31 @@ def collect_answers(
     if not asks:
         _refuse_missing_options(options)
     name = options.name or _ask_name(refuse_region)
-    domain = options.domain or _ask("Domain of the region", field_types.validate_domain)
-    contact = options.contact or _ask("Mail address of the operators", field_types.validate_email)
-    country = _country(options, asks)
-    key = _operator_key(options, asks)
+    domain = options.domain or _ask_until_valid("Domain of the region", field_types.validate_domain)
+    contact = options.contact or _ask_until_valid(
+        "Mail address of the operators", field_types.validate_email
+    )
+    country = _ask_for_country(options, asks)
+    key = _choose_operator_key(options, asks)
     start = RegionAnswers(
         name=name, domain=domain, contact=contact, country=country, key=key.line,
-        operator="", timezone=_timezone(options, country, asks),
-        languages=_languages(options, asks), bandwidth=_bandwidth(options, asks),
+        operator="", timezone=_ask_for_timezone(options, country, asks),
+        languages=_ask_for_languages(options, asks), bandwidth=_ask_for_bandwidth(options, asks),
     )  # fmt: skip
     nodes = options.nodes or _ask_nodes()
     _refuse_second_name(nodes)
-    found = _look(nodes, options)
+    found = _inspect_machines_unless_disabled(nodes, options)
     start = replace(
         start,
         nodes=tuple(machine.node for machine in found),
-        operator=_operator_name(options, key.line, [machine.node.user for machine in found], asks),
+        operator=_choose_operator_name(
+            options, key.line, [machine.node.user for machine in found], asks
+        ),
         services=options.services or (_ask_services() if asks else ()),
     )
     _refuse_unknown_nodes(start)
-    start = replace(start, mail=_mail(options, start, asks))
-    return _with_proposal(start, found, asks)
+    start = replace(start, mail=_ask_for_mail_relay(options, start, asks))
+    return _with_confirmed_placement(start, found, asks)
 
 
 def _refuse_missing_options(options: InitOptions) -> None:
@@ -130,7 +134,9 @@ def _refuse_missing_options(options: InitOptions) -> None:
         )
 
 
-def _ask(question: str, validator: Callable[[str], Any], default: str | None = None) -> Any:
+def _ask_until_valid(
+    question: str, validator: Callable[[str], Any], default: str | None = None
+) -> Any:
     """Return a checked answer; a wrong one is explained, and asked again."""
     return click.prompt(
         question, type=CheckedText("TEXT", validator), default=default, err=True,
@@ -140,7 +146,7 @@ def _ask(question: str, validator: Callable[[str], Any], default: str | None = N
 
 def _ask_name(refuse_region: Callable[[str], None]) -> str:
     while True:
-        name: str = _ask("Name of the region, such as andes", field_types.validate_name)
+        name: str = _ask_until_valid("Name of the region, such as andes", field_types.validate_name)
         try:
             refuse_region(name)
         except BadInput as error:
@@ -149,17 +155,17 @@ def _ask_name(refuse_region: Callable[[str], None]) -> str:
             return name
 
 
-def _country(options: InitOptions, asks: bool) -> str:
+def _ask_for_country(options: InitOptions, asks: bool) -> str:
     if options.country or not asks:
         return options.country or ""
 
     def check(value: str) -> str:
         return field_types.check_country(value.upper()) if value else ""
 
-    return str(_ask("Country, such as CO or NP (may be empty)", check, ""))
+    return str(_ask_until_valid("Country, such as CO or NP (may be empty)", check, ""))
 
 
-def _timezone(options: InitOptions, country: str, asks: bool) -> str:
+def _ask_for_timezone(options: InitOptions, country: str, asks: bool) -> str:
     """Return the time zone: the option's, the country's only one, or the answer."""
     zones = zones_of_country(country) if country else ()
     if options.timezone or not asks:
@@ -168,16 +174,18 @@ def _timezone(options: InitOptions, country: str, asks: bool) -> str:
         return zones[0]
     if zones:
         echo(f"Time zones of {country}: {', '.join(zones)}", err=True)
-    return str(_ask("Time zone", field_types.validate_timezone, zones[0] if zones else "UTC"))
+    return str(
+        _ask_until_valid("Time zone", field_types.validate_timezone, zones[0] if zones else "UTC")
+    )
 
 
-def _languages(options: InitOptions, asks: bool) -> tuple[str, ...]:
+def _ask_for_languages(options: InitOptions, asks: bool) -> tuple[str, ...]:
     found = _LOCALE_LANGUAGE.match(os.environ.get("LC_ALL") or os.environ.get("LANG") or "")
     default = found[1] if found else "en"
     if options.languages or not asks:
         return options.languages or (default,)
     return tuple(
-        _ask(
+        _ask_until_valid(
             "Languages of the people, such as es or ne, the most important one first",
             _check_languages,
             default,
@@ -186,17 +194,17 @@ def _languages(options: InitOptions, asks: bool) -> tuple[str, ...]:
 
 
 def _check_languages(text: str) -> tuple[str, ...]:
-    return tuple(field_types.check_language(word) for word in _words(text))
+    return tuple(field_types.check_language(word) for word in _split_words(text))
 
 
-def _bandwidth(options: InitOptions, asks: bool) -> str:
+def _ask_for_bandwidth(options: InitOptions, asks: bool) -> str:
     if options.bandwidth or not asks:
         return options.bandwidth or "normal"
     slow = click.confirm("Do many people have slow connections?", default=True, err=True)
     return "low" if slow else "normal"
 
 
-def _operator_key(options: InitOptions, asks: bool) -> operator_keys.OperatorKey:
+def _choose_operator_key(options: InitOptions, asks: bool) -> operator_keys.OperatorKey:
     """Return the operator's public key; where there are several, the person chooses."""
     if options.key_file:
         try:
@@ -226,14 +234,14 @@ def _key_comment(line: str) -> str:
     return words[2] if len(words) == 3 else ""
 
 
-def _operator_name(options: InitOptions, key: str, logins: Iterable[str], asks: bool) -> str:
+def _choose_operator_name(options: InitOptions, key: str, logins: Iterable[str], asks: bool) -> str:
     if options.operator:
         return options.operator
     default = first_valid_operator_name(
         (_key_comment(key).partition("@")[0], account_name()), logins
     )
     return (
-        str(_ask("Your name as operator", field_types.validate_name, default))
+        str(_ask_until_valid("Your name as operator", field_types.validate_name, default))
         if asks
         else (default)
     )
@@ -246,10 +254,12 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
         question = "Address of the first machine, such as root@203.0.113.10"
         if found:
             question = "Address of the next machine (empty: no more machines)"
-        node = _ask(question, lambda text: _parse_next_node(text, found), "" if found else None)
+        node = _ask_until_valid(
+            question, lambda text: _parse_next_node(text, found), "" if found else None
+        )
         if node is None:
             break
-        name = _ask("  Its name", lambda text: _check_new_name(text, found), node.name)
+        name = _ask_until_valid("  Its name", lambda text: _check_new_name(text, found), node.name)
         found.append(node._replace(name=name))
     return tuple(found)
 
@@ -279,7 +289,9 @@ def _check_new_name(text: str, found: Sequence[NodeAnswer]) -> str:
     return name
 
 
-def _look(nodes: Sequence[NodeAnswer], options: InitOptions) -> list[Machine]:
+def _inspect_machines_unless_disabled(
+    nodes: Sequence[NodeAnswer], options: InitOptions
+) -> list[Machine]:
     if options.no_look:
         return [Machine(node) for node in nodes]
     echo(f"Looking at: {', '.join(node.name for node in nodes)} …", err=True)
@@ -299,20 +311,20 @@ def _ask_services() -> tuple[ServiceAnswer, ...]:
     rows = [(name, service.summary) for name, service in SERVICES.items()]
     for line in table_lines(("Service", "Purpose"), rows):
         echo(line, err=True)
-    found: tuple[ServiceAnswer, ...] = _ask(
+    found: tuple[ServiceAnswer, ...] = _ask_until_valid(
         "Services, separated by spaces", lambda text: _parse_services(text), EXAMPLE
     )
     return found
 
 
 def _parse_services(text: str) -> tuple[ServiceAnswer, ...]:
-    found = tuple(dict.fromkeys(answers.parse_service(word) for word in _words(text)))
+    found = tuple(dict.fromkeys(answers.parse_service(word) for word in _split_words(text)))
     if not found:
         raise ValueError("write at least one service")
     return found
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
@@ -326,7 +338,9 @@ def _refuse_unknown_nodes(start: RegionAnswers) -> None:
             )
 
 
-def _mail(options: InitOptions, start: RegionAnswers, asks: bool) -> MailAnswer | None:
+def _ask_for_mail_relay(
+    options: InitOptions, start: RegionAnswers, asks: bool
+) -> MailAnswer | None:
     """Return the mail relay, which services that send mail need."""
     needed = any(SERVICES[item.service].sends_mail for item in start.services)
     complete = options.relay and options.relay_user and options.mail_from
@@ -339,17 +353,21 @@ def _mail(options: InitOptions, start: RegionAnswers, asks: bool) -> MailAnswer 
         return None
     if not needed and not options.relay:
         return None
-    host, port = options.relay or _ask(
+    host, port = options.relay or _ask_until_valid(
         "Mail relay, such as smtp.example.org:587", answers.parse_relay
     )
-    user = options.relay_user or _ask("  Account on the relay", answers.check_relay_account)
-    sender = options.mail_from or _ask(
+    user = options.relay_user or _ask_until_valid(
+        "  Account on the relay", answers.check_relay_account
+    )
+    sender = options.mail_from or _ask_until_valid(
         "  Sender address", field_types.validate_email, f"cloud@{start.domain}"
     )
     return MailAnswer(host, port, user, sender)
 
 
-def _with_proposal(start: RegionAnswers, found: list[Machine], asks: bool) -> NewRegionFiles:
+def _with_confirmed_placement(
+    start: RegionAnswers, found: list[Machine], asks: bool
+) -> NewRegionFiles:
     """Return the answers with a proposal; a person can choose other nodes."""
     while True:
         proposal = propose_placement(start, found)

@@ -85,7 +85,7 @@ def command(
     result = fetch_and_check_releases(
         LockRequest(
             loaded_region,
-            consent=lambda pin: yes or _ask(pin),
+            consent=lambda pin: yes or _ask_for_consent_to_pin(pin),
             progress=_ProgressLines(),
             wanted=tuple(map(_parse_wanted, wanted)),
             mirrors=mirrors,
@@ -106,7 +106,7 @@ def _parse_wanted(text: str) -> NeededPin:
         ) from None
 
 
-def _ask(pin: Pin) -> bool:
+def _ask_for_consent_to_pin(pin: Pin) -> bool:
     """Explain what is not certain, and ask; without a terminal the answer is no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
@@ -149,7 +149,7 @@ def _print_result(
         print_json({"region": region, "ok": not refused, "pinned": pinned, "refused": refused})
         return
     for pin in result.pins:
-        echo(f"pinned {pin.name} {pin.version} ({pin.signer or _ways_text(pin.ways)})")
+        echo(f"pinned {pin.name} {pin.version} ({pin.signer or _download_routes_text(pin.ways)})")
     for item in result.refused:
         label = f"{item.release.name} {item.release.version}".strip()
         echo(f"refused {label}: {to_one_line(item.refusal.message)}")
@@ -160,7 +160,7 @@ def _print_result(
         echo(f"Every release that {region} needs has a pin. Newer ones: add --upgrade")
 
 
-def _ways_text(ways: Sequence[str]) -> str:
+def _download_routes_text(ways: Sequence[str]) -> str:
     return "the same over " + " and ".join(ways) if len(ways) > 1 else f"only over {ways[0]}"
 
 
@@ -172,7 +172,7 @@ def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
         print_json({"region": region, "upgrades": found, **comparison})
         return 0
     for item in found:
-        echo(messages.status_text("release_outdated", _as_data(item)))
+        echo(messages.status_text("release_outdated", _pin_as_object(item)))
         if not item["pin"]:
             echo("  Change: a new version of Chautari installs it.")
             continue
@@ -186,5 +186,5 @@ def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
     return 0
 
 
-def _as_data(item: AvailableUpgrade) -> dict[str, Any]:
+def _pin_as_object(item: AvailableUpgrade) -> dict[str, Any]:
     return dict(item)

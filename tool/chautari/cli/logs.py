@@ -36,7 +36,7 @@ class Duration(click.ParamType[int]):
             self.fail(f"{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.")
 
 
-class _Printer:
+class _LogPrinter:
     """Prints lines of logs, with a heading where the node or the source changes."""
 
     def __init__(self, with_node: bool) -> None:
@@ -105,16 +105,18 @@ def command(
         shown = logs_and_commands.log_lines_as_objects(dict(read_all))
         print_json({"region": region.region, "service": found.name, "lines": shown})
         return 0
-    printer = _Printer(with_node=len(targets) > 1)
+    printer = _LogPrinter(with_node=len(targets) > 1)
     count = map_parallel(
-        lambda target: _print_all(printer, target, read(target)), targets, 16 if follow else 1
+        lambda target: _print_lines_of_node(printer, target, read(target)),
+        targets,
+        16 if follow else 1,
     )
     if not any(count):
         echo(f"{found.title} logged nothing in this time. To see more: --since 7d", err=True)
     return 0
 
 
-def _print_all(printer: _Printer, target: SSHTarget, lines: Iterator[LogLine]) -> int:
+def _print_lines_of_node(printer: _LogPrinter, target: SSHTarget, lines: Iterator[LogLine]) -> int:
     """Print the lines of one node, and return how many there were."""
     count = 0
     for line in lines:

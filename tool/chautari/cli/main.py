@@ -172,7 +172,7 @@ class _Interrupted(ChautariError):
     exit_code = INTERRUPTED
 
 
-class _Bug(ChautariError):
+class _UnexpectedError(ChautariError):
     """An error that Chautari does not expect."""
 
     exit_code = BUG
@@ -189,5 +189,9 @@ def _log_bug(error: Exception) -> ChautariError:
         ) as log:
             log.write(content)
     except OSError:
-        return _Bug(f"{content}This is a bug in Chautari: {last}", fix="report it with these lines")
-    return _Bug(f"This is a bug in Chautari: {last}", fix=f"report it with the file {log.name}")
+        return _UnexpectedError(
+            f"{content}This is a bug in Chautari: {last}", fix="report it with these lines"
+        )
+    return _UnexpectedError(
+        f"This is a bug in Chautari: {last}", fix=f"report it with the file {log.name}"
+    )

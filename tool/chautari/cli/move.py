@@ -60,7 +60,7 @@ def command(
     Without --run, nothing changes. With --run, the command asks before each step.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
-    steps = _steps(loaded_region, service, to, old, release)
+    steps = _steps_of_service(loaded_region, service, to, old, release)
     if as_json:
         objects = [item.as_object() for item in steps]
         print_json({"region": name, "service": service, "to": to, "steps": objects})
@@ -74,7 +74,7 @@ def command(
     return 0
 
 
-def _steps(
+def _steps_of_service(
     loaded_region: LoadedRegion, service: str, to: str, old: str, release: str | None
 ) -> list[MoveStep]:
     if service not in SERVICES:

@@ -62,10 +62,10 @@ def command(name: str, output: Path | None, printer: str | None, **options: Any)
         )
     text = recovery_sheet(source, context.secrets, time.time())
     echo(WARNING, err=True)
-    _print(text, output, printer)
+    _print_or_write(text, output, printer)
 
 
-def _print(text: str, output: Path | None, printer: str | None) -> None:
+def _print_or_write(text: str, output: Path | None, printer: str | None) -> None:
     if printer is None and output is None:
         answer = click.prompt(
             "Where to print it? Enter a printer's name, a new file, or - for this terminal",

@@ -36,10 +36,10 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     region = load_region(find_region_file(name, regions_root()), with_pins=False).region.region
     folder = reports_dir(region)
     if list_all:
-        return _list(region, folder, as_json)
+        return _print_list_of_reports(region, folder, as_json)
     run = _find_run(region, folder, run_id)
     if open_page:
-        return _open(folder / run / "report.html")
+        return _open_in_browser(folder / run / "report.html")
     report = jsonreport.read_report(folder / run / jsonreport.FILE)
     if as_json:
         echo(jsonreport.render_json(report), nl=False)
@@ -73,7 +73,7 @@ def _find_run(region: str, folder: Path, run: str) -> str:
     return run
 
 
-def _list(region: str, folder: Path, as_json: bool) -> int:
+def _print_list_of_reports(region: str, folder: Path, as_json: bool) -> int:
     latest = run_folders.latest_run(folder)
     found = []
     for run in run_folders.list_runs(folder):
@@ -102,7 +102,7 @@ def _read_or_none(file: Path) -> RegionReport | None:
         return None
 
 
-def _open(page: Path) -> int:
+def _open_in_browser(page: Path) -> int:
     """Open a page in the browser; without one, print where it is."""
     try:
         opened = webbrowser.open(page.resolve().as_uri())

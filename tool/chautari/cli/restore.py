@@ -127,20 +127,24 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         from chautari.cli.drill import restore_into_sandbox
 
         return restore_into_sandbox(request, as_json=as_json, **options)
-    for action, function in (("follow", _follow), ("as_list", _list), ("clean", _clean)):
+    for action, function in (
+        ("follow", _follow_running_restores),
+        ("as_list", _print_finished_restores),
+        ("clean", _delete_kept_data),
+    ):
         if options.pop(action):
             return function(request, as_json, options["yes"])
-    return _restore(request, as_json, **options)
+    return _restore_after_confirmation(request, as_json, **options)
 
 
-def _restore(
+def _restore_after_confirmation(
     request: Request, as_json: bool, service: str, at: int, target: str, backup_of: str, yes: bool
 ) -> int:
     with Progress() as progress:
         context = ensure_context(request, progress.print_line, save_secrets=False)
     source = NodeContextSource(context.loaded_region, context.endpoints)
     orders = plan_orders(source, request.node_names(), service, target, backup_of)
-    _show(orders, at)
+    _print_planned_restores(orders, at)
     if not yes:
         click.confirm("Restore now?", abort=True, err=True)
     outcomes = run_orders(context, orders, at)
@@ -151,7 +155,7 @@ def _restore(
     return 0 if report is not None and report.ok else 1
 
 
-def _show(orders: Sequence[RestoreOrder], at: int) -> None:
+def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
     echo("These nodes get the data of a backup:", err=True)
     for order in orders:
         echo(f"  {order.describe(at)}", err=True)
@@ -216,7 +220,7 @@ def print_outcomes(
         print_json({"ok": ok, "restores": restores, "report": checks})
         return
     for outcome in outcomes:
-        for line in _describe(outcome, region, with_kept=with_kept):
+        for line in _outcome_text(outcome, region, with_kept=with_kept):
             echo(line)
     if report is not None:
         from chautari.report import terminal
@@ -224,7 +228,7 @@ def print_outcomes(
         terminal.print_report(report) if not report.ok else echo(summary.verdict_sentence(report))
 
 
-def _describe(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
+def _outcome_text(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
     result = outcome.result
     if result is None or not result.ok:
         undone = " Nothing was changed." if result is not None else ""
@@ -246,22 +250,25 @@ def _describe(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> 
     return lines
 
 
-def _targets(request: Request) -> list[SSHTarget]:
+def _targets_of_request(request: Request) -> list[SSHTarget]:
     endpoints = known_endpoints(request.loaded_region)
     return ssh_targets(request.loaded_region, endpoints, request.node_names(), request.identities)
 
 
-def _follow(request: Request, as_json: bool, _: bool) -> int:
+def _follow_running_restores(request: Request, as_json: bool, _: bool) -> int:
     with Progress() as progress:
         outcomes = [
-            restore.follow_restore(target, progress.show_node_phase) for target in _targets(request)
+            restore.follow_restore(target, progress.show_node_phase)
+            for target in _targets_of_request(request)
         ]
     print_outcomes(outcomes, None, as_json, request)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def _list(request: Request, as_json: bool, _: bool) -> int:
-    found = {target.name: restore.results_of_node(target) for target in _targets(request)}
+def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
+    found = {
+        target.name: restore.results_of_node(target) for target in _targets_of_request(request)
+    }
     if as_json:
         print_json({node: answer.model_dump(mode="json") for node, answer in found.items()})
         return 0
@@ -279,14 +286,14 @@ def _list(request: Request, as_json: bool, _: bool) -> int:
     return 0
 
 
-def _clean(request: Request, as_json: bool, yes: bool) -> int:
-    targets = _targets(request)
+def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
+    targets = _targets_of_request(request)
     known = {target.name: restore.results_of_node(target) for target in targets}
     ids = {
         node: [result.id for result in answer.results if result.kept]
         for node, answer in known.items()
     }
-    _show_kept(known)
+    _print_kept_data(known)
     if not any(ids.values()):
         print_json({}) if as_json else echo("No old data is kept.")
         return 0
@@ -303,7 +310,7 @@ def _clean(request: Request, as_json: bool, yes: bool) -> int:
     return 0
 
 
-def _show_kept(known: Mapping[str, Any]) -> None:
+def _print_kept_data(known: Mapping[str, Any]) -> None:
     for node, answer in known.items():
         for result in answer.results:
             if result.kept:

@@ -29,7 +29,9 @@ def follow_newest_run_of_each_node(
 
     def one(job: tuple[SSHTarget, NodeReport]) -> list[CheckResult]:
         target, node = job
-        return run_node_work_safely(lambda: node, lambda: _follow(target, request.run, node, tell))
+        return run_node_work_safely(
+            lambda: node, lambda: _follow_run_if_active(target, request.run, node, tell)
+        )
 
     inside = map_parallel(one, list(zip(reached, nodes, strict=True)))
     report.checks = [result for results in inside for result in results]
@@ -37,7 +39,9 @@ def follow_newest_run_of_each_node(
     return report
 
 
-def _follow(target: SSHTarget, run: str, node: NodeReport, tell: Listener) -> list[CheckResult]:
+def _follow_run_if_active(
+    target: SSHTarget, run: str, node: NodeReport, tell: Listener
+) -> list[CheckResult]:
     """Follow a run on a node that answers; only a run that is there is waited for."""
     reply = call_runner(target, {"action": "status"}, StatusAnswer)
     if reply.answer is None:

@@ -37,13 +37,15 @@ def ask_nodes_for_backups(
     backed_up = set(nodes_with_backup(region))
     unreached = {item.name: item for item in reports if item.state in _UNREACHED}
     asked = [target for target in targets if target.name in backed_up]
-    answers = map_parallel(lambda target: _answer_of(target, unreached), asked)
+    answers = map_parallel(lambda target: _ask_node_for_backup_state(target, unreached), asked)
     return backup_statuses(region, {item.node: item for item in answers}, time.time())
 
 
-def _answer_of(target: SSHTarget, unreached: Mapping[str, NodeReport]) -> NodeAnswer:
+def _ask_node_for_backup_state(
+    target: SSHTarget, unreached: Mapping[str, NodeReport]
+) -> NodeAnswer:
     if report := unreached.get(target.name):
-        return _unreachable(target, next(iter(report.refusals), Refusal("nothing_deployed")))
+        return _unreachable_answer(target, next(iter(report.refusals), Refusal("nothing_deployed")))
     if target.address not in read_known_hosts_text(target.known_hosts):
         return NodeAnswer(target.name, problem=("not_deployed", {}))
     arguments = {"action": "state_files", "files": {_FILE: STATE_FILE}}
@@ -52,18 +54,18 @@ def _answer_of(target: SSHTarget, unreached: Mapping[str, NodeReport]) -> NodeAn
     except TimeoutError:
         reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
     if reply.answer is not None:
-        return _content_of(target, reply.answer)
+        return _parse_state_file_answer(target, reply.answer)
     if reply.code == NO_PYTHON:
         return NodeAnswer(target.name, problem=("not_deployed", {}))
-    return _unreachable(target, no_answer_refusal(target, reply.code, reply.last_error))
+    return _unreachable_answer(target, no_answer_refusal(target, reply.code, reply.last_error))
 
 
-def _unreachable(target: SSHTarget, refusal: Refusal) -> NodeAnswer:
+def _unreachable_answer(target: SSHTarget, refusal: Refusal) -> NodeAnswer:
     data = {"reason": refusal.reason, "fix": refusal.fix}
     return NodeAnswer(target.name, problem=("node_unreachable", data))
 
 
-def _content_of(target: SSHTarget, answer: StateFilesAnswer) -> NodeAnswer:
+def _parse_state_file_answer(target: SSHTarget, answer: StateFilesAnswer) -> NodeAnswer:
     if _FILE in answer["errors"]:
         reason = answer["errors"][_FILE][:_MAX_ERROR]
         return NodeAnswer(target.name, problem=("file_unreadable", {"reason": reason}))

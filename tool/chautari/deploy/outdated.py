@@ -42,7 +42,7 @@ class ReleaseComparison(TypedDict):
     releases_unknown: list[UncheckedRelease]
 
 
-class _Installed(NamedTuple):
+class _InstalledRelease(NamedTuple):
     """A release that a region installs, on which nodes, and upstream's tags of it."""
 
     tags: ReleaseTags
@@ -77,7 +77,7 @@ def compare_with_upstream(loaded_region: LoadedRegion) -> ReleaseComparison:
     return {"outdated": outdated, "releases_unknown": unknown}
 
 
-def _outdated_release(item: _Installed, newer: Iterable[str]) -> OutdatedRelease:
+def _outdated_release(item: _InstalledRelease, newer: Iterable[str]) -> OutdatedRelease:
     return {
         "name": item.tags.name,
         "version": item.version,
@@ -95,7 +95,7 @@ def newest_of_series(version: str, newer: Iterable[str]) -> str:
     return max((version, *same), key=version_key)
 
 
-def _releases_of_region(loaded_region: LoadedRegion) -> Iterator[_Installed]:
+def _releases_of_region(loaded_region: LoadedRegion) -> Iterator[_InstalledRelease]:
     """Yield each release once, with the nodes that it is installed on."""
     endpoints, region = known_endpoints(loaded_region), loaded_region.region
     nodes: dict[tuple[ReleaseTags, str], list[str]] = {}
@@ -107,7 +107,7 @@ def _releases_of_region(loaded_region: LoadedRegion) -> Iterator[_Installed]:
                 if tags.name in versions:
                     nodes.setdefault((tags, versions[tags.name]), []).append(node)
     for (tags, version), names in nodes.items():
-        yield _Installed(tags, version, tuple(names))
+        yield _InstalledRelease(tags, version, tuple(names))
 
 
 def _versions_by_name(service: Service, context: NodeContext) -> dict[str, str]:

@@ -138,13 +138,15 @@ def ask_nodes_for_state_files(
             return []
         report = (unreached or {}).get(target.name)
         if report is not None:
-            return _not_reached(target, services, report.refusals)
-        return _ask_node(target, services)
+            return _unreachable_answers(target, services, report.refusals)
+        return _ask_node_for_state_files(target, services)
 
     return [file for files in map_parallel(read, targets) for file in files]
 
 
-def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileAnswer]:
+def _ask_node_for_state_files(
+    target: SSHTarget, services: Sequence[Service]
+) -> list[StateFileAnswer]:
     if target.address not in read_known_hosts_text(target.known_hosts):
         return [
             StateFileAnswer(target.name, item, problem=("not_deployed", {})) for item in services
@@ -159,11 +161,11 @@ def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileA
         if reply.code == NO_PYTHON:
             return [StateFileAnswer(target.name, i, problem=("not_deployed", {})) for i in services]
         refusal = no_answer_refusal(target, reply.code, reply.last_error)
-        return _not_reached(target, services, [refusal])
-    return [_service_file(target.name, item, reply.answer) for item in services]
+        return _unreachable_answers(target, services, [refusal])
+    return [_parse_state_file_answer(target.name, item, reply.answer) for item in services]
 
 
-def _not_reached(
+def _unreachable_answers(
     target: SSHTarget, services: Sequence[Service], refusals: Sequence[Refusal]
 ) -> list[StateFileAnswer]:
     first = next(iter(refusals), Refusal("nothing_deployed"))
@@ -173,7 +175,9 @@ def _not_reached(
     ]
 
 
-def _service_file(node: str, service: Service, answer: StateFilesAnswer) -> StateFileAnswer:
+def _parse_state_file_answer(
+    node: str, service: Service, answer: StateFilesAnswer
+) -> StateFileAnswer:
     if service.name in answer["errors"]:
         detail = answer["errors"][service.name][:_MAX_ERROR]
         return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))

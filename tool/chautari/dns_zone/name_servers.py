@@ -87,7 +87,7 @@ def find_zone(domain: str, client: Resolver) -> Zone:
     try:
         name = resolver.zone_for_name(f"{domain}.", resolver=client, lifetime=2 * SECONDS)
         if len(name.labels) <= 2:  # a label and the root: a registry's zone
-            return Zone(_text(name), (), "domain_not_delegated")
+            return Zone(_dns_name_text(name), (), "domain_not_delegated")
         targets = client.resolve(name, "NS", lifetime=SECONDS)
         names = sorted(item.target for item in targets)[:MAX_SERVERS]
     except exception.DNSException:
@@ -96,11 +96,11 @@ def find_zone(domain: str, client: Resolver) -> Zone:
         return Zone("", (), "no_network")
     found = map_parallel(lambda server: _address_of_server(server, client), names)
     servers = tuple(
-        NameServer(_text(server), address, client.port)
+        NameServer(_dns_name_text(server), address, client.port)
         for server, address in zip(names, found, strict=True)
         if address
     )
-    return Zone(_text(name), servers, "" if servers else "servers_without_address")
+    return Zone(_dns_name_text(name), servers, "" if servers else "servers_without_address")
 
 
 def ask_name_servers(
@@ -123,7 +123,7 @@ def ask_resolver(questions: Sequence[Question], client: Resolver) -> Answers | N
     from dns import name
 
     def ask(question: Question) -> Values:
-        return _resolve(name.from_text(question.name), question.kind, client)
+        return _resolve_with_client(name.from_text(question.name), question.kind, client)
 
     if not questions or ask(questions[0]) is None:
         return None
@@ -139,12 +139,12 @@ def ask_name_server(server: NameServer, question: Question, client: Resolver) ->
     from dns import name, rcode
 
     asked = name.from_text(question.name)
-    answer = _query(server, asked, question.kind)
+    answer = _query_with_retries(server, asked, question.kind)
     if answer is None or answer.rcode() not in (rcode.NOERROR, rcode.NXDOMAIN):
         return None
     values, alias = _values_in_answer(answer, asked, question.kind)
     is_own = bool(values) or server.recursive or (alias is None and _is_authoritative(answer))
-    return values if is_own else _resolve(alias or asked, question.kind, client)
+    return values if is_own else _resolve_with_client(alias or asked, question.kind, client)
 
 
 def _address_of_server(server: Name, client: Resolver) -> str:
@@ -160,7 +160,7 @@ def _address_of_server(server: Name, client: Resolver) -> str:
     return ""
 
 
-def _query(server: NameServer, asked: Name, kind: str) -> Message | None:
+def _query_with_retries(server: NameServer, asked: Name, kind: str) -> Message | None:
     """Return the server's answer; UDP packets get lost, so the question is repeated."""
     from dns import exception, flags, message, query
 
@@ -206,7 +206,7 @@ def _values_in_answer(
     return (), None
 
 
-def _resolve(asked: Name, kind: str, client: Resolver) -> Values:
+def _resolve_with_client(asked: Name, kind: str, client: Resolver) -> Values:
     """Return the values of a name in another zone, as the resolver knows them."""
     from dns import exception, resolver
 
@@ -221,10 +221,10 @@ def _resolve(asked: Name, kind: str, client: Resolver) -> Values:
 
 def _to_texts(values: Iterable[Rdata]) -> tuple[str, ...]:
     texts = sorted({item.to_text()[:MAX_VALUE_LENGTH] for item in values})
-    return tuple(map(_canonical, texts[:MAX_VALUES]))
+    return tuple(map(_canonical_address, texts[:MAX_VALUES]))
 
 
-def _canonical(text: str) -> str:
+def _canonical_address(text: str) -> str:
     """Return an address in its usual form; other values unchanged."""
     try:
         return str(ip_address(text))
@@ -232,5 +232,5 @@ def _canonical(text: str) -> str:
         return text
 
 
-def _text(name: Name) -> str:
+def _dns_name_text(name: Name) -> str:
     return name.to_text(omit_final_dot=True)[:MAX_VALUE_LENGTH]

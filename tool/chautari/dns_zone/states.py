@@ -121,12 +121,12 @@ def compare_zone_with_desired_records(
         else find_zone(region.domain, client)
     )
     records = desired_records(region)
-    questions = _questions(region, records)
+    questions = _questions_about_records(region, records)
     answers = ask_name_servers(zone.servers, questions, client)
     if not zone.servers or _are_all_silent(zone.servers, answers):
         return _look_through_resolver(region, zone, questions, client)
     silent = tuple(x.name for x in zone.servers if _are_all_silent((x,), answers))
-    return ZoneState(zone, tuple(_states(region, records, answers)), silent)
+    return ZoneState(zone, tuple(_compare_records_with_answers(region, records, answers)), silent)
 
 
 def _are_all_silent(servers: Iterable[NameServer], answers: Answers) -> bool:
@@ -140,7 +140,7 @@ def _look_through_resolver(
     records, silent = desired_records(region), tuple(server.name for server in zone.servers)
     is_registered = zone.problem != "domain_not_delegated"
     if is_registered and (answers := ask_resolver(questions, client)) is not None:
-        states = tuple(_states(region, records, answers))
+        states = tuple(_compare_records_with_answers(region, records, answers))
         return ZoneState(zone._replace(problem=""), states, silent, is_from_cache=True)
     unknown = tuple(RecordState(record, "unknown") for record in records if record.value)
     return ZoneState(zone._replace(problem=zone.problem or "servers_silent"), unknown, silent)
@@ -164,7 +164,7 @@ def wait_until_records_are_right(
         time.sleep(pause)
 
 
-def _questions(region: Region, records: Iterable[DesiredRecord]) -> list[Question]:
+def _questions_about_records(region: Region, records: Iterable[DesiredRecord]) -> list[Question]:
     addresses = [Question(record.name, record.kind) for record in records if record.kind != CAA]
     names = public_names(region) if caa_issuer(region) else ()
     climbed = (parent for name in (*names, region.domain) for parent in _name_and_parents(name))
@@ -178,7 +178,7 @@ def _name_and_parents(name: str) -> Iterator[str]:
         yield ".".join(labels[start:])
 
 
-def _states(
+def _compare_records_with_answers(
     region: Region, records: Iterable[DesiredRecord], answers: Answers
 ) -> Iterator[RecordState]:
     for record in records:
@@ -216,7 +216,7 @@ def _caa_states(region: Region, issuer: str, answers: Answers) -> Iterator[Recor
     seen = {region.domain}
     yield _caa_state(at_domain, region.domain, issuer, answers)
     for name in public_names(region):
-        holder, values = _relevant_caa(name, answers)
+        holder, values = _closest_caa_records(name, answers)
         if holder not in seen and len(holder) > len(region.domain):
             seen.add(holder)
             if values and not caa_records_allow_issuer(values, issuer):
@@ -225,7 +225,7 @@ def _caa_states(region: Region, issuer: str, answers: Answers) -> Iterator[Recor
 
 
 def _caa_state(record: DesiredRecord, name: str, issuer: str, answers: Answers) -> RecordState:
-    holder, values = _relevant_caa(name, answers)
+    holder, values = _closest_caa_records(name, answers)
     if values is None:
         return RecordState(record, "unknown")
     if not values:
@@ -235,7 +235,7 @@ def _caa_state(record: DesiredRecord, name: str, issuer: str, answers: Answers) 
     return RecordState(record._replace(name=holder), "wrong", values)
 
 
-def _relevant_caa(name: str, answers: Answers) -> tuple[str, Values]:
+def _closest_caa_records(name: str, answers: Answers) -> tuple[str, Values]:
     """Return the closest parent with CAA records, and these records (RFC 8659, section 3)."""
     for parent in _name_and_parents(name):
         given = [values for values in answers[Question(parent, CAA)].values() if values is not None]

@@ -35,17 +35,17 @@ def parse_descriptor_url(url: str) -> DescriptorAddress:
         port = parts.port
         host = validate_domain_scripts(validate_domain(parts.hostname or ""))
     except ValueError as error:
-        raise _bad_address(str(error)) from None
+        raise _invalid_url_error(str(error)) from None
     if parts.scheme != "https":
-        raise _bad_address("it does not begin with https://")
+        raise _invalid_url_error("it does not begin with https://")
     if parts.username is not None or parts.query or parts.fragment:
-        raise _bad_address("it contains more than a host and a path")
+        raise _invalid_url_error("it contains more than a host and a path")
     if parts.path not in ("", "/", PATH):
-        raise _bad_address(f"its path is not {PATH}")
+        raise _invalid_url_error(f"its path is not {PATH}")
     return DescriptorAddress(host, port or transfer.HTTPS)
 
 
-def _bad_address(reason: str) -> BadInput:
+def _invalid_url_error(reason: str) -> BadInput:
     return BadInput(
         f"this is not the address of a descriptor: {reason}",
         fix=f"write the address that the other group sent: https://DOMAIN{PATH}",
@@ -61,7 +61,7 @@ def fetch_unverified_descriptor(
         PeerRefused: when there is no complete answer within the limits.
     """
     try:
-        return fetch_descriptor_and_signature(address, _surroundings(endpoints), seconds)
+        return fetch_descriptor_and_signature(address, _network_settings(endpoints), seconds)
     except AnswerRefused as refused:
         raise PeerRefused(refused.code, **refused.data) from None
 
@@ -75,13 +75,13 @@ def fetch_file(
         PeerRefused: when there is no complete answer within the limits.
     """
     try:
-        [content] = fetch_files(address, {path: max_bytes}, _surroundings(endpoints))
+        [content] = fetch_files(address, {path: max_bytes}, _network_settings(endpoints))
     except AnswerRefused as refused:
         raise PeerRefused(refused.code, **refused.data) from None
     return content
 
 
-def _surroundings(endpoints: Endpoints) -> PeerNetworkSettings:
+def _network_settings(endpoints: Endpoints) -> PeerNetworkSettings:
     return PeerNetworkSettings(
         lambda host: ip_addresses_of_host(host, endpoints),
         endpoints.peer_networks,

@@ -46,10 +46,13 @@ def is_fingerprint_or_words_of_key(text: str, line: str) -> bool:
     """Return whether `text` is the fingerprint of a public key, or its words in any language."""
     if text.strip().startswith("SHA256:"):
         return text.strip() == fingerprint_of_key(line)
-    return any(_plain(text) == _plain(key_words_text(line, language)) for language in LISTS)
+    return any(
+        _without_accents_and_case(text) == _without_accents_and_case(key_words_text(line, language))
+        for language in LISTS
+    )
 
 
-def _plain(words: str) -> list[str]:
+def _without_accents_and_case(words: str) -> list[str]:
     """Return the words without accents and capital letters: people type them as they like."""
     letters = unicodedata.normalize("NFKD", words.casefold())
     return "".join(c for c in letters if not unicodedata.combining(c)).split()

@@ -80,7 +80,7 @@ def load_and_update_letters(
     if descriptor_host(region) is None or not shared:
         return loaded_region
     if secrets is None:
-        stored = {name: _read(sent_file(folder, name)) for name in shared}
+        stored = {name: _read_letter_file(sent_file(folder, name)) for name in shared}
         return loaded_region._replace(letters={name: x for name, x in stored.items() if x})
     own = load_own_key_pair(secrets)
     sent = {
@@ -107,7 +107,7 @@ def _write_letter(
     """Return the encrypted letter to a peer: the stored one for as long as it says the same."""
     own, file = load_own_key_pair(secrets), sent_file(loaded_region.folder, name)
     letter = letter_to(loaded_region, name, peer, secrets)
-    stored = _read(file)
+    stored = _read_letter_file(file)
     if stored is not None:
         try:
             if letters.open_letter(stored, own.private) == letter:
@@ -116,7 +116,7 @@ def _write_letter(
             pass  # a damaged file, or one for another key
     sealed = letters.seal_letter(letter, LetterPublicKeys(own.public, peer.key))
     if save:
-        _store(file, sealed)
+        _write_letter_file(file, sealed)
     return sealed
 
 
@@ -152,8 +152,10 @@ def received_letters(
 ) -> dict[str, ReceivedLetter]:
     """Return the stored letter of each peer; one that does not count says why."""
     return {
-        name: _limited(
-            _received_letter(_read(received_file(folder, name)), region, peer, own, endpoints),
+        name: _only_what_both_regions_share(
+            _received_letter(
+                _read_letter_file(received_file(folder, name)), region, peer, own, endpoints
+            ),
             region,
             name,
         )
@@ -191,7 +193,9 @@ def _open_received(
     )
 
 
-def _limited(found: ReceivedLetter, region: Region, name: str) -> ReceivedLetter:
+def _only_what_both_regions_share(
+    found: ReceivedLetter, region: Region, name: str
+) -> ReceivedLetter:
     """Return only what this region asks for or gives as well: both sides must say so."""
     borrowed = resources_borrowed_from(region, name)
     lent = resources_lent_to(region, name)
@@ -223,8 +227,8 @@ def refresh_letters(
         peer, file = states[name].peer, received_file(loaded_region.folder, name)
         digest = peer.descriptor.letters.get(region.domain)
         if digest is None:
-            return _delete(file)
-        stored = _read(file)
+            return _delete_letter_file(file)
+        stored = _read_letter_file(file)
         if stored is not None and letters.digest_of_letter(stored) == digest:
             return False
         try:
@@ -232,7 +236,7 @@ def refresh_letters(
             _open_received(sealed, region, peer, own, endpoints)
         except PeerRefused as refusal:
             return refusal
-        _store(file, sealed)
+        _write_letter_file(file, sealed)
         return True
 
     found = dict(zip(shared, map_parallel(refresh, shared), strict=True))
@@ -254,14 +258,14 @@ def _fetch_letter(peer: PinnedPeer, domain: str, digest: str, endpoints: Endpoin
 def delete_letters(folder: Path, name: str) -> None:
     """Delete the letters to a peer and from it."""
     for file in (sent_file(folder, name), received_file(folder, name)):
-        _delete(file)
+        _delete_letter_file(file)
 
 
 def _delete_other_files(folder: Path, shared: Mapping[str, PinnedPeer]) -> None:
     """Delete letters of peers with which the region shares nothing any more."""
     for file, name in list(_letter_files(folder)):
         if name not in shared:
-            _delete(file)
+            _delete_letter_file(file)
 
 
 def _letter_files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -270,20 +274,20 @@ def _letter_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield file, file.name.removesuffix(suffix)
 
 
-def _read(file: Path) -> bytes | None:
+def _read_letter_file(file: Path) -> bytes | None:
     """Return the content of a letter's file; None if it is missing, or no letter has this size."""
     content = read_bytes_if_present(file, letters.MAX_BYTES)
     return content if 0 < len(content) <= letters.MAX_BYTES else None
 
 
-def _store(file: Path, sealed: bytes) -> None:
+def _write_letter_file(file: Path, sealed: bytes) -> None:
     try:
         write_atomically(file, sealed)
     except OSError as error:
         raise unusable_file_error(file, error) from None
 
 
-def _delete(file: Path) -> bool:
+def _delete_letter_file(file: Path) -> bool:
     """Delete a file, and return whether there was one."""
     try:
         file.unlink()

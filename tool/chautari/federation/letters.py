@@ -140,13 +140,15 @@ def validate_received_letter(
     for name, resource in SHARED_RESOURCES.items():
         hooks = resource.hooks
         if name in letter.offers:
-            offers[name] = _checked(hooks.offer, letter.offers[name], context, name)
+            offers[name] = _validate_or_refuse(hooks.offer, letter.offers[name], context, name)
         if name in letter.requests:
-            requests[name] = _checked(hooks.request, letter.requests[name], context, name)
+            requests[name] = _validate_or_refuse(
+                hooks.request, letter.requests[name], context, name
+            )
     return ReceivedLetter(offers, requests)
 
 
-def _checked(
+def _validate_or_refuse(
     model: type[BaseModel], data: dict[str, Any], context: dict[str, Any], resource: str
 ) -> BaseModel:
     try:

@@ -24,13 +24,13 @@ def validate_domain_scripts(domain: str) -> str:
     """
     for label in domain.split("."):
         if label.startswith("xn--"):
-            _check_unicode_label(label, _decode(label))
+            _check_unicode_label(label, _decode_punycode_label(label))
         elif label[2:4] == "--":
             raise ValueError(f"the label {label!r} has an unknown encoding")
     return domain
 
 
-def _decode(label: str) -> str:
+def _decode_punycode_label(label: str) -> str:
     import idna  # its tables are large, and few domains need them
 
     try:
@@ -41,25 +41,32 @@ def _decode(label: str) -> str:
 
 def _check_unicode_label(label: str, decoded: str) -> None:
     letters = [c for c in decoded if unicodedata.category(c).startswith("L")]
-    scripts = {_script(letter) for letter in letters}
+    scripts = {_script_of_letter(letter) for letter in letters}
     if len(scripts) > 1:
         raise ValueError(f"the label {label!r} mixes letters of {' and '.join(sorted(scripts))}")
     if letters and set(letters) <= _LATIN_LOOKING:
         raise ValueError(f"the label {label!r} imitates Latin letters")
 
 
-def _script(letter: str) -> str:
+def _script_of_letter(letter: str) -> str:
     name = unicodedata.name(letter, "UNKNOWN").split()[0]
     return _SAME_SCRIPT.get(name, name)
 
 
 def find_lookalike(domain: str, known: list[str]) -> str | None:
     """Return the one of `known` that looks like `domain` but is another name."""
-    shape = _shape(domain)
-    return next((name for name in known if name != domain and _shape(name) == shape), None)
+    shape = _with_lookalike_letters_unified(domain)
+    return next(
+        (
+            name
+            for name in known
+            if name != domain and _with_lookalike_letters_unified(name) == shape
+        ),
+        None,
+    )
 
 
-def _shape(domain: str) -> str:
+def _with_lookalike_letters_unified(domain: str) -> str:
     """Return the name with letters and digits that look alike made equal."""
     for found, replacement in _ALIKE:
         domain = domain.replace(found, replacement)

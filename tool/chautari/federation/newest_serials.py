@@ -22,7 +22,7 @@ _MAX_BYTES = 20
 def load_newest_serial(key: str) -> int:
     """Return the newest serial that was seen of a key; 0 if none is known."""
     with suppress(ChautariError, ValueError):
-        found = int(read_bytes_if_present(_file(key), _MAX_BYTES) or 0)
+        found = int(read_bytes_if_present(_serial_file_of_key(key), _MAX_BYTES) or 0)
         return found if found <= MAX_SERIAL else 0  # a damaged file
     return 0
 
@@ -32,11 +32,11 @@ def store_newest_serial(key: str, serial: int) -> None:
     if serial <= load_newest_serial(key):
         return
     with suppress(OSError):
-        file = _file(key)
+        file = _serial_file_of_key(key)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(file, str(serial), durable=False)
 
 
-def _file(key: str) -> Path:
+def _serial_file_of_key(key: str) -> Path:
     digest = hashlib.sha256(base64.b64decode(key.split()[1])).hexdigest()
     return state_dir() / "peer-serials" / digest

@@ -30,12 +30,12 @@ class PeerStateFileInvalid(ValueError):
     """A file, or an entry of it, that does not have the form of its format."""
 
 
-class _Model(BaseModel):
+class _LenientModel(BaseModel):
     # A newer version may add fields; they are left out.
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
 
 
-class PeerEntry(_Model):
+class PeerEntry(_LenientModel):
     """The state of one peer, as a service reports it."""
 
     state: PairState
@@ -44,7 +44,7 @@ class PeerEntry(_Model):
     data: dict[_Word, _Number | _Decimal | _Text] = Field(default_factory=dict, max_length=10)
 
 
-class _File(_Model):
+class _StateFileModel(_LenientModel):
     format: Literal[1]
     checked: _Seconds
     peers: dict[str, Any] = Field(max_length=MAX_PEERS)
@@ -91,7 +91,7 @@ def parse_peer_state_file(content: bytes) -> PeerStateFile:
     except ValueError:
         raise PeerStateFileInvalid("it is not valid JSON") from None
     try:
-        found = _File.model_validate(data)
+        found = _StateFileModel.model_validate(data)
     except ValidationError as error:
         raise PeerStateFileInvalid(_first_problem(error)) from None
     return PeerStateFile(found.checked, found.peers)

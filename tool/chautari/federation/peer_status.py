@@ -52,7 +52,7 @@ class StateFileAnswer(NamedTuple):
     problem: tuple[str, Data] | None = None
 
 
-class _Reading(NamedTuple):
+class _ParsedStateFile(NamedTuple):
     """A file that was parsed; without a `state_file`, a code with data says why."""
 
     node: str
@@ -77,7 +77,7 @@ def peer_statuses_from_states_and_files(
         files: what the services on the region's nodes report.
         received: what the peers wrote to the region.
     """
-    readings = [reading for file in files if (reading := _parsed(file, now))]
+    readings = [reading for file in files if (reading := _parse_state_file(file, now))]
     named = region.federation.peers
     names = list(dict.fromkeys([*named, *states]))
     reported = {name for item in readings if item.state_file for name in item.state_file.names()}
@@ -100,11 +100,11 @@ def peer_statuses_from_states_and_files(
     return found
 
 
-def _parsed(file: StateFileAnswer, now: float) -> _Reading | None:
+def _parse_state_file(file: StateFileAnswer, now: float) -> _ParsedStateFile | None:
     hooks = file.service.federation
     if hooks is None:
         return None
-    reading = _Reading(file.node, file.service, hooks, None)
+    reading = _ParsedStateFile(file.node, file.service, hooks, None)
     if file.problem:
         return reading._replace(code=file.problem[0], data=file.problem[1])
     if file.content is None:
@@ -143,27 +143,31 @@ def _descriptor_link(state: PeerState | None, is_named: bool, context: Data) -> 
 
 
 def _service_link(
-    reading: _Reading, name: str, state: PeerState | None, context: Data
+    reading: _ParsedStateFile, name: str, state: PeerState | None, context: Data
 ) -> PeerLink | None:
     """Return what a service reports of a peer that region.yml names; None if it has no part."""
     services = state.peer.descriptor.services if state else ()
     is_expected = any(item.service == reading.service.name for item in services)
     if reading.state_file is None:
-        return _own_link(reading, reading.code, context, reading.data) if is_expected else None
+        return (
+            _link_with_code_of_ours(reading, reading.code, context, reading.data)
+            if is_expected
+            else None
+        )
     try:
         entry = reading.state_file.entry_of(name)
     except PeerStateFileInvalid as error:
-        return _own_link(reading, "entry_invalid", context, {"detail": str(error)})
+        return _link_with_code_of_ours(reading, "entry_invalid", context, {"detail": str(error)})
     if entry is None:
-        return _own_link(reading, "not_in_file", context) if is_expected else None
+        return _link_with_code_of_ours(reading, "not_in_file", context) if is_expected else None
     if reading.code:
-        return _own_link(reading, reading.code, context, reading.data)
+        return _link_with_code_of_ours(reading, reading.code, context, reading.data)
     known = reading.hooks.codes.get(entry.code)
     if known is None:
-        return _own_link(reading, "code_unknown", context, {"code": entry.code})
+        return _link_with_code_of_ours(reading, "code_unknown", context, {"code": entry.code})
     if known.state != entry.state:
         detail = f"the state {entry.state} does not fit the code {entry.code}"
-        return _own_link(reading, "entry_invalid", context, {"detail": detail})
+        return _link_with_code_of_ours(reading, "entry_invalid", context, {"detail": detail})
     data = {**entry.data, **context}
     return PeerLink(
         known.state,
@@ -178,14 +182,16 @@ def _service_link(
     )
 
 
-def _link_of_former_peer(reading: _Reading, name: str, context: Data) -> PeerLink | None:
+def _link_of_former_peer(reading: _ParsedStateFile, name: str, context: Data) -> PeerLink | None:
     """Return that a service still works with a peer that region.yml does not name."""
     if reading.state_file is None or name not in reading.state_file.entries:
         return None
-    return _own_link(reading, "left", context)
+    return _link_with_code_of_ours(reading, "left", context)
 
 
-def _own_link(reading: _Reading, code: str, context: Data, data: Data | None = None) -> PeerLink:
+def _link_with_code_of_ours(
+    reading: _ParsedStateFile, code: str, context: Data, data: Data | None = None
+) -> PeerLink:
     """Return a link whose code is this side's own, not one of the service."""
     service, node = reading.service, reading.node
     place = {"title": service.title, "node": node, "file": reading.hooks.state_file}

@@ -34,10 +34,10 @@ def shared_capacity_links(
     ]
     for resource, word, is_mutual in (*lent, *borrowed):
         code, data = letter.problem or (word if is_mutual else _WAITING[word], {})
-        yield _link(code, data, resource, word, {"peer": peer, "region": region.region})
+        yield _capacity_link(code, data, resource, word, {"peer": peer, "region": region.region})
 
 
-def _link(
+def _capacity_link(
     code: str, data: Mapping[str, Any], resource: str, word: str, context: Mapping[str, Any]
 ) -> PeerLink:
     found = shared_resources.SHARED_RESOURCES[resource]

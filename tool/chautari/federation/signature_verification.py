@@ -40,7 +40,7 @@ class Signature(NamedTuple):
         """Return the bytes that were signed instead of `content` (PROTOCOL.sshsig)."""
         digest = _HASHES[self.hash_name](content).digest()
         fields = (self.namespace, self.reserved, self.hash_name, digest)
-        return _MAGIC + b"".join(map(_field, fields))
+        return _MAGIC + b"".join(map(_length_prefixed, fields))
 
 
 def verify_and_return_signing_key(content: bytes, armored: bytes, pinned: str | None = None) -> str:
@@ -94,7 +94,7 @@ def _is_valid(signature: Signature, content: bytes) -> bool:
     return True
 
 
-def _field(content: bytes) -> bytes:
+def _length_prefixed(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 

@@ -95,7 +95,7 @@ def fetch_files(
     Raises:
         AnswerRefused: when there is no complete answer within the limits.
     """
-    exchange, limit = _Exchange(address, limits, surroundings), seconds or SECONDS
+    exchange, limit = _FileRequests(address, limits, surroundings), seconds or SECONDS
     try:
         return call_within(limit, exchange.run)
     except TimeoutError:
@@ -117,14 +117,14 @@ def require_public_addresses(host: str, found: Sequence[str], peer_networks: Ite
             raise AnswerRefused("address_not_public", host=host, address=item)
 
 
-def _cause(error: Exception) -> str:
+def _connection_error_text(error: Exception) -> str:
     """Return why there was no answer, in words of this machine: none come from the server."""
     if isinstance(error, ssl.SSLError):
         return "TLS: " + (error.reason or "interrupted").replace("_", " ").lower()
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-class _Exchange:
+class _FileRequests:
     """The requests for some files; another thread ends them when they take too long."""
 
     def __init__(
@@ -142,7 +142,7 @@ class _Exchange:
         host = self._address.host
         addresses = list(self._surroundings.resolve(host))
         require_public_addresses(host, addresses, self._surroundings.peer_networks)
-        return [self._get(addresses, path, limit) for path, limit in self._limits.items()]
+        return [self._get_file(addresses, path, limit) for path, limit in self._limits.items()]
 
     def abort(self) -> None:
         """Close the connection, so that the thread which reads from it ends."""
@@ -152,18 +152,20 @@ class _Exchange:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def _get(self, addresses: list[str], path: str, limit: int) -> bytes:
+    def _get_file(self, addresses: list[str], path: str, limit: int) -> bytes:
         host = self._address.host
         try:
             with self._connect(addresses) as tls:
-                return self._read(tls, path, limit)
+                return self._read_answer(tls, path, limit)
         except ssl.SSLCertVerificationError as error:
             raise AnswerRefused(
                 "certificate_invalid", host=host, detail=error.verify_message
             ) from None
         # ValueError: what http.client says of some garbled answers.
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise AnswerRefused("no_answer", host=host, detail=_cause(error)) from None
+            raise AnswerRefused(
+                "no_answer", host=host, detail=_connection_error_text(error)
+            ) from None
 
     def _connect(self, addresses: list[str]) -> ssl.SSLSocket:
         """Connect to the first address that answers, and check the certificate for the name."""
@@ -192,7 +194,7 @@ class _Exchange:
                 return socket.create_connection((item, self._address.port), CONNECT_SECONDS)
         return socket.create_connection((last, self._address.port), CONNECT_SECONDS)
 
-    def _read(self, tls: ssl.SSLSocket, path: str, limit: int) -> bytes:
+    def _read_answer(self, tls: ssl.SSLSocket, path: str, limit: int) -> bytes:
         host = self._address.host
         connection = http.client.HTTPConnection(host, self._address.port)
         connection.auto_open = 0  # a second connection would not be checked

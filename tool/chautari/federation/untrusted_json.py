@@ -43,15 +43,15 @@ def read_untrusted_json(raw: bytes) -> dict[str, Any]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise AnswerRefused("not_utf8", position=error.start) from None
-    data = _parse(text)
+    data = _parse_strictly(text)
     if not isinstance(data, dict):
         raise AnswerRefused("not_json", detail="not an object")
-    for path, value in _texts(data, ""):
+    for path, value in _texts_with_paths(data, ""):
         _check_characters(path, value)
     return data
 
 
-def _parse(text: str) -> Any:
+def _parse_strictly(text: str) -> Any:
     try:
         return json.loads(
             text,
@@ -85,7 +85,7 @@ def _refuse_number(text: str) -> NoReturn:
     raise AnswerRefused("number_out_of_range", number=text[:20])
 
 
-def _texts(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
+def _texts_with_paths(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
     """Yield each text with its place, keys included."""
     if depth > MAX_DEPTH:
         raise AnswerRefused("nested_too_deep", limit=MAX_DEPTH)
@@ -94,10 +94,10 @@ def _texts(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield path or "a key", key
-            yield from _texts(item, f"{path}.{key}".lstrip("."), depth + 1)
+            yield from _texts_with_paths(item, f"{path}.{key}".lstrip("."), depth + 1)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _texts(item, f"{path}.{number}", depth + 1)
+            yield from _texts_with_paths(item, f"{path}.{number}", depth + 1)
 
 
 def _check_characters(path: str, text: str) -> None:

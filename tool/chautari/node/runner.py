@@ -64,17 +64,17 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
         return 0
     run = arguments.get("run") or runs.newest_run(STATE)
     if not run:
-        return _refuse(make_reason("no_run"))
+        return _report_refusal(make_reason("no_run"))
     valid, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
     if starts:
         # "unknown_run" makes the control side send a start again: an invalid id stays invalid.
         return (
             start_and_follow_worker(run, arguments, payload.read())
             if valid
-            else _refuse(make_reason("invalid_run"))
+            else _report_refusal(make_reason("invalid_run"))
         )
     if not valid or not _folders_of_run(run)[0].is_dir():
-        return _refuse(
+        return _report_refusal(
             make_reason("unknown_run", run=run, known=runs.run_ids(STATE)[-runs.KEPT_RUNS :])
         )
     if arguments.get("detach"):
@@ -82,7 +82,7 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
     return follow_run(run, int(arguments.get("offset", 0)))
 
 
-def _refuse(why: Reason) -> int:
+def _report_refusal(why: Reason) -> int:
     _print_event({"event": "refused", "reason": why})
     return 1
 
@@ -90,7 +90,7 @@ def _refuse(why: Reason) -> int:
 def start_and_follow_worker(run: str, arguments: Request, bundle: bytes) -> int:
     """Unpack `bundle`, start the worker as a unit of its own and follow it."""
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
-        return _refuse(make_reason("bundle_damaged"))
+        return _report_refusal(make_reason("bundle_damaged"))
     if holder := lock.lock_holder():
         _print_event({"event": "busy", "holder": holder})
         return BUSY
@@ -116,7 +116,7 @@ def _refuse_and_clean_up(run: str, why: Reason) -> int:
     """
     for folder in _folders_of_run(run):
         shutil.rmtree(folder, ignore_errors=True)
-    return _refuse(why)
+    return _report_refusal(why)
 
 
 def _start_unit(run: str, memory: Path) -> str:

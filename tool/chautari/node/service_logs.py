@@ -42,10 +42,10 @@ def main(arguments: Mapping[str, Any]) -> int:
     """
     files = existing_files(arguments["files"])
     since = time.time() - arguments["seconds"]
-    positions = {file: _size(file) for file in files}
+    positions = {file: _size_of_regular_file(file) for file in files}
     try:
         if arguments["follow"]:
-            _follow(arguments["units"], positions, since, arguments["lines"])
+            _print_and_follow(arguments["units"], positions, since, arguments["lines"])
             return 0
         if arguments["units"]:
             _print_journal(arguments["units"], since, arguments["lines"])
@@ -58,16 +58,16 @@ def main(arguments: Mapping[str, Any]) -> int:
 
 def existing_files(patterns: Iterable[str]) -> list[str]:
     """Return the regular files that fit the patterns; links are left out."""
-    found = [file for pattern in patterns for file in _matches(pattern)]
-    return [file for file in found if _size(file) is not None][:MAX_FILES]
+    found = [file for pattern in patterns for file in _files_matching(pattern)]
+    return [file for file in found if _size_of_regular_file(file) is not None][:MAX_FILES]
 
 
-def _matches(pattern: str) -> list[str]:
+def _files_matching(pattern: str) -> list[str]:
     path = Path(pattern)
     return [str(file) for file in sorted(path.parent.glob(path.name))]
 
 
-def _size(file: str) -> int | None:
+def _size_of_regular_file(file: str) -> int | None:
     try:
         found = os.lstat(file)
     except OSError:
@@ -75,7 +75,7 @@ def _size(file: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-def _emit(source: str, text: str) -> None:
+def _print_log_line(source: str, text: str) -> None:
     line = {"event": "log_line", "source": source, "text": text[:MAX_LINE]}
     with _print_lock:
         print(json.dumps(line), flush=True)
@@ -105,7 +105,7 @@ def _print_journal(units: Iterable[str], since: float, lines: int) -> str:
         else:
             last.append(text)
     for text in last:
-        _emit("journal", text)
+        _print_log_line("journal", text)
     return f"--after-cursor={cursor}" if cursor else start
 
 
@@ -119,7 +119,7 @@ def _read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 def _print_file(file: str, since: float, lines: int) -> None:
     texts = list(lines_since(_last_lines(file), since))
     for text in texts[-lines:]:
-        _emit(file, text)
+        _print_log_line(file, text)
 
 
 def _last_lines(file: str) -> list[str]:
@@ -172,14 +172,20 @@ def line_time(text: str) -> float | None:
         else:
             return None
         found = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=_zone(zone)
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
+            int(second),
+            tzinfo=_parse_timezone(zone),
         )
         return found.timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def _zone(text: str | None) -> timezone | None:
+def _parse_timezone(text: str | None) -> timezone | None:
     """Return the zone of a time; without one it is the node's own."""
     if not text:
         return None
@@ -197,7 +203,7 @@ def _seconds_without_year(of_year: Callable[[int], datetime]) -> float:
     return found if found < time.time() + 86_400 else of_year(year - 1).timestamp()
 
 
-def _follow(
+def _print_and_follow(
     units: Iterable[str], positions: dict[str, int | None], since: float, lines: int
 ) -> None:
     """Print older lines, then each new one, until the connection is closed."""
@@ -222,7 +228,7 @@ def _follow(
 def _follow_journal(process: subprocess.Popen[bytes]) -> None:
     try:
         for text in _read_lines(process):
-            _emit("journal", text)
+            _print_log_line("journal", text)
     except BrokenPipeError:
         process.kill()
         os._exit(1)
@@ -230,7 +236,7 @@ def _follow_journal(process: subprocess.Popen[bytes]) -> None:
 
 def _print_new_lines(file: str, position: int) -> int:
     """Print complete lines after `position`, and return where the next ones begin."""
-    size = _size(file)
+    size = _size_of_regular_file(file)
     if size is None:
         return position
     if size < position:  # logrotate made a new file, or emptied this one
@@ -246,5 +252,5 @@ def _print_new_lines(file: str, position: int) -> int:
         return position
     complete = content[: content.rfind(b"\n") + 1]
     for line in complete.splitlines():
-        _emit(file, line.decode(errors="replace"))
+        _print_log_line(file, line.decode(errors="replace"))
     return start + len(complete)

@@ -50,11 +50,11 @@ def all_key_pages() -> tuple[KeyPage, ...]:
 def find_pages(pages: Sequence[KeyPage], text: str) -> list[KeyPage]:
     """Return the pages of the key that a person wrote: with its path, or with the end of it."""
     words = tuple(text.strip().strip(".:").split("."))
-    exact = [page for page in pages if _matches(page.path, words)]
+    exact = [page for page in pages if _path_matches_words(page.path, words)]
     return exact or [
         page
         for page in pages
-        if page.path[-1] == words[-1] and _matches(page.path[-len(words) :], words)
+        if page.path[-1] == words[-1] and _path_matches_words(page.path[-len(words) :], words)
     ]
 
 
@@ -65,7 +65,7 @@ def known_words(pages: Sequence[KeyPage]) -> list[str]:
     return list(dict.fromkeys([*paths, *keys]))
 
 
-def _matches(path: Sequence[str], words: Sequence[str]) -> bool:
+def _path_matches_words(path: Sequence[str], words: Sequence[str]) -> bool:
     return len(path) == len(words) and all(
         part in (word, ANY) for part, word in zip(path, words, strict=True)
     )
@@ -77,7 +77,7 @@ def _pages_in(root: Schema, schema: Schema, path: tuple[str, ...]) -> Iterator[K
         yield from _pages_of(root, field, (*path, key), required=key in required)
     inner = schema.get("additionalProperties")
     if isinstance(inner, dict) and len(path) < _DEPTH:
-        resolved = _resolve(root, inner)
+        resolved = _schema_without_reference(root, inner)
         if resolved.get("properties"):
             yield from _pages_of(root, inner, (*path, ANY), required=False)
 
@@ -85,18 +85,18 @@ def _pages_in(root: Schema, schema: Schema, path: tuple[str, ...]) -> Iterator[K
 def _pages_of(
     root: Schema, field: Schema, path: tuple[str, ...], *, required: bool
 ) -> Iterator[KeyPage]:
-    schema = _resolve(root, field)
+    schema = _schema_without_reference(root, field)
     children = tuple(schema.get("properties", ()))
     inner = schema.get("additionalProperties")
     if not children and isinstance(inner, dict):
-        children = (ANY,) if _resolve(root, inner).get("properties") else ()
+        children = (ANY,) if _schema_without_reference(root, inner).get("properties") else ()
     example = next(iter(field.get("examples", ())), None)
     description = field.get("description") or schema.get("description", "")
     yield KeyPage(path, description, schema, required, field.get("default"), example, children)
     yield from _pages_in(root, schema, path)
 
 
-def _resolve(root: Schema, field: Schema) -> Schema:
+def _schema_without_reference(root: Schema, field: Schema) -> Schema:
     """Return the schema of a value, without a reference and without `null`."""
     choices = [item for item in field.get("anyOf", ()) if item.get("type") != "null"]
     if len(choices) == 1:

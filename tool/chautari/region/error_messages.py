@@ -142,7 +142,7 @@ def _type_hint(document: Document, item: ErrorDetails) -> str:
             return f"put it in quotes: {text}"
         if isinstance(value, str) and written is None and not isinstance(other, list):
             return f"write {text} without quotes"
-        return f"write {_as_line(location, text)}"
+        return f"write {_as_line_of_file(location, text)}"
     return _example_hint(location) + (", or delete this key" if _may_be_absent(item) else "")
 
 
@@ -243,13 +243,13 @@ def _unknown_key_message_at(document: Document, item: ErrorDetails, missing: Seq
 def _example_hint(location: Sequence[str | int]) -> str:
     text = _example_text(location)
     return (
-        f"write, for example, {_as_line(location, text)}"
+        f"write, for example, {_as_line_of_file(location, text)}"
         if text
         else "see docs/reference/region.md"
     )
 
 
-def _as_line(location: Sequence[str | int], text: str) -> str:
+def _as_line_of_file(location: Sequence[str | int], text: str) -> str:
     """Return a value as it stands in the file, after its key or as an item of a list."""
     key = location[-1] if location else 0
     return text if isinstance(key, int) else f"{key}: {text}"

@@ -74,7 +74,7 @@ class LoadedRegion(NamedTuple):
         return self.folder / SECRETS_FILE
 
 
-class _Pin(BaseModel):
+class _PinModel(BaseModel):
     """An archive by its address, or a container image by its name, held by its checksum."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
@@ -103,7 +103,7 @@ def _check_pin_name(value: str) -> str:
 
 
 _Name = Annotated[str, AfterValidator(_check_pin_name)]
-_Pins = dict[_Name, dict[ImageVersion, _Pin]]
+_Pins = dict[_Name, dict[ImageVersion, _PinModel]]
 
 
 def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) -> ProblemInFile:
@@ -111,14 +111,14 @@ def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) 
     if item["type"] == "value_error":
         message = str(item["ctx"]["error"])
     elif item["type"] == "extra_forbidden":
-        message = error_messages.unknown_key_message(str(path[-1]), list(_Pin.model_fields))
+        message = error_messages.unknown_key_message(str(path[-1]), list(_PinModel.model_fields))
     else:
         message = PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM)
     return document.problem_at(path, message)
 
 
 def _swapped_pin_problems(
-    document: yaml_reader.Document, pinned: dict[str, dict[str, _Pin]]
+    document: yaml_reader.Document, pinned: dict[str, dict[str, _PinModel]]
 ) -> Iterator[ProblemInFile]:
     """Yield a problem for each archive that is pinned as an image, and the reverse."""
     for name, versions in pinned.items():
@@ -145,7 +145,7 @@ def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) 
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
-    known = releases if with_pins else _with_placeholders(region, releases)
+    known = releases if with_pins else _with_placeholders_for_missing_pins(region, releases)
     found += [
         document.problem_at(path, text) for path, text in rules.find_rule_violations(region, known)
     ]
@@ -183,7 +183,7 @@ def pins_needed(region: Region, pins: Pins) -> list[NeededPin]:
     return list(found)
 
 
-def _with_placeholders(
+def _with_placeholders_for_missing_pins(
     region: Region, releases: Mapping[str, dict[str, Artifact]]
 ) -> dict[str, dict[str, Artifact]]:
     """Return the pins with one of no value for each that is missing."""

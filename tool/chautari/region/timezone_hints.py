@@ -35,10 +35,10 @@ def _countries_with_one_zone() -> Iterator[tuple[str, str]]:
     for folder in map(Path, zoneinfo.TZPATH):
         names, zones = folder / "iso3166.tab", folder / "zone.tab"
         if names.is_file() and zones.is_file():
-            rows = [row.split("\t") for row in _rows(zones)]
+            rows = [row.split("\t") for row in _rows_without_comments(zones)]
             codes = [code for code, *_ in rows]
             only = {code: zone for code, _, zone, *_ in rows if codes.count(code) == 1}
-            for row in _rows(names):
+            for row in _rows_without_comments(names):
                 code, _, country = row.partition("\t")
                 if code in only:
                     yield country.replace(" ", "_"), only[code]
@@ -49,11 +49,11 @@ def zones_of_country(country: str) -> tuple[str, ...]:
     """Return the time zones of a country, by its code; none if the system has no table."""
     for folder in map(Path, zoneinfo.TZPATH):
         if (zones := folder / "zone.tab").is_file():
-            rows = [row.split("\t") for row in _rows(zones)]
+            rows = [row.split("\t") for row in _rows_without_comments(zones)]
             return tuple(zone for code, _, zone, *_ in rows if code == country)
     return ()
 
 
-def _rows(table: Path) -> list[str]:
+def _rows_without_comments(table: Path) -> list[str]:
     lines = table.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]

@@ -27,7 +27,7 @@ class SyntaxMistake(NamedTuple):
     message: str
 
 
-class _Clue(NamedTuple):
+class _MistakePattern(NamedTuple):
     """A pattern of a line. `part` is wrong; `fix` replaces it, or is a value for quotes."""
 
     pattern: re.Pattern[str]
@@ -37,22 +37,22 @@ class _Clue(NamedTuple):
 
 # On the line with the error. `{}` stands for the whole value in quotes.
 _VALUE_CLUES = (
-    _Clue(
+    _MistakePattern(
         re.compile(r"(?P<part>\{\{.*?\}\})"),
         "{{ … }} is not evaluated in this file",
         "the value itself",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$"),
         "in double quotes, a backslash begins an escape",
         "{}",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$"),
         "text follows the end of this value",
         "{}",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))"),
         "a value that contains a colon and a space needs quotes",
         "{}",
@@ -60,27 +60,27 @@ _VALUE_CLUES = (
 )
 # On the line that should have been a key with a value.
 _KEY_CLUES = (
-    _Clue(
+    _MistakePattern(
         re.compile(_START + r"(?P<part>(?P<key>[\w-]+):(?P<rest>[^\s:/].*))$"),
         "a space is missing after the colon",
         r"\g<key>: \g<rest>",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(_START + r"(?P<part>(?P<key>[\w-]+) *[=;] *(?P<rest>.*))$"),
         "a colon and a space must follow a key",
         r"\g<key>: \g<rest>",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(_START + r"(?P<part>(?P<key>[\w-]+)) *(?:#.*)?$"),
         "a colon is missing after this key (or a dash and a space before an item of a list)",
         r"\g<key>:",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(_START + r"(?P<part>(?P<key>[\w-]+) +(?P<rest>(?!.*: )[^\s#].*))$"),
         "a colon is missing after the key",
         r"\g<key>: \g<rest>",
     ),
-    _Clue(
+    _MistakePattern(
         re.compile(r"^(?P<part>\.\.\.)\s*$"),
         "this line ends the YAML document",
         "the file without this line",
@@ -146,18 +146,20 @@ def _unclosed_quote_mistake(start: Any, where: str) -> SyntaxMistake:
 def _find_by_clues(lines: list[str], error: Any) -> SyntaxMistake | None:
     context, mark = error.context or "", error.problem_mark
     if "simple key" in context:
-        return _match(lines, error.context_mark.line, _KEY_CLUES)
+        return _match_mistake_patterns(lines, error.context_mark.line, _KEY_CLUES)
     begin = error.context_mark if context.startswith("while scanning") else mark
-    found = _match(lines, mark.line, _VALUE_CLUES[:1])
+    found = _match_mistake_patterns(lines, mark.line, _VALUE_CLUES[:1])
     found = found or _wrong_first_character(lines[begin.line], begin)
-    found = found or _match(lines, mark.line, _VALUE_CLUES)
+    found = found or _match_mistake_patterns(lines, mark.line, _VALUE_CLUES)
     if found or not any(form in error.problem for form in ("mapping values", "document start")):
         return found
     above = next((n for n in range(mark.line - 1, -1, -1) if lines[n].strip()), mark.line)
-    return _match(lines, above, _KEY_CLUES)
+    return _match_mistake_patterns(lines, above, _KEY_CLUES)
 
 
-def _match(lines: list[str], number: int, clues: tuple[_Clue, ...]) -> SyntaxMistake | None:
+def _match_mistake_patterns(
+    lines: list[str], number: int, clues: tuple[_MistakePattern, ...]
+) -> SyntaxMistake | None:
     line = lines[number]
     if len(line) > _LONGEST_LINE:
         return None

@@ -71,10 +71,10 @@ def _look_at_machine(node: NodeAnswer, key: Path | None) -> Machine:
         node = node._replace(host_key=pins[0].fingerprint)
     if answer.facts is None:
         return Machine(node, None, (_why_not_reached(answer.said, target),))
-    return _with_facts(node, answer.facts)
+    return _machine_with_facts(node, answer.facts)
 
 
-def _with_facts(node: NodeAnswer, found: Facts) -> Machine:
+def _machine_with_facts(node: NodeAnswer, found: Facts) -> Machine:
     os = found.os if found.os in get_args(OperatingSystem) else node.os or DEFAULT_OS
     node = node._replace(os=os)
     return Machine(node, found, tuple(preflight_refusals(found, NodeRequirements(os, ()))))

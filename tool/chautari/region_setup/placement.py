@@ -56,7 +56,7 @@ def propose_placement(answers: RegionAnswers, machines: Sequence[Machine]) -> Pr
 
     A service that fits on the fewest nodes is placed first.
     """
-    planner = _Planner(answers, machines)
+    planner = _PlacementPlanner(answers, machines)
     # Where no node fits yet, the service may need one that is placed before.
     waiting = sorted(answers.services, key=lambda item: planner.count_fitting_nodes(item) or 1000)
     for wanted in waiting:
@@ -68,7 +68,7 @@ def propose_placement(answers: RegionAnswers, machines: Sequence[Machine]) -> Pr
     return Proposal(tuple(placements), tuple(planner.postponed), data)
 
 
-class _Planner:
+class _PlacementPlanner:
     """The placement so far."""
 
     def __init__(self, answers: RegionAnswers, machines: Sequence[Machine]) -> None:
@@ -133,10 +133,10 @@ class _Planner:
     def _problems(self, service: str, node: str) -> list[str]:
         """Return why a node cannot run a service in addition to what is placed there."""
         before, after = self.nodes_by_service(), self.nodes_by_service() | {service: node}
-        known = {text for _, text in _violations(self.data(before))}
+        known = {text for _, text in _rule_violations(self.data(before))}
         found = [
             text
-            for path, text in _violations(self.data(after))
+            for path, text in _rule_violations(self.data(after))
             if path[:2] == ("nodes", node) and text not in known
         ]
         on_node = tuple(x for x, y in after.items() if y == node)
@@ -175,7 +175,7 @@ class _Planner:
 
     def _refused_services(self) -> Iterator[tuple[str, list[str]]]:
         found: dict[str, list[str]] = {}
-        for path, text in _violations(self.data(self.nodes_by_service())):
+        for path, text in _rule_violations(self.data(self.nodes_by_service())):
             if path[0] == "services" and str(path[1]) in self.placed:
                 found.setdefault(str(path[1]), []).append(text)
         yield from found.items()
@@ -196,7 +196,7 @@ def _machine_refusals(machine: Machine, service: str, on_node: Sequence[str]) ->
         yield Refusal("memory_low", {"found_mb": memory_mb, "needed_mb": needed})
 
 
-def _violations(data: Mapping[str, Any]) -> list[Finding]:
+def _rule_violations(data: Mapping[str, Any]) -> list[Finding]:
     """Return what the rules find in a region; its fields are known to be right."""
     return find_rule_violations(Region.model_validate(data), _shipped_releases())
 

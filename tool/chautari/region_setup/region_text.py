@@ -24,7 +24,7 @@ _LATER = ("mail", "backup", "federation")
 def region_file_text(proposal: Proposal, machines: Sequence[Machine]) -> str:
     """Return the text of `region.yml`."""
     data = proposal.data
-    lines = [*_comment(region_setup_texts.region_file_comment(data["region"]))]
+    lines = [*_comment_lines(region_setup_texts.region_file_comment(data["region"]))]
     for key, value in data.items():
         if key not in ("nodes", "services", "mail"):
             lines += ["", *_field_lines(Region, key, value)]
@@ -34,14 +34,14 @@ def region_file_text(proposal: Proposal, machines: Sequence[Machine]) -> str:
         lines += ["", *_field_lines(Region, "mail", data["mail"])]
     for key in _LATER:
         if key not in data:
-            lines += ["", *_comment(_first_sentence(_field(Region, key)))]
-            [example] = _field(Region, key).examples or [None]
+            lines += ["", *_comment_lines(_first_sentence(_field_with_key(Region, key)))]
+            [example] = _field_with_key(Region, key).examples or [None]
             lines.append(f"# {key}: {as_flow_yaml(example)}")
     return "\n".join(lines) + "\n"
 
 
 def _field_lines(model: type[BaseModel], key: str, value: Any) -> Iterator[str]:
-    yield from _comment(_first_sentence(_field(model, key)))
+    yield from _comment_lines(_first_sentence(_field_with_key(model, key)))
     if isinstance(value, dict):
         yield f"{key}:"
         yield from (f"  {name}: {as_flow_yaml(item)}" for name, item in value.items())
@@ -50,14 +50,14 @@ def _field_lines(model: type[BaseModel], key: str, value: Any) -> Iterator[str]:
 
 
 def _nodes_lines(nodes: Mapping[str, Any], machines: Sequence[Machine]) -> Iterator[str]:
-    yield from _comment(_first_sentence(_field(Region, "nodes")))
+    yield from _comment_lines(_first_sentence(_field_with_key(Region, "nodes")))
     yield "nodes:"
     for machine in machines:
         yield f"  {machine.node.name}:"
-        yield from _comment(region_setup_texts.machine_comment(machine.as_object()), 4)
+        yield from _comment_lines(region_setup_texts.machine_comment(machine.as_object()), 4)
         for key, value in nodes[machine.node.name].items():
             if key == "host_key":
-                yield from _comment(region_setup_texts.HOST_KEY_NOTE, 4)
+                yield from _comment_lines(region_setup_texts.HOST_KEY_NOTE, 4)
             yield f"    {key}: {as_flow_yaml(value)}"
 
 
@@ -65,19 +65,19 @@ def _services_lines(proposal: Proposal) -> Iterator[str]:
     settings: Mapping[str, Any] = proposal.data.get("services", {})
     reasons = {item.service: item for item in proposal.placements}
     if settings:
-        yield from _comment(_first_sentence(_field(Region, "services")))
+        yield from _comment_lines(_first_sentence(_field_with_key(Region, "services")))
         yield "services:"
     for name, values in settings.items():
-        yield from _comment(f"{SERVICES[name].title}: {SERVICES[name].summary}.", 2)
+        yield from _comment_lines(f"{SERVICES[name].title}: {SERVICES[name].summary}.", 2)
         placed = reasons[name]
-        yield from _comment(
+        yield from _comment_lines(
             region_setup_texts.placement_reason(placed.code, placed.data | {"node": placed.node}), 2
         )
         yield f"  {name}:"
         yield from _settings_lines(name, values)
     for item in proposal.postponed:
         text = region_setup_texts.postponed_text(SERVICES[item.service].title, item.reasons)
-        yield from _comment(text, 2)
+        yield from _comment_lines(text, 2)
 
 
 def _settings_lines(service: str, present: Mapping[str, Any]) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _settings_lines(service: str, present: Mapping[str, Any]) -> Iterator[str]:
     assert model is not None
     for name, field in model.model_fields.items():
         key = field.alias or name
-        yield from _comment(_first_sentence(field), 4)
+        yield from _comment_lines(_first_sentence(field), 4)
         if key in present:
             yield f"    {key}: {as_flow_yaml(present[key])}"
             continue
@@ -96,7 +96,7 @@ def _settings_lines(service: str, present: Mapping[str, Any]) -> Iterator[str]:
         yield f"    # {key}: {as_flow_yaml(value)}"
 
 
-def _field(model: type[BaseModel], key: str) -> FieldInfo:
+def _field_with_key(model: type[BaseModel], key: str) -> FieldInfo:
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     return fields[key]
 
@@ -105,7 +105,7 @@ def _first_sentence(field: FieldInfo) -> str:
     return (field.description or "").partition(". ")[0].rstrip(".") + "."
 
 
-def _comment(text: str, indent: int = 0) -> Iterator[str]:
+def _comment_lines(text: str, indent: int = 0) -> Iterator[str]:
     start = " " * indent + "# "
     for paragraph in text.splitlines():
         yield from textwrap.wrap(

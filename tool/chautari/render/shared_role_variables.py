@@ -99,15 +99,15 @@ def tls_variables(context: NodeContext) -> Variables:
 
 def postgresql_variables(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
-    return {"postgresql_databases": _databases(context, "postgresql")}
+    return {"postgresql_databases": _databases_of_node(context, "postgresql")}
 
 
 def mariadb_variables(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
-    return {"mariadb_databases": _databases(context, "mariadb")}
+    return {"mariadb_databases": _databases_of_node(context, "mariadb")}
 
 
-def _databases(context: NodeContext, role: str) -> list[Variables]:
+def _databases_of_node(context: NodeContext, role: str) -> list[Variables]:
     services = context.region.services_of(context.node)
     names = [name for service in services for name in service.databases.get(role, ())]
     return [{"name": name, "owner": name} for name in names]

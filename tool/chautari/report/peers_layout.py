@@ -111,7 +111,7 @@ def layout_peers_picture(report: RegionReport, columns: PictureWidths) -> PeersL
     ]
     trunk = ""
     if columns.below and boxes:
-        trunk = f"M{_trunk_x(own)} {own.y + OWN_HEIGHT} V{boxes[-1].line_y}"
+        trunk = f"M{_x_of_vertical_line(own)} {own.y + OWN_HEIGHT} V{boxes[-1].line_y}"
     width = columns.peer_x + columns.peer_width + _MARGIN
     return PeersLayout(width, height, own, tuple(boxes), trunk)
 
@@ -121,7 +121,7 @@ def _layout_box(
 ) -> PeerBox:
     tone, line_y = summary.PEER_TONES[peer.state], y + _LINE
     # The word is in the picture once: on the line, where its colour alone would say nothing.
-    start = _trunk_x(own) if columns.below else columns.peer_x - 96
+    start = _x_of_vertical_line(own) if columns.below else columns.peer_x - 96
     line = f"M{start} {line_y} H{columns.peer_x}"
     if not columns.below:
         right, middle = own.x + own.width, own.y + OWN_HEIGHT // 2
@@ -157,5 +157,5 @@ def _layout_rows(links: Sequence[PeerLink], room: float) -> tuple[PeerServiceRow
     return tuple(rows)
 
 
-def _trunk_x(own: OwnBox) -> int:
+def _x_of_vertical_line(own: OwnBox) -> int:
     return own.x + 16

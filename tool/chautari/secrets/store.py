@@ -51,7 +51,7 @@ _SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")]
 _Text = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
 
 
-class _Content(BaseModel):
+class _SecretsFileContent(BaseModel):
     """What is encrypted in `secrets.age`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
@@ -226,7 +226,7 @@ def _read_encrypted_secrets(file: Path) -> bytes:
 
 def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
     try:
-        content = _Content.model_validate_json(body)
+        content = _SecretsFileContent.model_validate_json(body)
     except ValidationError as error:
         # Pydantic's message holds the value: only the place is shown.
         places = {".".join(map(str, item["loc"])) or "the whole file" for item in error.errors()}
@@ -265,10 +265,10 @@ def _read_private_key(path: Path) -> Identity:
     except (pyrage.IdentityError, ValueError) as error:
         if "must be decrypted first" in str(error):
             return _unlock_ssh_key_with_env_passphrase(path, raw)
-        raise BadInput(f"{path}: {_reason_against_key(raw, str(error))}") from None
+        raise BadInput(f"{path}: {_reason_key_is_unusable(raw, str(error))}") from None
 
 
-def _reason_against_key(raw: bytes, error: str) -> str:
+def _reason_key_is_unusable(raw: bytes, error: str) -> str:
     for beginning, reason in _OTHER_KEYS.items():
         if raw.lstrip().startswith(beginning):
             return reason

@@ -30,7 +30,7 @@ class MalformedMessage(ValueError):
     """A line from a node is no JSON object, or does not have the fields of its event."""
 
 
-class _Named(BaseModel):
+class _EventWithName(BaseModel):
     event: str
 
 
@@ -90,7 +90,7 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
         MalformedMessage: when the line is that answer and does not have its fields.
     """
     try:
-        if _Named.model_validate_json(line).event != name:
+        if _EventWithName.model_validate_json(line).event != name:
             return None
     except ValidationError:
         return None

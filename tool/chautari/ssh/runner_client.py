@@ -99,7 +99,7 @@ def runner_module_sources() -> dict[str, str]:
     return sources
 
 
-def _source(module: str) -> str:
+def _source_of_module(module: str) -> str:
     """Return the source of a module or package below `chautari.node`."""
     path = _NODE_FOLDER.joinpath(*module.split("."))
     return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
@@ -112,7 +112,7 @@ def restore_module_sources() -> dict[str, str]:
     sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
     sources["chautari.node.lock"] = known["chautari.node.lock"]
     for module in _MODULES_OF_BACKUP:
-        sources[f"chautari.node.{module}"] = _source(module)
+        sources[f"chautari.node.{module}"] = _source_of_module(module)
     for file in sorted((_NODE_FOLDER / "restore").glob("*.py")):
         name = f"chautari.node.restore.{file.stem}".removesuffix(".__init__")
         sources[name] = file.read_text()

@@ -19,37 +19,39 @@ def run_deploy_and_parse_json(
     Raises:
         RunFailed: with the command's own reasons, if it ends with another code.
     """
-    done = _run((*arguments, "--json"))
+    done = _run_deploy((*arguments, "--json"))
     command = shlex.join(("deploy", *arguments))
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        raise _failure(command, done.returncode) from None
+        raise _failed_command_error(command, done.returncode) from None
     if done.returncode not in good_codes:
-        raise _failure(command, done.returncode, _reasons(found))
+        raise _failed_command_error(command, done.returncode, _reasons_of_failure(found))
     return found
 
 
 def read_secret(region: str, secret: str) -> str:
     """Return a secret of a region."""
     arguments = ("secrets", "show", region, secret)
-    done = _run(arguments)
+    done = _run_deploy(arguments)
     if done.returncode:
-        raise _failure(shlex.join(("deploy", *arguments)), done.returncode)
+        raise _failed_command_error(shlex.join(("deploy", *arguments)), done.returncode)
     return done.stdout.removesuffix("\n")
 
 
-def _run(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def _run_deploy(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     argv = (sys.executable, "-m", "chautari", *arguments)
     return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
 
 
-def _failure(command: str, code: int, reasons: tuple[str, ...] | list[str] = ()) -> RunFailed:
+def _failed_command_error(
+    command: str, code: int, reasons: tuple[str, ...] | list[str] = ()
+) -> RunFailed:
     text = "\n".join((f"`{command}` exited with code {code}", *reasons))
     return RunFailed(text, fix=f"{command}; then run the demo again")
 
 
-def _reasons(result: dict[str, Any]) -> list[str]:
+def _reasons_of_failure(result: dict[str, Any]) -> list[str]:
     """Return what went wrong, as the object of a command says it."""
     if error := result.get("error"):
         return [f"  {error['message']}", f"  Fix: {error['fix']}"]

@@ -65,17 +65,19 @@ class Account(NamedTuple):
 
     def write(self, file: str, content: str) -> None:
         """Upload a text file."""
-        self._expect_status(self.request("PUT", self._path(file), content.encode()), (201, 204))
+        self._expect_status(
+            self.request("PUT", self._webdav_path(file), content.encode()), (201, 204)
+        )
 
     def read(self, file: str) -> str | None:
         """Return the text of a file; None when there is none."""
-        answer = self.request("GET", self._path(file))
+        answer = self.request("GET", self._webdav_path(file))
         self._expect_status(answer, (200, 404))
         return answer.text if answer.status_code == 200 else None
 
     def delete(self, file: str) -> None:
         """Delete a file, if it is there."""
-        self._expect_status(self.request("DELETE", self._path(file)), (204, 404))
+        self._expect_status(self.request("DELETE", self._webdav_path(file)), (204, 404))
 
     def share(self, file: str, with_whom: str) -> str:
         """Share a file with a person of another Nextcloud, and return the share's number."""
@@ -101,7 +103,7 @@ class Account(NamedTuple):
         found = self.call_ocs("GET", TRUSTED_SERVERS)
         return {str(item["url"]): int(item["status"]) for item in found}
 
-    def _path(self, file: str) -> str:
+    def _webdav_path(self, file: str) -> str:
         return f"/remote.php/dav/files/{self.name}/{file}"
 
     def _expect_status(self, answer: requests.Response, good: tuple[int, ...]) -> None:

@@ -71,11 +71,14 @@ class DemoRun:
         """Let the regions of each pair trust each other, and wait until they do."""
         with self.step("pin each other's keys, and write one line a side"):
             changed = [
-                one for pair in pairs for one in pair if pin_peer_if_new(one, _other(pair, one))
+                one
+                for pair in pairs
+                for one in pair
+                if pin_peer_if_new(one, _other_of_pair(pair, one))
             ]
             for pair in pairs:
                 for one in pair:
-                    names = list(dict.fromkeys([*peers_of(one), _other(pair, one).name]))
+                    names = list(dict.fromkeys([*peers_of(one), _other_of_pair(pair, one).name]))
                     if line := ensure_federation_peers(one, names):
                         echo(f"   {one.file}: {line}", err=True)
                         changed.append(one)
@@ -121,7 +124,7 @@ class DemoRun:
     def leave(self, pair: Pair) -> None:
         """Let the regions leave each other, and check that nothing of the trust is left."""
         for one in pair:
-            other = _other(pair, one)
+            other = _other_of_pair(pair, one)
             with self.step(f"{one.name} leaves {other.name}"):
                 run_deploy_and_parse_json("federation", "leave", one.name, other.name)
                 ensure_federation_peers(one, [name for name in peers_of(one) if name != other.name])
@@ -130,7 +133,7 @@ class DemoRun:
         self.check_front_pages((pair,), named=False)
 
 
-def _other(pair: Pair, one: DemoRegion) -> DemoRegion:
+def _other_of_pair(pair: Pair, one: DemoRegion) -> DemoRegion:
     return pair[1] if one == pair[0] else pair[0]
 
 

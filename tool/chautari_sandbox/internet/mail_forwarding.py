@@ -76,7 +76,7 @@ class MailForwarder:
 
     def accept_mail(self, sender: str, recipients: list[str], content: bytes) -> None:
         """Keep or queue one message."""
-        routes = self._routes()
+        routes = self._read_relays_by_zone()
         own: list[str] = []
         waiting: dict[str, list[str]] = {}
         for address in recipients:
@@ -87,7 +87,9 @@ class MailForwarder:
             self._keep(sender, own, content)
         for zone, group in waiting.items():
             text = base64.b64encode(content).decode()
-            self._save(uuid.uuid4().hex, QueuedMail(zone, sender, group, text, time.time()))
+            self._save_queued_mail(
+                uuid.uuid4().hex, QueuedMail(zone, sender, group, text, time.time())
+            )
         self._wake.set()
 
     def queued(self) -> list[dict[str, object]]:
@@ -110,7 +112,7 @@ class MailForwarder:
 
     def run_queue(self) -> None:
         """Try each message that waits once; a relay that does not answer is tried only once."""
-        routes = self._routes()
+        routes = self._read_relays_by_zone()
         silent: dict[str, str] = {}
         for name, mail in self._load_queue().items():
             try:
@@ -119,16 +121,16 @@ class MailForwarder:
                 )
             except MailRefused as error:
                 self._return_to_sender(mail, str(error))
-                self._file(name).unlink()
+                self._file_of_queued_mail(name).unlink()
                 continue
             if not problem:
-                self._file(name).unlink()
+                self._file_of_queued_mail(name).unlink()
             elif time.time() - mail.since > LIFETIME_SECONDS:
                 self._return_to_sender(mail, problem)
-                self._file(name).unlink()
+                self._file_of_queued_mail(name).unlink()
             else:
                 silent[mail.zone] = problem
-                self._save(name, replace(mail, problem=problem))
+                self._save_queued_mail(name, replace(mail, problem=problem))
 
     def _deliver_or_return_reason_to_wait(self, routes: dict[str, str], mail: QueuedMail) -> str:
         """Deliver one message; return why it must wait, or nothing.
@@ -153,19 +155,19 @@ class MailForwarder:
         if mail.sender:  # a bounce itself is not returned
             self.accept_mail("", [mail.sender], bounce_message(self._zone, mail, reason))
 
-    def _routes(self) -> dict[str, str]:
+    def _read_relays_by_zone(self) -> dict[str, str]:
         if not self._routes_file.is_file():
             return {}
         found: dict[str, str] = json.loads(self._routes_file.read_text())
         return found
 
-    def _file(self, name: str) -> Path:
+    def _file_of_queued_mail(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _save(self, name: str, mail: QueuedMail) -> None:
+    def _save_queued_mail(self, name: str, mail: QueuedMail) -> None:
         aside = self._folder / f"{name}.new"
         aside.write_text(json.dumps(asdict(mail)))
-        aside.replace(self._file(name))
+        aside.replace(self._file_of_queued_mail(name))
 
     def _load_queue(self) -> dict[str, QueuedMail]:
         found = {}

@@ -151,14 +151,14 @@ class MailListAPI(BaseHTTPRequestHandler):
         target = urllib.parse.urlsplit(self.path)
         to = urllib.parse.parse_qs(target.query).get("to", [""])[0]
         actions = {"/messages": lambda: self.store.find(to), "/queue": self.forwarder.queued}
-        self._answer(actions.get(target.path))
+        self._send_json_answer(actions.get(target.path))
 
     def do_DELETE(self) -> None:
         """Forget all messages."""
         actions = {"/messages": self.store.clear}
-        self._answer(actions.get(urllib.parse.urlsplit(self.path).path))
+        self._send_json_answer(actions.get(urllib.parse.urlsplit(self.path).path))
 
-    def _answer(self, action: Callable[[], object] | None) -> None:
+    def _send_json_answer(self, action: Callable[[], object] | None) -> None:
         missing = {"error": "this server has only the paths /messages and /queue"}
         body = json.dumps(action() if action else missing).encode()
         self.send_response(200 if action else 404)

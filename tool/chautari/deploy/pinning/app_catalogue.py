@@ -76,15 +76,15 @@ def _stable_releases(content: bytes, app: str, catalogue: str) -> Iterator[Catal
                     continue
                 yield CatalogueRelease(
                     release["version"],
-                    _text(release, "download"),
-                    _text(release, "signature"),
-                    _text(entry, "certificate"),
+                    _text_of_key(release, "download"),
+                    _text_of_key(release, "signature"),
+                    _text_of_key(entry, "certificate"),
                 )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise PinRefused("catalogue_unreadable", catalogue=catalogue) from None
 
 
-def _text(data: Mapping[str, Any], key: str) -> str:
+def _text_of_key(data: Mapping[str, Any], key: str) -> str:
     value = data[key]
     if not isinstance(value, str):
         raise TypeError(key)
@@ -101,7 +101,7 @@ def check_app_signature(
     """
     catalogue = source.catalogue
     assert catalogue is not None
-    key = _trusted_key(release.certificate, source.name, catalogue, origin)
+    key = _verified_key_of_app(release.certificate, source.name, catalogue, origin)
     try:
         signature = base64.b64decode("".join(release.signature.split()), validate=True)
         digest = bytes.fromhex(file_digest(file, "sha512"))
@@ -111,11 +111,11 @@ def check_app_signature(
     return f"{source.name}, {catalogue.name}"
 
 
-def _trusted_key(
+def _verified_key_of_app(
     pem: str, name: str, catalogue: AppCatalogue, origin: AllowedServers
 ) -> rsa.RSAPublicKey:
     """Return the key of an app's certificate, if its authority vouches for it."""
-    authorities = _authorities(catalogue, origin)
+    authorities = _fetch_pinned_authorities(catalogue, origin)
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         issuer = next((item for item in authorities if item.subject == certificate.issuer), None)
@@ -139,7 +139,9 @@ def _trusted_key(
     return key
 
 
-def _authorities(catalogue: AppCatalogue, origin: AllowedServers) -> list[x509.Certificate]:
+def _fetch_pinned_authorities(
+    catalogue: AppCatalogue, origin: AllowedServers
+) -> list[x509.Certificate]:
     """Return the authority's certificates that have a pinned fingerprint."""
     content = fetch_small_file(catalogue.authority_url, MAX_CERTIFICATES, origin)
     try:

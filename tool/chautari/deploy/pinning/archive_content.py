@@ -26,7 +26,7 @@ _DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError, zip
             NotImplementedError, RuntimeError)  # fmt: skip
 
 
-class _Release(NamedTuple):
+class _ArchiveOfRelease(NamedTuple):
     """A file that should be the archive of a release."""
 
     file: Path
@@ -43,7 +43,7 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
     Raises:
         PinRefused: when it is something else.
     """
-    release = _Release(file, source, version)
+    release = _ArchiveOfRelease(file, source, version)
     kind = url.rpartition(".")[2]
     with file.open("rb") as stream:
         if not stream.read(8).startswith(_BEGINNINGS.get(kind, b"\0")):
@@ -59,20 +59,20 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
         raise release.refused("other_version", found=", ".join(sorted(set(found)))[:100])
 
 
-def _check_member(release: _Release, name: str, count: int, size: int) -> None:
+def _check_member(release: _ArchiveOfRelease, name: str, count: int, size: int) -> None:
     if count > MAX_MEMBERS or size > MAX_UNPACKED:
         raise release.refused("archive_too_large")
     if name.startswith("/") or "\\" in name or ".." in name.split("/"):
         raise release.refused("unsafe_path", path=name[:200])
 
 
-def _names_the_version(release: _Release, name: str) -> bool:
+def _names_the_version(release: _ArchiveOfRelease, name: str) -> bool:
     wanted = release.source.version_file
     name = name.removeprefix("./")
     return name == wanted or name.partition("/")[2] == wanted
 
 
-def _zip_versions(release: _Release) -> Iterator[str]:
+def _zip_versions(release: _ArchiveOfRelease) -> Iterator[str]:
     """Yield the text of the file with the version; read all files, which checks their sums."""
     with release.file.open("rb") as stream:
         stream.seek(0, 2)
@@ -92,7 +92,7 @@ def _zip_versions(release: _Release) -> Iterator[str]:
                 yield from _read_member(release, member.filename, content)
 
 
-def _tar_versions(release: _Release, kind: str) -> Iterator[str]:
+def _tar_versions(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
     """Yield the text of the file with the version; read to the end, which checks the sum."""
     total = 0
     with _decompress(release.file, kind) as plain:
@@ -117,7 +117,7 @@ def _decompress(file: Path, kind: str) -> IO[bytes]:
     return cast("IO[bytes]", bz2.open(file, "rb") if kind == "bz2" else lzma.open(file, "rb"))
 
 
-def _read_member(release: _Release, name: str, content: IO[bytes]) -> Iterator[str]:
+def _read_member(release: _ArchiveOfRelease, name: str, content: IO[bytes]) -> Iterator[str]:
     if _names_the_version(release, name):
         yield content.read(MAX_VERSION_FILE).decode(errors="replace")
     while content.read(_PIECE):

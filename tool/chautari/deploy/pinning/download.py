@@ -58,14 +58,14 @@ def fetch_small_file(
     """
     for attempt in range(NO_CONTACT_TRIES):
         try:
-            with _open(url, origin, headers or {}) as answer:
+            with _open_following_redirects(url, origin, headers or {}) as answer:
                 _check_status(url, answer)
-                content = b"".join(_pieces(answer, max_bytes, url))
+                content = b"".join(_read_within_limit(answer, max_bytes, url))
                 _require_complete(answer, len(content), url)
                 return content
         except _Interrupted as error:
             if attempt + 1 == NO_CONTACT_TRIES:
-                raise PinRefused("no_network", host=_host(url), detail=str(error)) from None
+                raise PinRefused("no_network", host=_host_of_url(url), detail=str(error)) from None
             time.sleep(PAUSES[attempt])
     raise AssertionError("unreachable")
 
@@ -113,12 +113,15 @@ class Download:
                 tries += 1
                 if most == first and tries >= NO_CONTACT_TRIES:
                     raise PinRefused(
-                        "no_network", host=_host(self.url), detail=str(error)
+                        "no_network", host=_host_of_url(self.url), detail=str(error)
                     ) from None
                 if time.monotonic() - since + pause > NO_PROGRESS_SECONDS:
                     minutes = NO_PROGRESS_SECONDS // 60
                     raise PinRefused(
-                        "no_progress", host=_host(self.url), minutes=minutes, detail=str(error)
+                        "no_progress",
+                        host=_host_of_url(self.url),
+                        minutes=minutes,
+                        detail=str(error),
                     ) from None
                 time.sleep(pause)
 
@@ -127,7 +130,7 @@ class Download:
         size, mark = self.size(), read_bytes_if_present(self._mark, 200).decode(errors="replace")
         # Without a mark, the server's file may have changed since: then begin again.
         headers = {"Range": f"bytes={size}-", "If-Range": mark} if size and mark else {}
-        with _open(self.url, self.origin, headers) as answer:
+        with _open_following_redirects(self.url, self.origin, headers) as answer:
             if answer.status_code == 416:
                 self.discard()
                 raise _Interrupted("the server has another file now")
@@ -139,7 +142,9 @@ class Download:
                 self._refuse_size()
             self.joined = self.joined or start > 0
             with self.file.open("ab" if start else "wb") as stream:
-                for piece in _pieces(answer, self.max_bytes - start, self.url, self.discard):
+                for piece in _read_within_limit(
+                    answer, self.max_bytes - start, self.url, self.discard
+                ):
                     stream.write(piece)
                     say(stream.tell(), self._total)
                     if time.monotonic() - began > TOTAL_SECONDS:
@@ -167,23 +172,25 @@ class Download:
 
 
 @contextmanager
-def _open(url: str, origin: AllowedServers, headers: dict[str, str]) -> Iterator[requests.Response]:
+def _open_following_redirects(
+    url: str, origin: AllowedServers, headers: dict[str, str]
+) -> Iterator[requests.Response]:
     """Open an address, following redirects within the upstream's hosts."""
-    first = _host(url)
+    first = _host_of_url(url)
     for _ in range(MAX_REDIRECTS + 1):
-        with _request(url, origin, headers) as answer:
+        with _send_request(url, origin, headers) as answer:
             if answer.status_code not in _REDIRECTS:
                 yield answer
                 return
             target = urljoin(url, answer.headers.get("Location", ""))
-        if urlsplit(target).scheme != "https" or _host(target) not in (first, *origin.hosts):
+        if urlsplit(target).scheme != "https" or _host_of_url(target) not in (first, *origin.hosts):
             raise PinRefused("redirected", url=url, target=target[:200])
         url = target
     raise PinRefused("redirected", url=url, target=url)
 
 
 @contextmanager
-def _request(
+def _send_request(
     url: str, origin: AllowedServers, headers: dict[str, str]
 ) -> Iterator[requests.Response]:
     if urlsplit(url).scheme != "https":
@@ -197,16 +204,18 @@ def _request(
         ) as answer:  # fmt: skip
             yield answer
     except requests.exceptions.SSLError as error:
-        raise PinRefused("certificate_invalid", host=_host(url), detail=_cause(error)) from None
+        raise PinRefused(
+            "certificate_invalid", host=_host_of_url(url), detail=_connection_error_text(error)
+        ) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        raise _Interrupted(_cause(error)) from None
+        raise _Interrupted(_connection_error_text(error)) from None
 
 
-def _pieces(
+def _read_within_limit(
     answer: requests.Response, limit: int, url: str, discard: Callable[[], None] = lambda: None
 ) -> Iterator[bytes]:
     if answer.headers.get("Content-Encoding", "identity") != "identity":
-        raise PinRefused("compressed", host=_host(url))
+        raise PinRefused("compressed", host=_host_of_url(url))
     left = limit
     # What has arrived counts at once, or a bad connection would lose it.
     while piece := answer.raw.read1(_PIECE, decode_content=False):
@@ -224,7 +233,7 @@ def _check_status(url: str, answer: requests.Response) -> None:
     if code in (404, 410):
         raise PinRefused("not_found", url=url)
     if code not in (200, 206):
-        raise PinRefused("http_status", host=_host(url), status=code, url=url)
+        raise PinRefused("http_status", host=_host_of_url(url), status=code, url=url)
     if answer.headers.get("Content-Type", "").partition(";")[0].strip() == "text/html":
         raise PinRefused("web_page", url=url)
 
@@ -240,11 +249,11 @@ def _content_length(answer: requests.Response) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
-def _host(url: str) -> str:
+def _host_of_url(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _cause(error: BaseException) -> str:
+def _connection_error_text(error: BaseException) -> str:
     """Return why there was no answer, in words of this machine."""
     found: BaseException | None = error
     while found is not None:

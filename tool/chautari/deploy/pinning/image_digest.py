@@ -51,8 +51,8 @@ def fetch_manifest(image: str, tag: str, origin: AllowedServers) -> ImageManifes
     host = _HOSTS.get(registry, registry)
     url = f"https://{host}/v2/{name}/manifests/{tag}"
     headers = {"Accept": _KINDS}
-    if challenge := _challenge(url, origin):
-        headers["Authorization"] = f"Bearer {_token(host, name, challenge, origin)}"
+    if challenge := _fetch_token_challenge(url, origin):
+        headers["Authorization"] = f"Bearer {_fetch_read_token(host, name, challenge, origin)}"
     content = fetch_small_file(url, MAX_MANIFEST, origin, headers)
     try:
         parsed = json.loads(content)
@@ -64,7 +64,7 @@ def fetch_manifest(image: str, tag: str, origin: AllowedServers) -> ImageManifes
     return ImageManifest(hashlib.sha256(content).hexdigest(), len(content), url, headers)
 
 
-def _challenge(url: str, origin: AllowedServers) -> dict[str, str]:
+def _fetch_token_challenge(url: str, origin: AllowedServers) -> dict[str, str]:
     """Return what the registry asks for before it answers; nothing if it needs no token."""
     try:
         with requests.head(
@@ -77,7 +77,9 @@ def _challenge(url: str, origin: AllowedServers) -> dict[str, str]:
         return {}  # the request for the image reports it
 
 
-def _token(host: str, name: str, challenge: dict[str, str], origin: AllowedServers) -> str:
+def _fetch_read_token(
+    host: str, name: str, challenge: dict[str, str], origin: AllowedServers
+) -> str:
     realm = urlsplit(challenge.get("realm", ""))
     if realm.scheme != "https" or realm.hostname not in (host, *_TOKEN_HOSTS.get(host, ())):
         raise PinRefused("redirected", url=f"https://{host}/", target=realm.geturl()[:200])

@@ -124,7 +124,11 @@ def container_images_by_name() -> dict[str, Image]:
 
 def _check_release(request: LockRequest, release: NeededPin) -> Pin:
     source = archive_sources_by_name().get(release.name)
-    pin = _check_image(request, release) if source is None else _check(request, release, source)
+    pin = (
+        _check_image(request, release)
+        if source is None
+        else _fetch_and_check_archive(request, release, source)
+    )
     if not pin.signer and len(pin.ways) < 2 and not request.consent(pin):
         raise PinRefused("one_way", name=pin.name, version=pin.version, ways=", ".join(pin.ways))
     return pin
@@ -138,7 +142,7 @@ def _check_image(request: LockRequest, release: NeededPin) -> Pin:
     remote = RemoteFile(
         release.name, release.version, found.url, (), image_digest.MAX_MANIFEST, found.headers
     )
-    others = _same_ways(
+    others = _routes_with_same_digest(
         remote, found.sha256, THIS_MACHINE, additional_download_routes((), request.nodes)
     )
     return Pin(
@@ -147,7 +151,7 @@ def _check_image(request: LockRequest, release: NeededPin) -> Pin:
     )  # fmt: skip
 
 
-class _Archive(NamedTuple):
+class _ArchiveToCheck(NamedTuple):
     """An archive that is being checked: where it is published, and what the catalogue says."""
 
     source: ArtifactSource
@@ -161,7 +165,9 @@ class _Archive(NamedTuple):
         return RemoteFile(source.name, self.version, self.url, source.hosts, source.max_bytes)
 
 
-def _check(request: LockRequest, release: NeededPin, source: ArtifactSource) -> Pin:
+def _fetch_and_check_archive(
+    request: LockRequest, release: NeededPin, source: ArtifactSource
+) -> Pin:
     """Fetch an archive, check it, and return its pin; a joined download is tried twice."""
     archive = _find_archive(request, release, source)
     for folder in request.mirrors:
@@ -178,7 +184,7 @@ def _check(request: LockRequest, release: NeededPin, source: ArtifactSource) -> 
 
 
 def _download_and_check(
-    request: LockRequest, release: NeededPin, archive: _Archive, download: Download
+    request: LockRequest, release: NeededPin, archive: _ArchiveToCheck, download: Download
 ) -> Pin:
     try:
         download.run(lambda size, total: request.progress(release, size, total))
@@ -209,9 +215,11 @@ def _fetch_catalogue(request: LockRequest, release: NeededPin, url: str) -> byte
     return request.catalogues[url]
 
 
-def _find_archive(request: LockRequest, release: NeededPin, source: ArtifactSource) -> _Archive:
+def _find_archive(
+    request: LockRequest, release: NeededPin, source: ArtifactSource
+) -> _ArchiveToCheck:
     if source.catalogue is None:
-        return _Archive(source, release.version, source.url.format(release.version), None)
+        return _ArchiveToCheck(source, release.version, source.url.format(release.version), None)
     platform = source.catalogue.platform(request.loaded_region.region)
     content = _fetch_catalogue(request, release, source.catalogue.url.format(platform))
     listed = app_catalogue.find_release(source, release.version, platform, content)
@@ -220,15 +228,15 @@ def _find_archive(request: LockRequest, release: NeededPin, source: ArtifactSour
             "published_elsewhere", catalogue=source.catalogue.name, name=source.name,
             url=listed.url[:200],
         )  # fmt: skip
-    return _Archive(source, listed.version, listed.url, listed)
+    return _ArchiveToCheck(source, listed.version, listed.url, listed)
 
 
 def _check_file(
-    request: LockRequest, archive: _Archive, file: Path, way: str, download: Download | None
+    request: LockRequest, archive: _ArchiveToCheck, file: Path, way: str, download: Download | None
 ) -> Pin:
     """Check a file in every way that upstream offers; without any, compare it with other ways."""
     sha256 = signatures.file_digest(file)
-    signer = _check_vouchers(request, archive, file)
+    signer = _check_published_checksums_and_signatures(request, archive, file)
     check_archive(file, archive.url, archive.source, archive.version)
     if signatures.file_digest(file) != sha256:
         # Another program writes to it: what was checked is not what would be pinned.
@@ -241,15 +249,17 @@ def _check_file(
             if item.name != way
         ]
         if download is None:
-            others.append(_upstream(request, archive))
-        found += _same_ways(archive.remote, sha256, way, others)
+            others.append(_route_from_upstream(request, archive))
+        found += _routes_with_same_digest(archive.remote, sha256, way, others)
     return Pin(
         archive.source.name, archive.version, archive.url, sha256, file.stat().st_size, signer,
         ways=found,
     )  # fmt: skip
 
 
-def _check_vouchers(request: LockRequest, archive: _Archive, file: Path) -> str:
+def _check_published_checksums_and_signatures(
+    request: LockRequest, archive: _ArchiveToCheck, file: Path
+) -> str:
     """Check the published checksums and signatures; return who vouches, empty if nothing does."""
     source, origin = archive.source, request.origin(archive.source.hosts)
     found = []
@@ -265,7 +275,7 @@ def _check_vouchers(request: LockRequest, archive: _Archive, file: Path) -> str:
     return found[-1] if found else ""
 
 
-def _same_ways(
+def _routes_with_same_digest(
     file: RemoteFile, sha256: str, first: str, others: Sequence[DownloadRoute]
 ) -> tuple[str, ...]:
     """Return the further ways on which the same file arrives.
@@ -287,7 +297,7 @@ def _same_ways(
     return tuple(found)
 
 
-def _upstream(request: LockRequest, archive: _Archive) -> DownloadRoute:
+def _route_from_upstream(request: LockRequest, archive: _ArchiveToCheck) -> DownloadRoute:
     """Return the way over this machine's connection, for a file that a mirror has."""
 
     def digest(file: RemoteFile) -> str | None:

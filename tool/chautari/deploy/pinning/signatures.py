@@ -38,14 +38,14 @@ def check_published_checksums(
     for suffix in source.checksum_suffixes:
         place = url + suffix
         text = fetch_small_file(place, MAX_CHECKSUM, origin).decode(errors="replace")
-        published = _checksum_of(text, name, _HASHES[suffix])
+        published = _find_checksum_of_file(text, name, _HASHES[suffix])
         if published is None:
             raise PinRefused("checksum_unreadable", url=place, file=name)
         if published != file_digest(file, _HASHES[suffix]):
             raise PinRefused("checksum_differs", name=source.name, version=version, url=place)
 
 
-def _checksum_of(text: str, name: str, algorithm: str) -> str | None:
+def _find_checksum_of_file(text: str, name: str, algorithm: str) -> str | None:
     """Return the checksum of the file called `name`; a text with only a checksum is its own."""
     length = hashlib.new(algorithm).digest_size * 2
     for line in text.splitlines():

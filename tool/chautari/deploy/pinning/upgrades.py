@@ -32,12 +32,12 @@ def available_upgrades(
         same = item["newest_of_series"]
         version = same if same != item["version"] else item["newest"]
         pin = f"{item['name']}={version}" if item["name"] in pinnable else ""
-        setting = _setting_of(region, item["name"], version) if pin else ""
+        setting = _version_setting_of(region, item["name"], version) if pin else ""
         found.append({**item, "pin": pin, "setting": setting})
     return found, comparison
 
 
-def _setting_of(region: Region, name: str, version: str) -> str:
+def _version_setting_of(region: Region, name: str, version: str) -> str:
     """Return the setting that selects a release; empty where the newest pin is installed."""
     for node in region.nodes:
         for service in region.services_of(node):

@@ -81,7 +81,7 @@ def maintain_repository(space: Space, now: float) -> dict[str, Any]:
         error = {"code": "damaged", "data": {"reason": reason}}
         return found | {"check_ok": False, "error": error}
     found["check_ok"] = True
-    decision = _decide(space)
+    decision = _compaction_decision(space)
     found["bytes"] = segments.size_of_segments(space.repository)
     if decision is not None and decision.action == "refuse":
         share = round(100 * decision.freeable / max(decision.total, 1))
@@ -94,7 +94,7 @@ def maintain_repository(space: Space, now: float) -> dict[str, Any]:
     return found | {"copied": int(copies.time_of_copy(space))}
 
 
-def _decide(space: Space) -> compaction_guard.Decision | None:
+def _compaction_decision(space: Space) -> compaction_guard.Decision | None:
     try:
         freeable = segments.freeable_bytes(space.repository)
     except segments.UnknownHints:
@@ -110,7 +110,7 @@ def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int
     """Tend all repositories, remember and mail the results, and return 1 if one is damaged."""
     now = time.time()
     state_file = home / "state.json"
-    before = _read(state_file)
+    before = _read_remembered_results(state_file)
     state: dict[str, Any] = {}
     for space in spaces:
         if not space.exists:
@@ -125,9 +125,9 @@ def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int
     lines = [problem_and_fix_text(space, error) for space, error in problems.items()]
     mailed = before.get("mailed", 0)
     if lines and now - mailed > REPEAT_SECONDS - 3600:
-        _mail(lines)
+        _mail_problems_to_root(lines)
         mailed = int(now)
-    _write(state_file, {"format": 1, "spaces": state, "mailed": mailed})
+    _write_json_atomically(state_file, {"format": 1, "spaces": state, "mailed": mailed})
     return 1 if lines else 0
 
 
@@ -138,7 +138,7 @@ def problem_and_fix_text(space: Space, error: dict[str, Any]) -> str:
     return TEXTS[error["code"]].format(space=space.name, peer=space.peer, **printable)
 
 
-def _mail(lines: Sequence[str]) -> None:
+def _mail_problems_to_root(lines: Sequence[str]) -> None:
     message = EmailMessage()
     message["From"] = message["To"] = "root"
     message["Auto-Submitted"] = "auto-generated"
@@ -151,7 +151,7 @@ def _mail(lines: Sequence[str]) -> None:
         print(f"The mail was not sent: {type(error).__name__}", flush=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_remembered_results(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
         return dict(found["spaces"]) | {"mailed": found["mailed"]}
@@ -159,7 +159,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _write(path: Path, content: object) -> None:
+def _write_json_atomically(path: Path, content: object) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w") as file:
         json.dump(content, file, indent=1, sort_keys=True)

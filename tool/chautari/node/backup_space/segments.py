@@ -24,7 +24,7 @@ def freeable_bytes(repository: Path) -> int:
     Raises:
         UnknownHints: when the repository does not say.
     """
-    numbers = {name: _newest(repository, name) for name in ("hints", "index")}
+    numbers = {name: _newest_number_of_file(repository, name) for name in ("hints", "index")}
     number = numbers["hints"]
     if number is None or number != numbers["index"]:
         raise UnknownHints("the hints are not those of the index")
@@ -32,7 +32,7 @@ def freeable_bytes(repository: Path) -> int:
     if path.stat().st_size > MAX_HINTS_BYTES:
         raise UnknownHints("the hints are too large")
     try:
-        hints = _Reader(path.read_bytes()).value()
+        hints = _MessagePackReader(path.read_bytes()).value()
         freeable = hints[b"compact"] if b"compact" in hints else hints["compact"]
         return sum(int(size) for size in freeable.values())
     except (KeyError, TypeError, AttributeError, IndexError, struct.error) as error:
@@ -44,12 +44,12 @@ def size_of_segments(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file())
 
 
-def _newest(repository: Path, name: str) -> int | None:
+def _newest_number_of_file(repository: Path, name: str) -> int | None:
     numbers = [path.suffix[1:] for path in repository.glob(f"{name}.*")]
     return max((int(number) for number in numbers if number.isdecimal()), default=None)
 
 
-class _Reader:
+class _MessagePackReader:
     """Reads the values of MessagePack that hints consist of."""
 
     def __init__(self, data: bytes) -> None:
@@ -60,7 +60,7 @@ class _Reader:
         """Return the next value."""
         if depth > MAX_DEPTH:
             raise UnknownHints("nested too deeply")
-        kind = self._take(1)[0]
+        kind = self._take_bytes(1)[0]
         if kind <= 0x7F:
             return kind
         if kind >= 0xE0:
@@ -70,7 +70,7 @@ class _Reader:
         if kind <= 0x9F:
             return self._list(kind & 0x0F, depth)
         if kind <= 0xBF:
-            return self._take(kind & 0x1F).decode(errors="replace")
+            return self._take_bytes(kind & 0x1F).decode(errors="replace")
         if kind in _CONSTANTS:
             return _CONSTANTS[kind]
         if kind in _NUMBERS:
@@ -80,7 +80,7 @@ class _Reader:
             return read(self, self._number(size), depth)
         raise UnknownHints(f"unknown kind {kind}")
 
-    def _take(self, count: int) -> bytes:
+    def _take_bytes(self, count: int) -> bytes:
         found = self._data[self._at : self._at + count]
         if len(found) != count:
             raise UnknownHints("the hints are incomplete")
@@ -88,7 +88,7 @@ class _Reader:
         return found
 
     def _number(self, form: str) -> Any:
-        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+        return struct.unpack(form, self._take_bytes(struct.calcsize(form)))[0]
 
     def _map(self, count: int, depth: int) -> dict[Any, Any]:
         return {self.value(depth + 1): self.value(depth + 1) for _ in range(count)}
@@ -97,10 +97,10 @@ class _Reader:
         return [self.value(depth + 1) for _ in range(count)]
 
     def _bytes(self, count: int, depth: int) -> bytes:
-        return self._take(count)
+        return self._take_bytes(count)
 
     def _text(self, count: int, depth: int) -> str:
-        return self._take(count).decode(errors="replace")
+        return self._take_bytes(count).decode(errors="replace")
 
 
 _CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
@@ -108,9 +108,10 @@ _NUMBERS = {
     0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q",
     0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q", 0xCA: ">f", 0xCB: ">d",
 }  # fmt: skip
-_SIZED: dict[int, tuple[str, Callable[[_Reader, int, int], Any]]] = {
-    0xC4: (">B", _Reader._bytes), 0xC5: (">H", _Reader._bytes), 0xC6: (">I", _Reader._bytes),
-    0xD9: (">B", _Reader._text), 0xDA: (">H", _Reader._text), 0xDB: (">I", _Reader._text),
-    0xDC: (">H", _Reader._list), 0xDD: (">I", _Reader._list),
-    0xDE: (">H", _Reader._map), 0xDF: (">I", _Reader._map),
+_SIZED: dict[int, tuple[str, Callable[[_MessagePackReader, int, int], Any]]] = {
+    0xC4: (">B", _MessagePackReader._bytes), 0xC5: (">H", _MessagePackReader._bytes),
+    0xC6: (">I", _MessagePackReader._bytes), 0xD9: (">B", _MessagePackReader._text),
+    0xDA: (">H", _MessagePackReader._text), 0xDB: (">I", _MessagePackReader._text),
+    0xDC: (">H", _MessagePackReader._list), 0xDD: (">I", _MessagePackReader._list),
+    0xDE: (">H", _MessagePackReader._map), 0xDF: (">I", _MessagePackReader._map),
 }  # fmt: skip

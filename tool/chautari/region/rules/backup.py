@@ -98,7 +98,9 @@ def check_disks_hold_no_state(region: Region, _: Pins) -> Iterator[Finding]:
         path = ("backup", "targets", name, "disk")
         if target.disk in _SYSTEM_FOLDERS:
             yield path, f"{target.disk} belongs to the system; mount the disk at /mnt/{name}"
-        elif found := next((item for item in sorted(state) if _overlap(item, target.disk)), None):
+        elif found := next(
+            (item for item in sorted(state) if _paths_overlap(item, target.disk)), None
+        ):
             yield (
                 path,
                 f"the backup would store itself, because {found} is part of it; mount the disk at "
@@ -106,7 +108,7 @@ def check_disks_hold_no_state(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def _overlap(first: str, second: str) -> bool:
+def _paths_overlap(first: str, second: str) -> bool:
     one, other = PurePosixPath(first), PurePosixPath(second)
     return one.is_relative_to(other) or other.is_relative_to(one)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chautari.region.rule import Pins
 
 
-def _platform(region: Region) -> str:
+def _nextcloud_version_of_region(region: Region) -> str:
     """Return the version of Nextcloud that the region runs."""
     selected = region.settings_of(Nextcloud).version
     if selected is not None:
@@ -48,7 +48,7 @@ APP_STORE = AppCatalogue(
         "ff038235477d48db67da20962958f7f9f0739b3c568af49b7c6daa0d9d410ea0",
     ),
     revoked_url=f"{_CODE}/root.crl",
-    platform=_platform,
+    platform=_nextcloud_version_of_region,
 )
 SERVER = ArtifactSource(
     name=releases.NAME,
