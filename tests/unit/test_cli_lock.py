@@ -80,7 +80,7 @@ def test_refusal_is_printed_with_its_fix(upstream: Upstream, tmp_path: Path) -> 
     region_file(tmp_path, REAL)
     done = deploy("lock", "andes")
     assert "refused framadate 1.1.19: framadate 1.1.19 arrived only over" in done.stdout
-    assert "  Fix: add a second way: --via-node NODE" in done.stdout
+    assert "  Fix: add a second source: --via-node NODE" in done.stdout
     found = json.loads(deploy("lock", "andes", "--json").stdout)
     [refused] = found["refused"]
     assert (found["ok"], refused["code"], refused["version"]) == (False, "one_way", "1.1.19")

@@ -48,7 +48,8 @@ def command() -> None:
 def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print what another group needs to trust this region. Nothing changes.
 
-    Send the printed address by mail. Read the printed words out in a call: a mail can be forged.
+    Send the printed address by mail. Read the printed words out in a call, because a mail can be
+    forged.
     """
     loaded_region = _load_region_with_unpinned_peers(name)
     endpoints = known_endpoints(loaded_region)

@@ -60,7 +60,7 @@ class _LogPrinter:
 @identity_option
 @click.option(
     "--since", type=Duration(), default="1h", show_default=True, metavar="TIME",
-    help="Print lines of this last length of time: 90s, 15m, 1h, 2d.",
+    help="Print the lines since this time ago, such as 90s, 15m, 1h or 2d.",
 )  # fmt: skip
 @click.option(
     "--lines", type=click.IntRange(1, logs_and_commands.MAX_LOG_LINES), default=200,

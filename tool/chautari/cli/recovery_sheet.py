@@ -39,7 +39,7 @@ WARNING = (
 @click.option("--printer", metavar="PRINTER", help="Print the sheet with lp on this printer.")
 @identity_option
 def command(name: str, output: Path | None, printer: str | None, **options: Any) -> None:
-    """Print the page with which a stranger can bring the region back from nothing.
+    """Print the page with which anyone can restore the region from its backups.
 
     It contains the addresses, the passphrases, the keys and the commands, in 80 columns, and is
     meant for paper. The command asks where to print it.

@@ -112,8 +112,8 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     """Restore services of a region from a backup.
 
     The node first makes a complete copy next to the live data: files in a folder of their own,
-    databases under new names. It compares each file and each table with the backup. Only then it
-    pauses the services and exchanges the data, for a few seconds. Old data is kept under another
+    databases under new names. It compares each file and each table with the backup. Only then does
+    it pause the services and exchange the data, for a few seconds. Old data is kept under another
     name. If the restore is interrupted, the node completes or undoes it.
 
     A new node must be deployed first: deploy region NAME.

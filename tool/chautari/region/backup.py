@@ -163,8 +163,8 @@ class Backup(StrictModel):
         ge=1,
         le=365,
         strict=True,
-        description="Days for which a successful test of a restore (drill) counts. After that, the "
-        "region warns.",
+        description="Days after which a successful test of a restore (drill) is too old. After "
+        "that, `deploy status` and the reports show a warning.",
         examples=[14],
     )
     give: dict[Name, Size] = Field(

@@ -57,7 +57,8 @@ STATES: dict[str, tuple[Template, Template]] = {
     "incomplete": ("the last backup is {age} old; {reason}", "{fix}"),
     "nearly_full": (
         "the last backup is {age} old, and {percent} % of the space is used",
-        "ask the group of {target} for more space, or keep fewer archives: keep",
+        "ask the group of {target} for more space, or keep fewer archives: "
+        "backup.keep in region.yml",
     ),
     "in_future": (
         "the node reports a backup that is in the future, so its clock may be wrong",
@@ -71,7 +72,7 @@ STATES: dict[str, tuple[Template, Template]] = {
     ),
     "drill_passed": ("a restore was tested {age} ago", ""),
     "drill_never": (
-        "no restore was tested yet, so it is not known whether the backups are of use",
+        "no restore was tested yet, so it is not known whether the backups can be restored",
         "run: deploy drill {region}",
     ),
     "drill_old": (

@@ -216,7 +216,7 @@ PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
         "run: deploy federation status {region}; then deploy",
     ),
     "letter_outdated": (
-        "{peer} has written a newer letter; the stored one still counts",
+        "{peer} has written a newer letter; the stored one is still used",
         "run: deploy federation status {region}; then deploy",
     ),
     "letter_stored": (

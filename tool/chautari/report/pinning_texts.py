@@ -39,7 +39,10 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     "truncated": ("{url} ended before its announced length", _AGAIN),
     "not_this_archive": ("{name} {version} is not a {kind} archive", _TAMPERED),
     "archive_damaged": ("the archive of {name} {version} is damaged ({detail})", _TAMPERED),
-    "archive_too_large": ("the archive of {name} {version} contains too much", _TAMPERED),
+    "archive_too_large": (
+        "the archive of {name} {version} contains more data than Chautari accepts",
+        _TAMPERED,
+    ),
     "unsafe_path": ("the archive of {name} {version} contains the path {path}", _TAMPERED),
     "version_missing": (
         "the archive of {name} {version} does not contain {file} with a version",
@@ -67,7 +70,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         _UPSTREAM,
     ),
     "published_elsewhere": (
-        "{catalogue} names {url} for {name}, which is not the place of its releases",
+        "{catalogue} names {url} for {name}, which is not an address of its releases",
         _TAMPERED,
     ),
     "authority_unknown": ("the certificates at {url} are not those of {catalogue}", _TAMPERED),
@@ -91,7 +94,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     "one_way": (
         "{name} {version} arrived only over {ways}, and upstream publishes neither a checksum nor "
         "a signature",
-        "add a second way: --via-node NODE or --mirror DIR; to trust this one way, add --yes",
+        "add a second source: --via-node NODE or --mirror DIR; to trust this one source, add --yes",
     ),
     "not_known": (
         "no service uses an archive or image called {name}",

@@ -48,7 +48,7 @@ def _validate_address_of_sender(value: str, info: ValidationInfo) -> str:
 
 
 AddressOfSender = Annotated[str, AfterValidator(_validate_address_of_sender)]
-"""A public IP address, in its canonical form; an address of this region's own network is none."""
+"""A public IP address in its canonical form; this region's own networks are refused."""
 
 
 def offers_of_lenders(

@@ -76,7 +76,9 @@ def _check_certificate(text: str, domain: str) -> None:
     except (ValueError, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
         raise ValueError("the certificate cannot be read, or lacks an extension") from error
     if limits.ca:
-        raise ValueError("the certificate is that of an authority; the peer must deploy again")
+        raise ValueError(
+            "the certificate could sign other certificates; the peer must deploy again"
+        )
     if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
         raise ValueError("the certificate is for other names than the XMPP server's")
 

@@ -76,6 +76,6 @@ PEER_STATE_CODES = {
     "own_failure": PeerStateMeaning(
         "broken",
         "a command of our own Nextcloud failed",
-        "read on the node: journalctl -u nextcloud-federation",
+        "run on the node: journalctl -u nextcloud-federation",
     ),
 }  # fmt: skip
