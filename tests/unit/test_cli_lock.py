@@ -20,8 +20,8 @@ from chautari.deploy.pinning.download import AllowedServers
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.errors import InvalidRegion
 from chautari.node import artifact_digest
-from chautari.region.load import load_region, pins_needed
-from chautari.services.artifact_sources import NeededPin
+from chautari.region.load import load_region, missing_pins
+from chautari.services.artifact_sources import MissingPin
 from chautari.ssh.runner_client import RunnerReply
 from chautari.ssh.target import SSHTarget
 
@@ -116,7 +116,7 @@ def test_images_need_a_digest(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(InvalidRegion, match="no digest is known for Greenlight"):
         load_region(file)
     loaded = load_region(file, with_pins=False)
-    assert pins_needed(loaded.region, loaded.releases) == [NeededPin("greenlight", "3.8.2.4")]
+    assert missing_pins(loaded.region, loaded.releases) == [MissingPin("greenlight", "3.8.2.4")]
 
 
 def test_image_digest_is_computed_from_what_arrives(upstream: Upstream) -> None:
@@ -146,7 +146,7 @@ def test_token_is_only_fetched_from_the_registry_itself(upstream: Upstream) -> N
 
 def test_sandbox_needs_no_pins(tmp_path: Path) -> None:
     loaded = load_sample_region(tmp_path, POLLS)
-    assert pins_needed(loaded.region, {}) == []
+    assert missing_pins(loaded.region, {}) == []
 
 
 @pytest.mark.parametrize("text", ["framadate", "=1", "framadate=", "framadate=1 2", "a=../x"])
@@ -156,7 +156,7 @@ def test_wanted_release_has_a_form(text: str) -> None:
 
 
 def test_wanted_release_is_of_a_known_artifact() -> None:
-    assert lock.parse_name_and_version("greenlight=3.9.0") == NeededPin("greenlight", "3.9.0")
+    assert lock.parse_name_and_version("greenlight=3.9.0") == MissingPin("greenlight", "3.9.0")
     with pytest.raises(PinRefused, match="no service uses an archive or image called deckk"):
         lock.parse_name_and_version("deckk=1.0.0")
 

@@ -28,7 +28,7 @@ from region_samples import load_sample_region
 
 from chautari.deploy.pinning import download, lock
 from chautari.deploy.pinning.lock import LockRequest, LockResult, fetch_and_check_releases
-from chautari.services.artifact_sources import NeededPin
+from chautari.services.artifact_sources import MissingPin
 
 Tamper = Callable[[Upstream], None]
 
@@ -52,7 +52,7 @@ def check(upstream: Upstream, tmp_path: Path, *names: str, **changed: Any) -> Lo
         LockRequest(
             load_sample_region(tmp_path / "inventories"),
             progress=lambda *_: None,
-            wanted=tuple(NeededPin(name, VERSION) for name in names),
+            wanted=tuple(MissingPin(name, VERSION) for name in names),
             **options,
         )
     )
@@ -88,7 +88,7 @@ def test_newest_release_of_an_app_comes_from_the_catalogue(
 ) -> None:
     request = LockRequest(
         load_sample_region(tmp_path), lambda _: False, lambda *_: None,
-        (NeededPin("app", ""),), ca_file=upstream.ca_file,
+        (MissingPin("app", ""),), ca_file=upstream.ca_file,
     )  # fmt: skip
     assert [pin.version for pin in fetch_and_check_releases(request).pins] == [VERSION]
 

@@ -174,8 +174,8 @@ def test_statistics_have_upstream_s_names(monkeypatch: pytest.MonkeyPatch) -> No
             "relay": {"enabled": "true", "relay-id": "quito", "region": "andes"},
         }
     }
-    statistics = double.statistics(settings)
+    statistics = double.bridge_statistics(settings)
     assert set(statistics) - {"double"} <= set(INTERFACES["bridge"]["statistics"])
     assert statistics["relay_id"] == "quito"
     settings["videobridge"]["relay"]["enabled"] = "false"
-    assert "relay_id" not in double.statistics(settings)
+    assert "relay_id" not in double.bridge_statistics(settings)

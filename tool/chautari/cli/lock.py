@@ -28,7 +28,7 @@ from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.report import messages
 from chautari.report.text_format import to_one_line
-from chautari.services.artifact_sources import NeededPin
+from chautari.services.artifact_sources import MissingPin
 
 PROGRESS_SECONDS = 10
 
@@ -97,7 +97,7 @@ def command(
     return 1 if result.refused else 0
 
 
-def _parse_wanted(text: str) -> NeededPin:
+def _parse_wanted(text: str) -> MissingPin:
     try:
         return parse_name_and_version(text)
     except ValueError:
@@ -125,9 +125,9 @@ class _ProgressLines:
 
     def __init__(self) -> None:
         self._last = 0.0
-        self._release: NeededPin | None = None
+        self._release: MissingPin | None = None
 
-    def __call__(self, release: NeededPin, size: int, total: int | None) -> None:
+    def __call__(self, release: MissingPin, size: int, total: int | None) -> None:
         """Print a line if the last one is some seconds old, or was about another release."""
         now = time.monotonic()
         if release == self._release and now - self._last < PROGRESS_SECONDS:

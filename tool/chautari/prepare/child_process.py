@@ -16,7 +16,7 @@ from chautari.account import account_name
 from chautari.parallel import PARALLEL
 from chautari.preflight.existing_state import APT
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.protocol import NodeOrder, Orders, Preparation, ResultLine
+from chautari.prepare.protocol import NodeOrder, Preparation, ResultLine, WorkerOrders
 from chautari.process import RunningCommand
 from chautari.region.load import LoadedRegion
 from chautari.render.context import NodeContext
@@ -70,7 +70,7 @@ def run_preflight_and_prepare(
 
     Returns a report for each node; the state `converged` means that the node may converge.
     """
-    orders: Orders = {
+    orders: WorkerOrders = {
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
         "requirements": node_requirements_text(),
         "marker": node_requirements_digest(),

@@ -39,7 +39,7 @@ class NodeOrder(TypedDict):
     operators: Sequence[str]
 
 
-class Orders(TypedDict):
+class WorkerOrders(TypedDict):
     """What the child process of the preparation is to do, sent by the control side."""
 
     nodes: list[NodeOrder]
@@ -74,6 +74,6 @@ class ResultLine(TypedDict, total=False):
     refusals: list[CodedMessage]
 
 
-def to_code_and_data(item: Notice | Refusal) -> CodedMessage:
+def as_coded_message(item: Notice | Refusal) -> CodedMessage:
     """Return a notice or refusal as plain data."""
     return {"code": item.code, "data": item.data}

@@ -36,7 +36,7 @@ from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script
 from chautari.prepare.limited_output import limit_client_output
 from chautari.prepare.post_quantum_kex import HybridTransport
-from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_code_and_data
+from chautari.prepare.protocol import NodeOrder, ResultLine, WorkerOrders, as_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
 from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
@@ -68,7 +68,7 @@ def write_result(result: ResultLine) -> None:
 
 def main() -> None:
     """Read the orders, inspect every machine, and prepare those that pass the preflight."""
-    orders: Orders = json.load(sys.stdin)
+    orders: WorkerOrders = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)  # pyinfra's own log; results go out as JSON
     nodes = {node["name"]: node for node in orders["nodes"]}
     inventory = Inventory(
@@ -110,7 +110,7 @@ def pyinfra_connection_data(node: NodeOrder) -> dict[str, object]:
     return data
 
 
-def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
+def _connect_and_check(host: Host, node: NodeOrder, orders: WorkerOrders) -> str:
     """Return the OS of a machine that passed the preflight and has to be prepared; else nothing."""
     # An unexpected error of one machine must not end the work on the others.
     try:
@@ -132,14 +132,14 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         if found is not None:
             return found.os if _report_preflight_result(host, node, found, orders) else ""
         if account := facts.suggested_login_account(said):
-            other = to_code_and_data(Refusal("other_login", {"user": account, "said": said}))
+            other = as_coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
             return ""
         code, message = "no_output", said
     except Exception as error:
         code, message = "step_failed", _error_text(error)
     if _probe_finds_connection_lost(host):
-        refusal = to_code_and_data(Refusal("connection_lost_in_preflight"))
+        refusal = as_coded_message(Refusal("connection_lost_in_preflight"))
         write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
         _write_failure(host, "Inspect the machine", code, message)
@@ -191,7 +191,7 @@ def set_tcp_options(connected: socket.socket) -> None:
 
 
 def _report_preflight_result(
-    host: Host, node: NodeOrder, found: facts.Facts, orders: Orders
+    host: Host, node: NodeOrder, found: facts.Facts, orders: WorkerOrders
 ) -> bool:
     """Report the result of the preflight; return whether the machine has to be prepared."""
     checking = orders["preparation"] == "check"
@@ -201,7 +201,7 @@ def _report_preflight_result(
     result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
-            result | {"event": "refused", "refusals": [to_code_and_data(item) for item in refusals]}
+            result | {"event": "refused", "refusals": [as_coded_message(item) for item in refusals]}
         )
         return False
     ready = found.venv == orders["marker"]
@@ -229,7 +229,7 @@ def _preflight_refusals(
         answers = dns_records.lookup_dns_records(names, node["resolver"])
         refusals += dns_records.refusals_for_records(answers, required)
     for notice in rules.below_recommendation_notices(found, required):
-        write_result({"event": "advised", "node": host.name, "notice": to_code_and_data(notice)})
+        write_result({"event": "advised", "node": host.name, "notice": as_coded_message(notice)})
     if not refusals and checking and not found.venv:
         refusals = [Refusal("nothing_deployed")]
     return refusals
@@ -257,7 +257,7 @@ def _back_up_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Re
     if code != 0:
         return [Refusal("not_adopted", {"message": complaint.strip()[:MAX_SHOWN]})]
     data = {"paths": sorted({item for _, item in existing}), "folder": existing_state.ADOPTED}
-    notice = to_code_and_data(Notice("adopted", data))
+    notice = as_coded_message(Notice("adopted", data))
     write_result({"event": "advised", "node": host.name, "notice": notice})
     return []
 
@@ -276,7 +276,7 @@ def _report_or_unpin_new_host_key(name: str, node: NodeOrder, before: str) -> bo
         others = [line for line in after.splitlines() if line not in unwanted]
         write_atomically(file.resolve(), "".join(f"{line}\n" for line in others))
         data = {"address": node["address"], "found": found, "expected": expected}
-        refusal = to_code_and_data(Refusal("host_key_unexpected", data))
+        refusal = as_coded_message(Refusal("host_key_unexpected", data))
         write_result({"event": "refused", "node": name, "os": "", "refusals": [refusal]})
         return False
     for text in found:
@@ -306,7 +306,7 @@ def _run_script_on_host(host: Host, script: str) -> tuple[str, str, int]:
     return said.decode(errors="replace"), complaint.decode(errors="replace"), code
 
 
-def _install_environment(state: State, host: Host, release: str, orders: Orders) -> None:
+def _install_environment(state: State, host: Host, release: str, orders: WorkerOrders) -> None:
     """Install Python and the environment for Ansible, and report the result.
 
     Machines are independent: a failure of one, of any kind, does not delay the others.
@@ -334,7 +334,7 @@ def apt_packages_for_python(python: str) -> list[str]:
     return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
 
 
-def _add_installation_steps(state: State, host: Host, python: str, orders: Orders) -> None:
+def _add_installation_steps(state: State, host: Host, python: str, orders: WorkerOrders) -> None:
     script = environment_script.install_script(orders["marker"], python, orders["operator"])
     add_op(
         state, server.shell, name="Update the package lists", commands=[UPDATE], host=host,
@@ -364,7 +364,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
     elif _probe_finds_connection_lost(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
         write_result(
-            {"event": "disconnected", "node": host.name, "refusal": to_code_and_data(refusal)}
+            {"event": "disconnected", "node": host.name, "refusal": as_coded_message(refusal)}
         )
     else:
         code, message = ("step_failed", output) if output else broken or ("no_result", "")

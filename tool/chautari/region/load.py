@@ -24,7 +24,7 @@ from chautari.region.locate import (
 )
 from chautari.region.model import Region
 from chautari.region.rules.warnings import find_warnings
-from chautari.services.artifact_sources import NeededPin
+from chautari.services.artifact_sources import MissingPin
 from chautari.services.artifacts import Artifact, Pins
 from chautari.services.registry import SERVICES
 from chautari.suggestions import nearest_word
@@ -161,7 +161,7 @@ def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) 
     return LoadedRegion(file.parent, region, releases, warnings, peers)
 
 
-def pins_needed(region: Region, pins: Pins) -> list[NeededPin]:
+def missing_pins(region: Region, pins: Pins) -> list[MissingPin]:
     """Return the releases that the region's services need and that have no pin, each once.
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
@@ -171,15 +171,15 @@ def pins_needed(region: Region, pins: Pins) -> list[NeededPin]:
     services = {
         service.name: service for node in region.nodes for service in region.services_of(node)
     }
-    found: dict[NeededPin, None] = {}
+    found: dict[MissingPin, None] = {}
     for name, service in services.items():
-        if service.pins_needed is not None:
-            found |= dict.fromkeys(service.pins_needed(region, pins))
+        if service.missing_pins is not None:
+            found |= dict.fromkeys(service.missing_pins(region, pins))
         if service.image is not None:
             version = getattr(region.services.settings_for(name), "version", None)
             image = service.image.to_artifact(name, version, pins)
             if not image.sha256:
-                found[NeededPin(name, image.version)] = None
+                found[MissingPin(name, image.version)] = None
     return list(found)
 
 
@@ -188,7 +188,7 @@ def _with_placeholders_for_missing_pins(
 ) -> dict[str, dict[str, Artifact]]:
     """Return the pins with one of no value for each that is missing."""
     found = {name: dict(of) for name, of in releases.items()}
-    for item in pins_needed(region, releases):
+    for item in missing_pins(region, releases):
         if item.version:
             pin = Artifact(item.name, item.version, "", "0" * 64)
             found.setdefault(item.name, {})[item.version] = pin

@@ -69,7 +69,7 @@ class ArtifactSource(NamedTuple):
     max_bytes: int = MAX_BYTES
 
 
-class NeededPin(NamedTuple):
+class MissingPin(NamedTuple):
     """A release that a region needs and has no pin for.
 
     Attributes:
@@ -80,4 +80,4 @@ class NeededPin(NamedTuple):
     version: str
 
 
-PinsNeeded = Callable[["Region", Pins], Iterable[NeededPin]]
+MissingPins = Callable[["Region", Pins], Iterable[MissingPin]]

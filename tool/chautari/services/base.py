@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
-from chautari.services.artifact_sources import ArtifactSource, PinsNeeded
+from chautari.services.artifact_sources import ArtifactSource, MissingPins
 from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.capacity import CapacityLimit, MachineSize
 from chautari.services.inspection import Inspection
@@ -240,7 +240,7 @@ class Service:
         releases: archives whose checksums are known.
         archives: names under which a region may pin archives in `artifacts.lock`.
         sources: where the releases of its archives come from.
-        pins_needed: returns the releases that a region still has to pin.
+        missing_pins: returns the releases that a region still has to pin.
         image: the container image that it runs in.
         packages: the package repository that it is installed from.
         artifacts: returns the archives that a node downloads.
@@ -292,7 +292,7 @@ class Service:
     releases: tuple[Artifact, ...] = ()
     archives: tuple[str, ...] = ()
     sources: tuple[ArtifactSource, ...] = ()
-    pins_needed: PinsNeeded | None = None
+    missing_pins: MissingPins | None = None
     image: Image | None = None
     packages: PackageSource | None = None
     artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None

@@ -28,13 +28,13 @@ from chautari.deploy.pinning.download_routes import (
 from chautari.deploy.pinning.lock_file import Pin
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.paths import state_dir
-from chautari.region.load import LoadedRegion, pins_needed
-from chautari.services.artifact_sources import ArtifactSource, NeededPin
+from chautari.region.load import LoadedRegion, missing_pins
+from chautari.services.artifact_sources import ArtifactSource, MissingPin
 from chautari.services.artifacts import Image
 from chautari.services.registry import SERVICES
 from chautari.ssh.target import SSHTarget
 
-Progress = Callable[[NeededPin, int, int | None], None]
+Progress = Callable[[MissingPin, int, int | None], None]
 Consent = Callable[[Pin], bool]
 _ARCHIVE_URL = re.compile(r"https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))")
 # Refusals after which the part of a download stays for the next command.
@@ -57,7 +57,7 @@ class LockRequest:
     loaded_region: LoadedRegion
     consent: Consent
     progress: Progress
-    wanted: tuple[NeededPin, ...] = ()
+    wanted: tuple[MissingPin, ...] = ()
     mirrors: tuple[Path, ...] = ()
     nodes: tuple[SSHTarget, ...] = ()
     ca_file: str | None = None
@@ -71,7 +71,7 @@ class LockRequest:
 class RefusedRelease(NamedTuple):
     """A release that was not pinned, and why."""
 
-    release: NeededPin
+    release: MissingPin
     refusal: PinRefused
 
 
@@ -86,7 +86,7 @@ class LockResult:
 def fetch_and_check_releases(request: LockRequest) -> LockResult:
     """Fetch and check each release that the region needs; nothing is written to its files."""
     region = request.loaded_region.region
-    needed = pins_needed(region, request.loaded_region.releases)
+    needed = missing_pins(region, request.loaded_region.releases)
     result = LockResult()
     for release in dict.fromkeys((*needed, *request.wanted)):
         try:
@@ -96,7 +96,7 @@ def fetch_and_check_releases(request: LockRequest) -> LockResult:
     return result
 
 
-def parse_name_and_version(text: str) -> NeededPin:
+def parse_name_and_version(text: str) -> MissingPin:
     """Return the release in `NAME=VERSION`.
 
     Raises:
@@ -109,7 +109,7 @@ def parse_name_and_version(text: str) -> NeededPin:
     known = [*archive_sources_by_name(), *container_images_by_name()]
     if match[1] not in known:
         raise PinRefused("not_known", name=match[1], known=sorted(known))
-    return NeededPin(match[1], match[2])
+    return MissingPin(match[1], match[2])
 
 
 def archive_sources_by_name() -> dict[str, ArtifactSource]:
@@ -122,7 +122,7 @@ def container_images_by_name() -> dict[str, Image]:
     return {name: service.image for name, service in SERVICES.items() if service.image}
 
 
-def _check_release(request: LockRequest, release: NeededPin) -> Pin:
+def _check_release(request: LockRequest, release: MissingPin) -> Pin:
     source = archive_sources_by_name().get(release.name)
     pin = (
         _check_image(request, release)
@@ -134,7 +134,7 @@ def _check_release(request: LockRequest, release: NeededPin) -> Pin:
     return pin
 
 
-def _check_image(request: LockRequest, release: NeededPin) -> Pin:
+def _check_image(request: LockRequest, release: MissingPin) -> Pin:
     """Return the digest that the registry serves for the tag of a release."""
     image = container_images_by_name()[release.name]
     tag = image.tag.format(release.version)
@@ -166,7 +166,7 @@ class _ArchiveToCheck(NamedTuple):
 
 
 def _fetch_and_check_archive(
-    request: LockRequest, release: NeededPin, source: ArtifactSource
+    request: LockRequest, release: MissingPin, source: ArtifactSource
 ) -> Pin:
     """Fetch an archive, check it, and return its pin; a joined download is tried twice."""
     archive = _find_archive(request, release, source)
@@ -184,7 +184,7 @@ def _fetch_and_check_archive(
 
 
 def _download_and_check(
-    request: LockRequest, release: NeededPin, archive: _ArchiveToCheck, download: Download
+    request: LockRequest, release: MissingPin, archive: _ArchiveToCheck, download: Download
 ) -> Pin:
     try:
         download.run(lambda size, total: request.progress(release, size, total))
@@ -204,7 +204,7 @@ def _download_of(request: LockRequest, file: RemoteFile) -> Download:
     return Download(file.url, part, file.max_bytes, request.origin(file.hosts))
 
 
-def _fetch_catalogue(request: LockRequest, release: NeededPin, url: str) -> bytes:
+def _fetch_catalogue(request: LockRequest, release: MissingPin, url: str) -> bytes:
     """Return a catalogue of apps; it is fetched once, although each app needs it."""
     if url not in request.catalogues:
         remote = RemoteFile(release.name, release.version, url, (), app_catalogue.MAX_CATALOGUE)
@@ -216,7 +216,7 @@ def _fetch_catalogue(request: LockRequest, release: NeededPin, url: str) -> byte
 
 
 def _find_archive(
-    request: LockRequest, release: NeededPin, source: ArtifactSource
+    request: LockRequest, release: MissingPin, source: ArtifactSource
 ) -> _ArchiveToCheck:
     if source.catalogue is None:
         return _ArchiveToCheck(source, release.version, source.url.format(release.version), None)
@@ -302,7 +302,7 @@ def _route_from_upstream(request: LockRequest, archive: _ArchiveToCheck) -> Down
 
     def digest(file: RemoteFile) -> str | None:
         download = _download_of(request, file)
-        release = NeededPin(file.name, file.version)
+        release = MissingPin(file.name, file.version)
         try:
             download.run(lambda size, total: request.progress(release, size, total))
         except PinRefused as refusal:

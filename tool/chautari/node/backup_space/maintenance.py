@@ -107,7 +107,7 @@ def _compaction_decision(space: Space) -> compaction_guard.Decision | None:
 
 
 def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int:
-    """Tend all repositories, remember and mail the results, and return 1 if one is damaged."""
+    """Maintain all repositories, remember and mail the results, and return 1 if one is damaged."""
     now = time.time()
     state_file = home / "state.json"
     before = _read_remembered_results(state_file)

@@ -15,7 +15,7 @@ from chautari.services.artifact_sources import (
     GITHUB_FILES,
     AppCatalogue,
     ArtifactSource,
-    NeededPin,
+    MissingPin,
     OpenPGPSigner,
 )
 from chautari.services.nextcloud import releases
@@ -81,18 +81,18 @@ def _app_source(name: str) -> ArtifactSource:
 SOURCES = (SERVER, *map(_app_source, (releases.ROOMS_APP, *get_args(NextcloudApp))))
 
 
-def pins_needed(region: Region, pins: Pins) -> Iterator[NeededPin]:
+def missing_pins(region: Region, pins: Pins) -> Iterator[MissingPin]:
     """Yield the server's and the apps' releases that have no pin."""
     selected = region.settings_of(Nextcloud).version
     if selected is not None and selected not in pins.get(releases.NAME, {}):
-        yield NeededPin(releases.NAME, selected)
+        yield MissingPin(releases.NAME, selected)
     for node in region.nodes_running(releases.NAME):
         version = selected or releases.newest_release_for_os(region.nodes[node].os).version
         known = releases.APPS.get(releases.major_version(version), {})
         for app in region.settings_of(Nextcloud).apps:
             if app not in known and not pins.get(app):
-                yield NeededPin(app, "")
+                yield MissingPin(app, "")
         if has_bigbluebutton_rooms(region):
             rooms = releases.rooms_app_release(version, pins)
             if not rooms.sha256:
-                yield NeededPin(rooms.name, rooms.version)
+                yield MissingPin(rooms.name, rooms.version)

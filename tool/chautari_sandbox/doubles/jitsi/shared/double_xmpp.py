@@ -19,7 +19,7 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 _TOKEN = re.compile(r'\s+|#[^\n]*|//[^\n]*|"((?:[^"\\]|\\.)*)"|([{}\[\],:=])|([^\s{}\[\],:="#]+)')
 
 
-class Refused(Exception):
+class LoginRefused(Exception):
     """The server did not let us in."""
 
 
@@ -55,7 +55,7 @@ class Connection:
         to = quoteattr(f"{room}/{nick}")
         self.send(f"<presence to={to}><x xmlns='{MUC}'/>{extra}</presence>")
 
-    def poll(self) -> Iterator[ET.Element]:
+    def receive_stanzas(self) -> Iterator[ET.Element]:
         """Give the stanzas that arrive within a few seconds.
 
         Raises:
@@ -84,11 +84,11 @@ class Connection:
         while True:
             for element in self._completed_elements():
                 if element.tag != tag or element.get("type") == "error":
-                    raise Refused(ET.tostring(element, encoding="unicode"))
+                    raise LoginRefused(ET.tostring(element, encoding="unicode"))
                 return element
             data = self._socket.recv(65536)
             if not data:
-                raise Refused("the server closed the stream")
+                raise LoginRefused("the server closed the stream")
             self._parser.feed(data)
 
     def _completed_elements(self) -> Iterator[ET.Element]:

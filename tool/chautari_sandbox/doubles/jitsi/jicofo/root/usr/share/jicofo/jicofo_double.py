@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from double_xmpp import CLIENT, Connection, Refused, read_hocon
+from double_xmpp import CLIENT, Connection, LoginRefused, read_hocon
 
 FOCUS = "http://jitsi.org/protocol/focus"
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -40,17 +40,17 @@ class Focus:
         self.link.join(self.brewery, "focus")
         state.update(connected=True, bridges={}, rooms={})
 
-    def serve(self) -> None:
+    def answer_until_disconnected(self) -> None:
         """Answer until the connection breaks."""
         while True:
-            for stanza in self.link.poll():
+            for stanza in self.link.receive_stanzas():
                 if stanza.tag == f"{{{CLIENT}}}presence":
-                    self.presence(stanza)
+                    self.handle_presence(stanza)
                 elif stanza.tag == f"{{{CLIENT}}}iq" and stanza.get("type") in ("get", "set"):
-                    self.request(stanza)
+                    self.handle_request(stanza)
             self.leave_empty_rooms()
 
-    def presence(self, stanza: ET.Element) -> None:
+    def handle_presence(self, stanza: ET.Element) -> None:
         """Follow who is in the brewery and in the rooms."""
         sender, kind = stanza.get("from", ""), stanza.get("type")
         room, _, nick = sender.partition("/")
@@ -70,7 +70,7 @@ class Focus:
             (people.discard if kind == "unavailable" else people.add)(nick)
             state["rooms"][room]["since"] = time.monotonic()
 
-    def request(self, stanza: ET.Element) -> None:
+    def handle_request(self, stanza: ET.Element) -> None:
         """Open a room for a member, or say why not; the rest is answered politely."""
         conference = stanza.find(f"{{{FOCUS}}}conference")
         head = f"id={quoteattr(stanza.get('id', ''))} to={quoteattr(stanza.get('from', ''))}"
@@ -141,8 +141,8 @@ def keep_connected(settings: dict[str, Any]) -> None:
     """Stay logged in, and come back when the connection breaks."""
     while True:
         try:
-            Focus(settings).serve()
-        except (OSError, Refused) as error:
+            Focus(settings).answer_until_disconnected()
+        except (OSError, LoginRefused) as error:
             state.update(connected=False, bridges={}, rooms={})
             print(f"{error!r}; trying again", flush=True)
             time.sleep(3)

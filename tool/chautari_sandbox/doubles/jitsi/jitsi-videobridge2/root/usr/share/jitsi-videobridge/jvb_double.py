@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from double_xmpp import Connection, Refused, read_hocon
+from double_xmpp import Connection, LoginRefused, read_hocon
 
 VERSION = "double"
 state: dict[str, Any] = {"drain": False, "joined": {}}
 
 
-def statistics(settings: dict[str, Any]) -> dict[str, Any]:
+def bridge_statistics(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics under upstream's names; a double has no conference, ever."""
     relay = settings["videobridge"].get("relay", {})
     place = {"relay_id": relay.get("relay-id", "")} if relay.get("enabled") == "true" else {}
@@ -26,12 +26,12 @@ def statistics(settings: dict[str, Any]) -> dict[str, Any]:
         "conferences": 0, "participants": 0, "endpoints": 0, "stress_level": 0.0,
         "bit_rate_download": 0, "bit_rate_upload": 0, "total_bytes_received": 0,
         "total_packets_sent": 0, "total_ice_succeeded": 0, "total_ice_failed": 0,
-        "muc_clients_configured": len(connections(settings)),
+        "muc_clients_configured": len(xmpp_connections(settings)),
         "muc_clients_connected": len(state["joined"]), "mucs_joined": len(state["joined"]),
     }  # fmt: skip
 
 
-def connections(settings: dict[str, Any]) -> dict[str, Any]:
+def xmpp_connections(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the configured XMPP connections, by name."""
     found: dict[str, Any] = settings["videobridge"]["apis"]["xmpp-client"]["configs"]
     return found
@@ -47,7 +47,7 @@ class Api(BaseHTTPRequestHandler):
         answers: dict[str, Any] = {
             "/about/health": {},
             "/about/version": {"name": "JVB", "version": VERSION, "os": "double"},
-            "/colibri/stats": statistics(self.settings),
+            "/colibri/stats": bridge_statistics(self.settings),
             "/colibri/drain": {"drain": state["drain"]},
         }
         self._send_json(answers.get(self.path))
@@ -72,10 +72,11 @@ class Api(BaseHTTPRequestHandler):
         """Keep quiet: health is asked often."""
 
 
-def presence(settings: dict[str, Any]) -> str:
+def statistics_for_presence(settings: dict[str, Any]) -> str:
     """Return the statistics as they are told to the focus."""
     items = "".join(
-        f"<stat name='{name}' value='{value}'/>" for name, value in statistics(settings).items()
+        f"<stat name='{name}' value='{value}'/>"
+        for name, value in bridge_statistics(settings).items()
     )
     return f"<stats xmlns='http://jitsi.org/protocol/colibri'>{items}</stats>"
 
@@ -92,13 +93,13 @@ def keep_joined(name: str, account: dict[str, str], settings: dict[str, Any]) ->
             told = 0.0
             while True:
                 if time.monotonic() - told > 10:
-                    link.join(account["MUC_JIDS"], nick, presence(settings))
+                    link.join(account["MUC_JIDS"], nick, statistics_for_presence(settings))
                     told = time.monotonic()
-                for stanza in link.poll():
+                for stanza in link.receive_stanzas():
                     room = stanza.get("from", "").partition("/")[0]
                     if stanza.get("type") != "error" and room == account["MUC_JIDS"].lower():
                         state["joined"][name] = room
-        except (OSError, Refused, KeyError) as error:
+        except (OSError, LoginRefused, KeyError) as error:
             state["joined"].pop(name, None)
             print(f"{name}: {error!r}; trying again", flush=True)
             time.sleep(3)
@@ -110,7 +111,7 @@ def main(file: str) -> None:
     bridge = settings["videobridge"]
     media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     media.bind(("0.0.0.0", int(bridge.get("ice", {}).get("udp", {}).get("port", 10000))))
-    for name, account in connections(settings).items():
+    for name, account in xmpp_connections(settings).items():
         threading.Thread(target=keep_joined, args=(name, account, settings), daemon=True).start()
     private = bridge.get("http-servers", {}).get("private", {})
     Api.settings = settings
