@@ -79,7 +79,9 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     echo(f"When they have joined, run: deploy federation accept {name} THEIR-ADDRESS")
 
 
-def _trust_command(verb: str, help_text: str) -> Callable[[Callable[..., None]], click.Command]:
+def _make_join_or_accept_command(
+    verb: str, help_text: str
+) -> Callable[[Callable[..., None]], click.Command]:
     """Return the decorator of a command that pins a peer: both sides do the same."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
@@ -110,7 +112,7 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
-@_trust_command(
+@_make_join_or_accept_command(
     "join",
     "Show another region, and pin its key after you have confirmed it.\n\nThe region is trusted "
     "only when region.yml names it; the command prints the line to add.",
@@ -124,7 +126,7 @@ def join(**arguments: Any) -> None:
         echo(f"  deploy federation invite {name}")
 
 
-@_trust_command(
+@_make_join_or_accept_command(
     "accept",
     "Show a region that joined yours, and pin its key after you have confirmed it.\n\nThis is the "
     "last step of an invitation. The region is trusted only when region.yml names it; the command "
