@@ -103,6 +103,7 @@ def node_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setattr(lock, "LOCK", state / "lock")
     monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "UNIT_QUERY_SECONDS", 0.0)
     monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
     # The runner sets its own.
     mask, handler = os.umask(0o022), signal.getsignal(signal.SIGTERM)
