@@ -6,13 +6,14 @@
 # PYTHON        the interpreter to create the environment with
 # OPERATOR      who prepares the node; shown to the next one while this one runs
 # ROOT          the folder of the environments
+# WHEELS        the folder of Debian's wheel of pip
 # RUN_LOCK      the lock that a run holds while it works
 # TURN_SECONDS  how long to wait for another preparation
 # SWITCH_SECONDS  how long to wait for a run before the switch
 # TRY_SECONDS   how long to try if the connection to the server of the packages breaks
 # BUSY          the exit code when another preparation or a run does not end in time
 : "${MARKER:?}" "${PYTHON:?}" "${OPERATOR:?}" "${ROOT:?}" "${RUN_LOCK:?}"
-: "${TURN_SECONDS:?}" "${SWITCH_SECONDS:?}" "${TRY_SECONDS:?}" "${BUSY:?}"
+: "${WHEELS:?}" "${TURN_SECONDS:?}" "${SWITCH_SECONDS:?}" "${TRY_SECONDS:?}" "${BUSY:?}"
 set -e
 
 list=$(cat)
@@ -37,15 +38,19 @@ take_turn() {
 
 # pip runs from the wheel of Debian's python3-pip-whl: to install pip first takes longer than all that
 # it installs. Ansible's modules are compiled when they are first used.
+wheel=$(echo "$WHEELS"/pip-*.whl)
 pip_install() {
-  PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$new/bin/python" -m pip install "$@"
+  PYTHONPATH="$wheel" "$new/bin/python" -m pip install "$@"
 }
 
 # Install the packages, again after growing pauses if the connection breaks. Packages that arrived
-# whole stay in the cache. From release 25.1 on, pip also continues within a package.
+# whole stay in the cache. From release 25.1 on, pip also continues within a package. The wheel's name
+# has the release: to ask pip costs seconds, since it compiles itself each time.
 install_packages() {
   resume=
-  ! pip_install --help 2>&1 | grep -q -e --resume-retries || resume="--resume-retries 20"
+  release=${wheel##*/pip-}
+  oldest=$(printf '%s\n' 25.1 "${release%%-*}" | sort -V | head -n 1)
+  [ "$oldest" != 25.1 ] || resume="--resume-retries 20"
   end=$(($(date +%s) + TRY_SECONDS))
   pause=5 tries=0 size=0
   # shellcheck disable=SC2086 # one option and its value, or nothing

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 ROOT = "/opt/chautari"
+WHEELS = "/usr/share/python-wheels"  # of the package python3-pip-whl
 TURN_SECONDS = 900
 SWITCH_SECONDS = 10
 TRY_SECONDS = 3600
@@ -23,6 +24,7 @@ def install_script(marker: str, python: str, operator: str) -> str:
         "PYTHON": python,
         "OPERATOR": operator,
         "ROOT": ROOT,
+        "WHEELS": WHEELS,
         "RUN_LOCK": RUN_LOCK,
         "TURN_SECONDS": str(TURN_SECONDS),
         "SWITCH_SECONDS": str(SWITCH_SECONDS),
