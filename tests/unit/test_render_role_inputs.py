@@ -14,14 +14,15 @@ from region_samples import ROOT
 
 from chautari.deploy.survey import COMPARED
 from chautari.node import receipt_writer
-from chautari.render import role_inputs
+from chautari.render import role_cache, role_inputs
 from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
     role_inputs.load_receipt_declaration, role_inputs.role_and_shared_roles,
-    role_inputs._role_files, role_inputs._digest_files,
+    role_inputs._role_files, role_inputs.load_role_summary,
     role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
+    role_cache._entries, role_cache._file_states,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from chautari.files import read_toolkit_yaml
 from chautari.node.changes_since_receipt import Item
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
+from chautari.render import role_cache
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import INSTALLED
 
@@ -105,36 +106,78 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
         ansible: digest of the environment that Ansible runs in on the nodes.
     """
     values = node.public | node.secret
-    return [
-        {
-            "role": role,
-            "installed": INSTALLED.get(role, ""),
-            "files": _digest_files(role),
-            "ansible": ansible[:DIGEST_LETTERS],
-            "facts": sorted(
-                {
-                    fact
-                    for part in role_and_shared_roles(role)
-                    for fact in load_receipt_declaration(part).facts
-                }
-            ),
-            "variables": {
-                name: _keyed_digest(key, f"{role}.{name}", values[name])
-                for name in sorted(_variables_in_argument_specs(role) & values.keys())
-            },
-            "needs": [
-                other for other in load_receipt_declaration(role).needs if other in set(node.roles)
-            ],
-            "shared_roles": list(role_and_shared_roles(role)[1:]),
-            "items": [
-                item
-                for part in role_and_shared_roles(role)
-                for item in _items_in_receipt_declaration(part)
-            ],
-            "tracked_by": tracker_names_by_tag(role),
-        }
-        for role in node.roles
-    ]
+    found: list[RoleInputs] = []
+    for role in node.roles:
+        role_files = load_role_summary(role)
+        found.append(
+            {
+                "role": role,
+                "installed": INSTALLED.get(role, ""),
+                "files": role_files["digest"],
+                "ansible": ansible[:DIGEST_LETTERS],
+                "facts": role_files["facts"],
+                "variables": {
+                    name: _keyed_digest(key, f"{role}.{name}", values[name])
+                    for name in role_files["variables"]
+                    if name in values
+                },
+                "needs": [other for other in role_files["needs"] if other in node.roles],
+                "shared_roles": role_files["parts"][1:],
+                "items": role_files["items"],
+                "tracked_by": role_files["tracked_by"],
+            }
+        )
+    return found
+
+
+class RoleSummary(TypedDict):
+    """What the files of a role and its shared roles say.
+
+    Attributes:
+        parts: the role and its shared roles.
+        digest: digest of the role's play and files; checks and READMEs are left out.
+        variables: names of the variables that it reads.
+        takes_over: see `ReceiptDeclaration`; also of its shared roles.
+    """
+
+    parts: list[str]
+    digest: str
+    facts: list[str]
+    variables: list[str]
+    needs: list[str]
+    items: list[Item]
+    tracked_by: dict[str, list[str]]
+    takes_over: list[str]
+
+
+@functools.cache
+def load_role_summary(role: str) -> RoleSummary:
+    """Return what the files of a role say; unchanged files are not read again."""
+    root = content_root()
+
+    def folders() -> list[str]:
+        parts = [root / "roles" / part for part in role_and_shared_roles(role)]
+        return [str(path) for path in (Path(__file__).parent, root / "playbooks", *parts)]
+
+    summary: RoleSummary = role_cache.load_or_compute(
+        f"{root}:{role}", folders, lambda: _summarize_files_of_role(role)
+    )
+    return summary
+
+
+def _summarize_files_of_role(role: str) -> RoleSummary:
+    parts = role_and_shared_roles(role)
+    declared = [load_receipt_declaration(part) for part in parts]
+    return {
+        "parts": list(parts),
+        "digest": _digest_files(role),
+        "facts": sorted({fact for one in declared for fact in one.facts}),
+        "variables": sorted(_variables_in_argument_specs(role)),
+        "needs": list(declared[0].needs),
+        "items": [item for part in parts for item in _items_in_receipt_declaration(part)],
+        "tracked_by": tracker_names_by_tag(role),
+        "takes_over": [item for one in declared for item in one.takes_over],
+    }
 
 
 @functools.cache
@@ -153,11 +196,7 @@ def role_and_shared_roles(role: str) -> tuple[str, ...]:
 
 def list_takeovers(role: str, release: str) -> list[str]:
     """Return what a role and its shared roles take over on a machine with `release`."""
-    items = [
-        item.removeprefix(f"{release}:")
-        for part in role_and_shared_roles(role)
-        for item in load_receipt_declaration(part).takes_over
-    ]
+    items = [item.removeprefix(f"{release}:") for item in load_role_summary(role)["takes_over"]]
     return [item for item in items if not item.startswith("debian-")]
 
 
@@ -193,7 +232,6 @@ def _role_files(role: str) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-@functools.cache
 def _digest_files(role: str) -> str:
     """Return the digest of a role's play and files; checks and READMEs are left out."""
     digest = hashlib.sha256(json.dumps(plays_by_role()[role], sort_keys=True).encode())
