@@ -38,6 +38,7 @@ _WORDS: dict[str, bool | None] = {
     "false": False, "False": False, "FALSE": False,
     "null": None, "Null": None, "NULL": None, "~": None, "": None,
 }  # fmt: skip
+# Patterns that hardly any file needs are compiled when one does. That takes longer than to read it.
 # Control, format and bidirectional characters: editors hide them, reviewers miss them.
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
@@ -45,12 +46,12 @@ _CONTROL = re.compile(
 )
 # Which hidden characters a script needs, and what stands before or after them (The Unicode Standard
 # 16, sections 9.2, 12.1, 16.4, 23.2, 23.3; UTS 51 for emoji). Without them, words are misspelt.
-_NEEDED: tuple[tuple[str, re.Pattern[str]], ...] = (
+_NEEDED = (
     # Joiners after a letter or sign of Arabic, Syriac, the scripts of India, Sinhala, Tibetan,
     # Burmese or Khmer (also at a word's end), or between another word and a letter of Arabic.
     (
         "\u200c\u200d",
-        re.compile(
+        (
             r"[\u0600-\u07bf\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\ua8e0-\ua8ff]\0"
             r"|\w\0[\u0600-\u07bf\u0860-\u08ff]"
         ),
@@ -58,28 +59,25 @@ _NEEDED: tuple[tuple[str, re.Pattern[str]], ...] = (
     # The joiner within one emoji.
     (
         "\u200d",
-        re.compile(
-            r"[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]\0[\u2190-\u2bff\U0001f000-\U0001faff]"
-        ),
+        (r"[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]\0[\u2190-\u2bff\U0001f000-\U0001faff]"),
     ),
     # The end of a word in Thai, Lao, Burmese and Khmer, which have no blanks between words.
-    ("\u200b", re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]\0")),
+    ("\u200b", r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]\0"),
     # Marks of direction after or before a letter of Hebrew or Arabic, or the punctuation beside it.
     (
         "\u061c\u200e\u200f",
-        re.compile(
-            r"[\u0590-\u07bf\u0860-\u08ff][^\w\n]?\0|\0[^\w\n]?[\u0590-\u07bf\u0860-\u08ff]"
-        ),
+        (r"[\u0590-\u07bf\u0860-\u08ff][^\w\n]?\0|\0[^\w\n]?[\u0590-\u07bf\u0860-\u08ff]"),
     ),
 )
+_NOT_IN_KEYS = {":", *FULL_WIDTH}
 _KEY_FORM = "a key must be one line of plain text"
 _TEMPLATE_HINT = "; {{ … }} is not evaluated in this file, so write the value itself"
 _NOT_UTF_8 = "the file is not in UTF-8; save it as UTF-8"
-_CONFLICT = re.compile(r"(<{7}|>{7}|={7}|\|{7})(\s|$)")
+_CONFLICTS = tuple(7 * character for character in "<>=|")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
 NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
-_NO_BREAK_SPACE = re.compile(rf"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([{NO_BREAK_SPACES}])")
-_CURLY_VALUE = re.compile(r"[ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?(?:[\[{] *)?([\u2018-\u201f])")
+_NO_BREAK_SPACE = rf"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([{NO_BREAK_SPACES}])"
+_CURLY_VALUE = r"[ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?(?:[\[{] *)?([\u2018-\u201f])"
 
 
 @dataclass
@@ -175,10 +173,10 @@ class _Reader:
             key = event.value
             if not key.isprintable() or len(key) > MAX_LENGTH:
                 raise self.fatal_problem(event, _KEY_FORM)
-            if wrong := re.search(rf"[:{''.join(FULL_WIDTH)}]", key):
+            if wrong := next((letter for letter in key if letter in _NOT_IN_KEYS), None):
                 raise self.fatal_problem(
                     event,
-                    f"the key {key[:60]!r} contains {wrong[0]}; write a colon and a space between "
+                    f"the key {key[:60]!r} contains {wrong}; write a colon and a space between "
                     "a key and its value",
                 )
             if key == "<<":
@@ -265,20 +263,22 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[ProblemInFile]:
         column = start[0] - text.rfind("\n", 0, start[0])
         yield ProblemInFile(shown, line, column, "", _hidden_character_message(start[1]))
     for number, line_text in enumerate(text.split("\n"), start=1):
-        if _CONFLICT.match(line_text):
+        if line_text.startswith(_CONFLICTS) and not line_text[7:8].strip():
             message = (
                 "git could not merge two versions here; keep one of them and delete the lines "
                 "that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
             )
             yield ProblemInFile(shown, number, 1, "", message)
             return  # each conflict has several such lines
-        if space := _NO_BREAK_SPACE.match(line_text):
+        if line_text.isascii():
+            continue
+        if space := re.match(_NO_BREAK_SPACE, line_text):
             message = (
                 f"this is a no-break space (U+{ord(space[2]):04X}), but YAML needs a normal one; "
                 "type the space again"
             )
             yield ProblemInFile(shown, number, space.start(2) + 1, "", message)
-        elif quote := _CURLY_VALUE.match(line_text):
+        elif quote := re.match(_CURLY_VALUE, line_text):
             message = f"{quote[1]} is a curly quote; type a straight quote: ' or \""
             yield ProblemInFile(shown, number, quote.start(1) + 1, "", message)
 
@@ -288,7 +288,7 @@ def find_hidden_character(text: str) -> tuple[int, str] | None:
     for found in _CONTROL.finditer(text):
         start = found.start()
         around = f"{text[max(start - 2, 0) : start]}\0{text[start + 1 : start + 3]}"
-        if not any(found[0] in known and form.search(around) for known, form in _NEEDED):
+        if not any(found[0] in known and re.search(form, around) for known, form in _NEEDED):
             return start, found[0]
     return None
 

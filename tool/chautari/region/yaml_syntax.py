@@ -16,7 +16,7 @@ FULL_WIDTH = dict(zip("：，｛｝［］＂＇", ":,{}[]\"'", strict=True))
 _LONGEST_VALUE = 80
 _LONGEST_LINE = 1000  # on longer ones, a pattern could take long
 _START = r"^[ \t]*(?:- +)*"
-_BEGINS_VALUE = re.compile(rf"(?:{_START}|: +|[\[{{,] *)$")
+_BEGINS_VALUE = rf"(?:{_START}|: +|[\[{{,] *)$"
 
 
 class SyntaxMistake(NamedTuple):
@@ -30,7 +30,7 @@ class SyntaxMistake(NamedTuple):
 class _MistakePattern(NamedTuple):
     """A pattern of a line. `part` is wrong; `fix` replaces it, or is a value for quotes."""
 
-    pattern: re.Pattern[str]
+    pattern: str
     reason: str
     fix: str
 
@@ -38,22 +38,22 @@ class _MistakePattern(NamedTuple):
 # On the line with the error. `{}` stands for the whole value in quotes.
 _VALUE_CLUES = (
     _MistakePattern(
-        re.compile(r"(?P<part>\{\{.*?\}\})"),
+        r"(?P<part>\{\{.*?\}\})",
         "{{ … }} is not evaluated in this file",
         "the value itself",
     ),
     _MistakePattern(
-        re.compile(r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$"),
+        r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$",
         "in double quotes, a backslash begins an escape",
         "{}",
     ),
     _MistakePattern(
-        re.compile(r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$"),
+        r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$",
         "text follows the end of this value",
         "{}",
     ),
     _MistakePattern(
-        re.compile(rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))"),
+        rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))",
         "a value that contains a colon and a space needs quotes",
         "{}",
     ),
@@ -61,27 +61,27 @@ _VALUE_CLUES = (
 # On the line that should have been a key with a value.
 _KEY_CLUES = (
     _MistakePattern(
-        re.compile(_START + r"(?P<part>(?P<key>[\w-]+):(?P<rest>[^\s:/].*))$"),
+        _START + r"(?P<part>(?P<key>[\w-]+):(?P<rest>[^\s:/].*))$",
         "a space is missing after the colon",
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
-        re.compile(_START + r"(?P<part>(?P<key>[\w-]+) *[=;] *(?P<rest>.*))$"),
+        _START + r"(?P<part>(?P<key>[\w-]+) *[=;] *(?P<rest>.*))$",
         "a colon and a space must follow a key",
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
-        re.compile(_START + r"(?P<part>(?P<key>[\w-]+)) *(?:#.*)?$"),
+        _START + r"(?P<part>(?P<key>[\w-]+)) *(?:#.*)?$",
         "a colon is missing after this key (or a dash and a space before an item of a list)",
         r"\g<key>:",
     ),
     _MistakePattern(
-        re.compile(_START + r"(?P<part>(?P<key>[\w-]+) +(?P<rest>(?!.*: )[^\s#].*))$"),
+        _START + r"(?P<part>(?P<key>[\w-]+) +(?P<rest>(?!.*: )[^\s#].*))$",
         "a colon is missing after the key",
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
-        re.compile(r"^(?P<part>\.\.\.)\s*$"),
+        r"^(?P<part>\.\.\.)\s*$",
         "this line ends the YAML document",
         "the file without this line",
     ),
@@ -170,7 +170,7 @@ def _match_mistake_patterns(
         )
         return SyntaxMistake(number + 1, wide.end(), message)
     for clue in clues:
-        if match := clue.pattern.search(line):
+        if match := re.search(clue.pattern, line):
             value = re.split(r"\s+#", match["part"])[0].rstrip()
             fix = quote_for_yaml(value) if clue.fix == "{}" else match.expand(clue.fix).rstrip()
             if len(fix) > _LONGEST_VALUE:
@@ -183,7 +183,7 @@ def _match_mistake_patterns(
 def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     """Return the mistake of a plain value that begins with a character of YAML's syntax."""
     before, value = line[: begin.column], line[begin.column :][:_LONGEST_LINE]
-    if not value or value[0] not in "*&!|>%@`,?:-]}" or not _BEGINS_VALUE.search(before):
+    if not value or value[0] not in "*&!|>%@`,?:-]}" or not re.search(_BEGINS_VALUE, before):
         return None
     if value[0] in "-?" and not before.strip():
         message = f"a line that begins with {value[0]} is not allowed here; delete the {value[0]}"
