@@ -22,7 +22,7 @@ from chautari.errors import RunFailed
 from chautari.parallel import PARALLEL
 from chautari.prepare import child_process
 from chautari.process import OutputLimits
-from chautari.render import variables
+from chautari.render import bundle, variables
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext
 from chautari.report.model import CheckResult, NodeReport, RegionReport
@@ -226,7 +226,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
     monkeypatch.setattr(survey, "call_runner", fake_call_runner(found.ask))
     monkeypatch.setattr(node_run, "run_preflight_and_prepare", found.prepare)
-    monkeypatch.setattr(node_run.remote_run, "start_run_and_collect_checks", found.converge)
+    monkeypatch.setattr(remote_run, "start_run_and_collect_checks", found.converge)
     monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
     return found
 
@@ -276,8 +276,8 @@ def removed_roles(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[st
         found.append(unwanted)
         return b"b"
 
-    monkeypatch.setattr(node_run.bundle, "pack_bundle", pack)
-    monkeypatch.setattr(node_run.remote_run, "start_run_and_collect_checks", CONVERGE)
+    monkeypatch.setattr(bundle, "pack_bundle", pack)
+    monkeypatch.setattr(remote_run, "start_run_and_collect_checks", CONVERGE)
     return found
 
 

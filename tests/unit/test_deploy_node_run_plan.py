@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from deploy_samples import Data, Nodes, answer, facts, nodes, run
 
-from chautari.deploy import node_run, pipeline
+from chautari.deploy import node_run, pipeline, remote_run
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import NodeReport, Notice, Refusal
 
@@ -46,7 +46,7 @@ def test_plan_reports_that_the_environment_is_replaced(
 
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
     monkeypatch.setattr(node_run, "run_preflight_and_prepare", fake_prepare)
-    monkeypatch.setattr(node_run.remote_run, "start_run_and_collect_checks", plan_with_downloads)
+    monkeypatch.setattr(remote_run, "start_run_and_collect_checks", plan_with_downloads)
     bog1 = run(pipeline.plan).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
     assert bog1.notices == [OUTDATED] * other

@@ -56,7 +56,10 @@ def accepts_connection(address: str, port: int) -> bool:
 def server_greets_with(address: str, port: int, greeting: bytes) -> bool:
     """Return whether the server on a port begins with `greeting` within two seconds."""
     try:
-        with socket.create_connection((address, port), timeout=2) as connection:
+        # `create_connection` loads the tables of international names first, also for an address.
+        with socket.socket() as connection:
+            connection.settimeout(2)
+            connection.connect((address, port))
             return connection.recv(len(greeting), socket.MSG_WAITALL) == greeting
     except OSError:
         return False

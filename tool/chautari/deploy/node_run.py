@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from chautari.deploy import outside_checks, remote_run
 from chautari.deploy.node_errors import run_node_work_safely
 from chautari.deploy.request import DeployContext, Listener, run_initiator
 from chautari.deploy.survey import (
@@ -36,7 +35,6 @@ from chautari.prepare.child_process import (
     run_preflight_and_prepare,
 )
 from chautari.prepare.protocol import Preparation
-from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
@@ -159,6 +157,8 @@ class NodeRun:
 
     def set_state_for_active_run(self, holder: LockHolder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
+        from chautari.deploy import remote_run  # a node that is up to date does not pay for it
+
         self.state = RunActiveState(holder)
         if remote_run.same_operator(holder, run_initiator("", self.region, self.name)):
             return
@@ -241,6 +241,8 @@ def _survey_after_preparation(one: NodeRun) -> None:
     """Survey a node that its preparation has already judged by the preflight."""
     found = survey_node(one.target, lambda _: one.context.inputs_of_all_roles_on_node(one.node))
     if not found.answered:
+        from chautari.deploy import remote_run
+
         # It may run roles that are obsolete: without its answer nothing is changed there.
         remote_run.report_no_answer(one.target, one.report, found.code, found.error)
         one.end_refused_or_unreachable()
@@ -306,6 +308,8 @@ def take_node_to_end_of_run(one: NodeRun) -> list[CheckResult]:
 
 
 def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
+    from chautari.deploy import remote_run
+
     packed, arguments = _pack_bundle(one, obsolete_roles)
     checks, holder = remote_run.start_run_and_collect_checks(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
@@ -317,6 +321,8 @@ def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
 
 
 def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
+    from chautari.deploy import remote_run
+
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not remote_run.same_operator(holder, arguments):
@@ -340,6 +346,8 @@ def _next_state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
 
 def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
+    from chautari.render import bundle
+
     request = one.context.request
     inputs = one.context.inputs_of_all_roles_on_node(one.node)
     packed = bundle.pack_bundle(one.node, inputs, list(obsolete_roles))
@@ -397,6 +405,8 @@ def run_enabled_outside_checks(
     """Run the outside checks of `nodes`, if the command includes checks."""
     if runs[0].mode in ("plan", "download") or not runs[0].context.request.checks:
         return []
+    from chautari.deploy import outside_checks
+
     return outside_checks.run_outside_checks(nodes, runs[0].context.endpoints)
 
 
