@@ -19,7 +19,7 @@ WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo demo-federation test lint unit containers soak bench setup packages generate clean
+.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench setup packages generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,13 +39,18 @@ test: setup  ## Run all tests, first those that need no machine
 	$(call timed,tests in containers,$(MAKE) --no-print-directory containers)
 
 lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellcheck, yamllint, generated files up to date
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-roles lint-rest
+
+lint-roles:
+	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
+
+lint-rest:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet $$(git ls-files 'tool/chautari/node/*.py')
 	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
 	$(BIN)/python -m chautari.reference.generate --check
 
 unit: setup  ## Run the tests that need no machine
@@ -56,7 +61,7 @@ containers soak: PACKAGES += sudo
 containers: setup  ## Run the tests in containers
 	$(call timed,a first deploy and tests of the whole region,$(BIN)/python -m pytest $(WHOLE_REGION) --keep-sandbox)
 # More workers than cores: many tests wait, for a restart, a lock or a lost connection.
-	$(call timed,tests of single nodes,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(WHOLE_REGION)) -n 3)
+	$(call timed,tests of single nodes,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(WHOLE_REGION)) -n 4)
 
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)

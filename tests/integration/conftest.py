@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,26 +102,26 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-# Which machines the tests of a file use. Other files use the nodes `cloud` and `meet`.
+# Which machines the tests of a file use; a parameter that is a node's name comes before. Other files
+# use the node `cloud`.
 SCOPE_OF_FILE = {
     "test_existing_machines.py": "own machines",
     "test_ordinary_account.py": "own machines",
     "test_faults.py": "ground",
     "test_interruptions.py": "ground",
     "test_plain_ansible.py": "ground",
-    "test_ssh_settings.py": "hall",
     "test_meetings.py": "hall",
 }
 # The longest first: a worker that finishes takes the next.
-SCOPES = ("cloud and meet", "ground", "hall", "own machines")
+SCOPES = ("ground", "cloud", "hall", "meet", "own machines")
 
 
 def scope_of(nodeid: str) -> str:
     """Return which tests have to run in the same worker, since they use the same machines."""
-    file = nodeid.partition("::")[0].rpartition("/")[2]
-    if nodeid.endswith("[ground]"):
-        return "ground"
-    return SCOPE_OF_FILE.get(file, "cloud and meet")
+    file, _, test = nodeid.partition("::")
+    if test.endswith("]") and (node := re.split(r"[\[-]", test[:-1])[-1]) in SCOPES:
+        return node
+    return SCOPE_OF_FILE.get(file.rpartition("/")[2], "cloud")
 
 
 class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]

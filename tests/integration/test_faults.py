@@ -72,15 +72,16 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
     assert "MB are free on /opt" in outcome.node("ground")["refusals"][0]["reason"]
 
 
-def test_failed_task_is_reported_with_role_message_and_journal(proof: Proof) -> None:
-    proof.on("ground", "systemctl", "mask", "--now", "postfix.service")
+@pytest.mark.parametrize("node", ["meet"])
+def test_failed_task_is_reported_with_role_message_and_journal(proof: Proof, node: str) -> None:
+    proof.on(node, "systemctl", "mask", "--now", "postfix.service")
     try:
-        outcome = proof.deploy("region", "--json", "--node", "ground")
+        outcome = proof.deploy("region", "--json", "--node", node)
     finally:
-        proof.on("ground", "systemctl", "unmask", "postfix.service")
-    failure = outcome.node("ground")["failure"]
+        proof.on(node, "systemctl", "unmask", "postfix.service")
+    failure = outcome.node(node)["failure"]
     assert outcome.code == 1
     assert failure["role"] == "mail" and failure["task"]
     assert "masked" in failure["message"]
     assert "Traceback" not in outcome.stderr + failure["message"]
-    assert proof.deploy("region", "--node", "ground").code == 0
+    assert proof.deploy("region", "--node", node).code == 0

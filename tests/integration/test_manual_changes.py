@@ -185,7 +185,7 @@ def _alone(proof: Proof, node: str, change: Change, planned: bool) -> str:
     return "; ".join(not_repaired(before, receipts(proof, node), [change]))
 
 
-@pytest.mark.parametrize("node", ["ground"])
+@pytest.mark.parametrize("node", ["meet"])
 def test_plan_shows_differences_and_changes_nothing(proof: Proof, node: str) -> None:
     proof.on(node, "sh", "-c", "printf '# by hand\\n' >> /etc/postfix/main.cf")
     before = proof.on(node, "sha256sum", "/etc/postfix/main.cf")
@@ -201,7 +201,7 @@ def test_plan_shows_differences_and_changes_nothing(proof: Proof, node: str) -> 
     assert "# by hand" not in proof.on(node, "cat", "/etc/postfix/main.cf")
 
 
-@pytest.mark.parametrize("node", ["ground"])
+@pytest.mark.parametrize("node", ["meet"])
 def test_manual_change_that_the_role_keeps_is_reported_once(proof: Proof, node: str) -> None:
     proof.on(node, "sh", "-c", "echo '192.0.2.9 printer.example.org' >> /etc/hosts")
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", node)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("restored_files")]
 def test_unreachable_node_is_reported_and_other_results_stay(proof: Proof) -> None:
     proof.on("ground", "systemctl", "stop", "ssh")
     try:
-        outcome = proof.deploy("region", "--json")
+        outcome = proof.deploy("region", "--json", "--node", "ground", "--node", "cloud")
     finally:
         proof.on("ground", "systemctl", "start", "ssh")
     assert outcome.code == 1

@@ -67,7 +67,7 @@ def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
 
 
 # Not on a node that the checks of others need while it restarts.
-@pytest.mark.parametrize("node", ["ground"])
+@pytest.mark.parametrize("node", ["meet"])
 def test_restart_after_a_killed_run_removes_settings_on_trial(
     softened: Proof, node: str, tmp_path: Path
 ) -> None:
