@@ -216,6 +216,69 @@ def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
     assert (last["event"], last["ok"], last["error"]["code"]) == ("finished", False, code)
 
 
+@pytest.mark.parametrize(
+    ("is_new", "archives", "known", "restores", "refused"),
+    [
+        (False, 1, {}, [], True),
+        (False, 1, {}, ["damaged", '{"ok": false}', "[]"], True),
+        (False, 1, {}, ['{"ok": true}'], False),
+        (True, 0, {}, [], False),
+        # A first run that was interrupted, and a machine that stored there before.
+        (False, 0, {}, [], False),
+        (False, 1, {"repository_id": "a1"}, [], False),
+        (False, 1, {"last_success": 7}, [], False),
+    ],
+)
+def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_new: bool,
+    archives: int,
+    known: dict[str, object],
+    restores: list[str],
+    refused: bool,
+) -> None:
+    place = run.Place(tmp_path, restores=tmp_path / "history")
+    place.restores.mkdir()
+    for number, text in enumerate(restores):
+        (place.restores / f"{number}.json").write_text(text)
+    found = settings(tmp_path)
+    [target, *_] = found.targets
+    state_file.update_target(target.name, place.state, **known)
+    opened = run.repository.Repository("a1", is_new)
+    monkeypatch.setattr("chautari.node.backup.repository.open_repository", lambda *_: opened)
+    monkeypatch.setattr(borg, "archive_list", lambda *_: [{}] * archives)
+
+    def stop(*_: object) -> None:
+        raise BackupError("folder_empty")
+
+    monkeypatch.setattr(run.TargetRun, "_list_everything", stop)
+    events = run.Events(tmp_path / "events.jsonl")
+    for _ in range(2):  # what the first one remembers must not let the second one through
+        one = run.TargetRun(found, target, events, place, Pause())
+        error = one.finish(one.attempt_all())
+        assert error is not None
+        assert error.code == ("not_restored" if refused else "folder_empty")
+        kept = state_file.target_state(state_file.read_state(place.state), target.name)
+        assert kept["repository_id"] == (None if refused else "a1")
+
+
+def test_accepted_repository_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = settings(tmp_path)
+    target = found.target("himalaya")
+    answers = iter(('{"repository": {"id": "b2"}}', BackupError("repository_missing")))
+
+    def call(*_: object, **__: object) -> tuple[str, None]:
+        answer = next(answers)
+        if isinstance(answer, BackupError):
+            raise answer
+        return answer, None
+
+    monkeypatch.setattr(borg, "call", call)
+    assert run.repository.repository_id(found, target, tmp_path) == "b2"
+    assert run.repository.repository_id(found, target, tmp_path) is None
+
+
 def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
     found = settings(tmp_path, targets=[])
     pause = Pause(tmp_path / "paused.json", Commands())

@@ -6,7 +6,7 @@ follow [--after N]      print the events of the newest run from line N on, until
 list [--target T]       print the archives of each target
 check [--target T]      check the repositories
 export-key --target T   print the key of a repository
-accept TARGET           accept that a target has a new repository
+accept TARGET           use the repository that a target has now, without a restore
 watch                   mail root when backups are missing
 resume                  resume services that an interrupted backup left paused
 status                  print what is remembered
@@ -22,7 +22,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from chautari.node.backup import borg, check, follow, preconditions, retention, run, state_file
+from chautari.node.backup import (
+    borg,
+    check,
+    follow,
+    preconditions,
+    repository,
+    retention,
+    run,
+    state_file,
+)
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.events import Events, print_event
 from chautari.node.backup.reasons import error_text
@@ -107,9 +116,11 @@ def export_key_command(given: argparse.Namespace) -> int:
 
 
 def accept_command(given: argparse.Namespace) -> int:
-    """Forget which repository a target had."""
-    target = read_settings(given.settings).target(given.target)
-    state_file.update_target(target.name, repository_id=None)
+    """Remember the repository that a target has now, whatever it had before."""
+    settings = read_settings(given.settings)
+    target = settings.target(given.target)
+    found = repository.repository_id(settings, target)
+    state_file.update_target(target.name, repository_id=found)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from chautari.node.backup.settings import Target
 from chautari.node.backup.state_file import HOME
 
 FSTAB = Path("/etc/fstab")
+# Results of the restores of this node (`chautari.node.restore.journal`).
+RESTORES = Path("/var/lib/chautari/restore/history")
 # borg's caches: a fixed part, and so much for each file and each chunk of about 256 KiB.
 CACHE_BYTES = 64 << 20
 CACHE_BYTES_FOR_A_FILE = 300
@@ -42,6 +45,18 @@ def state_problems(states: Sequence[StateSpec], fstab: Path = FSTAB) -> list[Bac
             elif not _has_content(path):
                 found.append(BackupError("folder_empty", path=folder.path, service=state.name))
     return found
+
+
+def was_restored(folder: Path = RESTORES) -> bool:
+    """Return whether a backup was restored on this machine."""
+    for file in folder.glob("*.json"):
+        try:
+            found = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("ok") is True:
+            return True
+    return False
 
 
 def check_disk(target: Target) -> None:

@@ -67,6 +67,10 @@ TEXTS = {
     "repository_replaced": "The target has another repository than before. "
     "Fix: ask its operators; if they replaced it, run `chautari-backup "
     "accept {target}` on the node.",
+    "not_restored": "{target} has backups of {node} that another machine made, and they were not "
+    "restored on this machine. Nothing was stored, because its empty services would become the "
+    "newest backup. Fix: deploy restore {region} --node {node}. If this machine must start without "
+    "the old data, run `chautari-backup accept {target}` on it.",
     "repository_replayed": "The target went back to an older state of the repository. "
     "Fix: ask its operators.",
     "archive_from_future": "The archive {archive} has a date in the future, so no archive was "

@@ -54,6 +54,22 @@ def open_repository(
     return found
 
 
+def repository_id(settings: Settings, target: Target, home: Path = HOME) -> str | None:
+    """Return the id of the repository that a target has now; None if it has none.
+
+    Raises:
+        BackupError: when the target does not answer.
+    """
+    if not target.is_remote:
+        preconditions.check_disk(target)
+    try:
+        return _look(settings, target, home).id
+    except BackupError as error:
+        if error.code != "repository_missing":
+            raise
+        return None
+
+
 def _look(settings: Settings, target: Target, home: Path) -> Repository:
     text, _ = borg.call(settings, target, "info", "--json", home=home)
     return Repository(json.loads(text)["repository"]["id"])

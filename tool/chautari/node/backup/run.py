@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -46,6 +46,7 @@ class Place:
 
     home: Path = HOME
     root: Path = archive.ROOT
+    restores: Path = preconditions.RESTORES
 
     @property
     def state(self) -> Path:
@@ -194,7 +195,9 @@ class TargetRun:
         target, home = self._target, self._place.home
         known = state_file.target_state(state_file.read_state(self._place.state), target.name)
         found = self._open(known["repository_id"])
+        self._refuse_before_restore(found, known)
         self._result["repository_id"] = found.id
+        state_file.update_target(target.name, self._place.state, repository_id=found.id)
         archive.empty_work_folder(self._place.work)
         groups = archive.groups_of(self._settings.states, self._place.work)
         new_bytes = self._list_everything(groups)
@@ -224,6 +227,22 @@ class TargetRun:
                 raise
         repository.break_lock(self._settings, self._target, home)
         return repository.open_repository(self._settings, self._target, known_id, home)
+
+    def _refuse_before_restore(
+        self, found: repository.Repository, known: Mapping[str, Any]
+    ) -> None:
+        """Refuse to store a new machine in the repository of a lost one, until it is restored.
+
+        Its empty services would become the newest backup, which a restore takes.
+        """
+        never_stored = known["repository_id"] is None and known["last_success"] is None
+        if found.is_new or not never_stored or preconditions.was_restored(self._place.restores):
+            return
+        if borg.archive_list(self._settings, self._target, self._place.home):
+            raise BackupError(
+                "not_restored",
+                target=self._target.name, region=self._settings.region, node=self._settings.node,
+            )  # fmt: skip
 
     def _list_everything(self, groups: tuple[archive.Group, archive.Group]) -> int:
         """List what to store, and return the size of what the target does not have yet."""
