@@ -279,6 +279,42 @@ def test_accepted_repository_is_remembered(tmp_path: Path, monkeypatch: pytest.M
     assert run.repository.repository_id(found, target, tmp_path) is None
 
 
+# Borg with a server that has no repository yet, and says its quota at a transaction with --info.
+BORG_WITH_QUOTA = """#!/bin/sh
+echo "$*" >> {log}
+say() {{
+    echo '{{"type": "log_message", "levelname": "'$1'", "msgid": "'$2'", "message": "'"$3"'"}}' >&2
+}}
+case "$*" in
+*--info*init*)
+    touch {log}.made
+    say INFO "" "Remote: Storage quota: 522 B out of 2.00 kB used." ;;
+*info*)
+    test -e {log}.made || {{ say ERROR Repository.DoesNotExist no; exit 2; }}
+    echo '{{"repository": {{"id": "a1"}}}}' ;;
+esac
+"""
+
+
+def test_first_backup_that_exceeds_the_quota_is_refused_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, log = tmp_path / "borg", tmp_path / "calls"
+    program.write_text(BORG_WITH_QUOTA.format(log=log))
+    program.chmod(0o755)
+    monkeypatch.setattr(borg, "BORG", str(program))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "large").write_bytes(bytes(3000))
+    found, place = settings(tmp_path), run.Place(tmp_path, restores=tmp_path / "history")
+    events = run.Events(tmp_path / "events.jsonl")
+    for _ in range(2):
+        one = run.TargetRun(found, found.target("himalaya"), events, place, Pause())
+        error = one.finish(one.attempt_all())
+        assert error is not None and error.code == "quota_too_small"
+        assert error.data == {"target": "himalaya", "needed": 3000, "free": 2000}
+    assert " create " not in log.read_text() and log.read_text().count(" init ") == 1
+
+
 def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
     found = settings(tmp_path, targets=[])
     pause = Pause(tmp_path / "paused.json", Commands())

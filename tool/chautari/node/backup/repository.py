@@ -18,10 +18,12 @@ class Repository(NamedTuple):
     Attributes:
         id: made by borg when the repository was created.
         is_new: whether it was created now.
+        quota_bytes: how much a new one may hold, if its server limits it.
     """
 
     id: str
     is_new: bool = False
+    quota_bytes: int | None = None
 
 
 def open_repository(
@@ -45,9 +47,11 @@ def open_repository(
     except BackupError as error:
         if error.code != "repository_missing":
             raise
-        create = ("init", "--encryption", "repokey-blake2", "--make-parent-dirs")
-        borg.call(settings, target, *create, home=home)
-        return _look(settings, target, home)._replace(is_new=True)
+        # With --info, the server says its quota when the first transaction begins.
+        create = ("--info", "init", "--encryption", "repokey-blake2", "--make-parent-dirs")
+        _, messages = borg.call(settings, target, *create, home=home)
+        found = _look(settings, target, home)
+        return found._replace(is_new=True, quota_bytes=messages.quota or None)
     # Disks are exchanged, so that one of them is elsewhere. A server has one repository.
     if target.is_remote and known_id and found.id != known_id:
         raise BackupError("repository_replaced", target=target.name)

@@ -196,8 +196,11 @@ class TargetRun:
         known = state_file.target_state(state_file.read_state(self._place.state), target.name)
         found = self._open(known["repository_id"])
         self._refuse_before_restore(found, known)
-        self._result["repository_id"] = found.id
-        state_file.update_target(target.name, self._place.state, repository_id=found.id)
+        self._result |= {"repository_id": found.id}
+        if found.quota_bytes:
+            self._result |= {"quota_bytes": found.quota_bytes, "quota_used": 0}
+        state_file.update_target(target.name, self._place.state, **self._result)
+        known |= self._result
         archive.empty_work_folder(self._place.work)
         groups = archive.groups_of(self._settings.states, self._place.work)
         new_bytes = self._list_everything(groups)
