@@ -45,7 +45,8 @@ def test_sheet_has_addresses_keys_and_commands(source: NodeContextSource) -> Non
     for part in (
         "203.0.113.20", "canary passphrase", "BEGIN OPENSSH PRIVATE KEY", "deploy restore andes",
         "/mnt/backup/andes/bog1", "ssh://u1@box.example.org:23/./chautari/andes/bog1",
-        "borg key import --paper", "2025-11-29", "ops@andes.example.org",
+        "borg key import --paper", "2025-11-29", "ops@andes.example.org", "It is read in disk;",
+        "export BORG_RSH='ssh -i login_key -o UserKnownHostsFile=known_hosts'",
     ):  # fmt: skip
         assert part in text
     assert " 1: 000102 030405" in text

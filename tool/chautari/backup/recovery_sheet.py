@@ -63,7 +63,8 @@ def _whole_region(region: Region) -> Iterator[str]:
          f"into inventories/{name}/region.yml. Point the DNS names to them.", ()),
         (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
         ("Deploy the region: it gets its services, without data.", (f"deploy region {name}",)),
-        ("Restore the newest backup of each node.", (f"deploy restore {name}",)),
+        (f"Restore the newest backup of each node. It is read in {_first_target(region)}; add "
+         "--from TARGET if this place is lost as well.", (f"deploy restore {name}",)),
         ("Run all checks again, and log in.", (f"deploy verify {name}",)),
     )  # fmt: skip
     for number, (text, commands) in enumerate(steps, 1):
@@ -78,9 +79,15 @@ def _whole_region(region: Region) -> Iterator[str]:
         "content (run/chautari-backup/manifest.json)."
     )
     yield ""
+    yield from _paragraph(
+        "Type the passphrase, the login key and the host keys of the node into three files. Except "
+        "for the login key, a value that fills several lines here is one line in its file."
+    )
     yield from (
-        "       chmod 600 login_key              (the lines of the login key)",
-        "       export BORG_RSH='ssh -i login_key'",
+        "",
+        "       chmod 600 passphrase login_key known_hosts",
+        "       export BORG_PASSCOMMAND='cat passphrase'",
+        "       export BORG_RSH='ssh -i login_key -o UserKnownHostsFile=known_hosts'",
         "       borg list REPOSITORY",
         "       borg extract REPOSITORY::ARCHIVE",
         "",
@@ -95,6 +102,10 @@ def _whole_region(region: Region) -> Iterator[str]:
         "and databases by hand: docs/disaster-recovery.md says how."
     )
     yield ""
+
+
+def _first_target(region: Region) -> str:
+    return region.backup.to[0] if region.backup and region.backup.to else "the first target"
 
 
 def _node_page(context: NodeContextSource, node: str, secrets: SecretStore) -> Iterator[str]:
