@@ -57,7 +57,7 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     missing = drill.record_drill(planned, outcome)
     if not keep:
         drill.remove_containers(planned)
-    _print_outcome(planned, outcome, as_json, region)
+    _print_outcome(planned, outcome, as_json, f"The drill of {region}")
     if missing and not as_json:
         echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
     return 0 if outcome.ok else 1
@@ -71,8 +71,7 @@ def restore_into_sandbox(
     planned, outcome = _run_drill_with_progress(
         request, service=service, at=at, target=target, backup_of=backup_of
     )
-    region = request.loaded_region.region.region
-    _print_outcome(planned, outcome, as_json, region)
+    _print_outcome(planned, outcome, as_json, "The restore into containers")
     copy = planned.copy.folder
     if not as_json:
         echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
@@ -98,7 +97,7 @@ def _run_drill_with_progress(
 
 
 def _print_outcome(
-    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, region: str
+    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, what: str
 ) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)
@@ -109,4 +108,4 @@ def _print_outcome(
     print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
     word = "passed" if outcome.ok else "failed"
     names = ", ".join(drill.names_of(planned.orders))
-    echo(f"The drill of {region} ({names}) {word} after {duration_text(outcome.seconds)}.")
+    echo(f"{what} ({names}) {word} after {duration_text(outcome.seconds)}.")
