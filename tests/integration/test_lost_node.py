@@ -288,7 +288,6 @@ def world(regions: Laptops) -> World:
     try:
         before = content_of(QUITO)
         deploy("backup", QUITO.name)
-        assert content_of(QUITO).rows == before.rows, "the machine was not quiet"
     finally:
         on(QUITO, 'systemctl start "$@"', *names)
     manifest = json.loads(on(QUITO, NEWEST_MANIFEST))
@@ -397,7 +396,7 @@ def test_next_backup_and_its_drill_are_in_the_status(world: World) -> None:
     began = int(time.time())
     on(QUITO, "systemctl start chautari-drill")
     drill = status_of("drill_passed")
-    assert drill["time"] >= began and drill["details"]["tables"] == len(world.content.rows)
+    assert drill["time"] >= began and drill["data"]["tables"] == len(world.content.rows)
     assert status_of("stored")["target"] == "thimphu"
 
 
@@ -439,6 +438,7 @@ def test_stolen_key_cannot_delete_or_change_what_the_peer_stored(world: World) -
     trusted = re.search(r"transaction (\d+)", transactions[-1])
     assert trusted, transactions
     names = on(QUITO, "chautari-backup borg thimphu list --short").split()
+    manifest = json.loads(on(QUITO, NEWEST_MANIFEST))
     printed = on(QUITO, ATTACK, check=False)
     assert "append-only mode" in printed
     assert not set(names) & set(on(QUITO, "chautari-backup borg thimphu list --short").split())
@@ -449,7 +449,7 @@ export BORG_PASSPHRASE={shlex.quote(passphrase)} BORG_BASE_DIR=/root/fresh
 export BORG_RELOCATED_REPO_ACCESS_IS_OK=yes
 borg list --short {COPY}
 borg check --repository-only {COPY}
-borg extract --stdout {COPY}::{names[0]} run/chautari-backup/manifest.json >/root/manifest.json
+borg extract --stdout {COPY}::{names[-1]} run/chautari-backup/manifest.json >/root/manifest.json
 """
     assert on(THIMPHU, read).split() == names
-    assert json.loads(on(THIMPHU, "cat /root/manifest.json")) == world.manifest
+    assert json.loads(on(THIMPHU, "cat /root/manifest.json")) == manifest
