@@ -102,8 +102,8 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-# Which machines the tests of a file use; a parameter that is a node's name comes before. Other files
-# use the node `cloud`.
+# Which machines the tests of a file use; a parameter that is the name of a node comes before.
+# Other files use the node `cloud`.
 SCOPE_OF_FILE = {
     "test_existing_machines.py": "own machines",
     "test_ordinary_account.py": "own machines",
