@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -95,9 +95,9 @@ class FakeEngine:
         assert name not in self.world.databases
         self.world.databases[name] = {}
 
-    def load(self, name: str, stream: IO[bytes]) -> None:
+    def load(self, name: str, blocks: Iterable[memoryview]) -> None:
         self.world.tick(f"load {name}")
-        for line in stream.read().decode().splitlines():
+        for line in b"".join(map(bytes, blocks)).decode().splitlines():
             table, _, rows = line.partition(" ")
             self.world.databases[name][table] = int(rows)
 
@@ -159,16 +159,13 @@ class FakeRepository:
         return self.manifest_
 
     def items(self, archive: str, paths: list[str]) -> Iterator[Item]:
-        for path, content in self.dumps.items():
-            if path in paths:
-                yield Item(path, "-", len(content))
         for member, _ in self._below(paths):
             kinds = {tarfile.DIRTYPE: "d", tarfile.SYMTYPE: "l"}
             size = -1 if member.islnk() else member.size
             yield Item(member.name, kinds.get(member.type, "-"), size)
 
     def _below(self, paths: list[str]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-        for member, content in self.members:
+        for member, content in [*self.members, *map(_dump_member, self.dumps.items())]:
             found = "/" + member.name
             if any(found == path or found.startswith(f"{path}/") for path in paths):
                 yield member, content
@@ -183,9 +180,12 @@ class FakeRepository:
         buffer.seek(0)
         yield buffer
 
-    @contextlib.contextmanager
-    def open_file(self, archive: str, path: str) -> Iterator[IO[bytes]]:
-        yield io.BytesIO(self.dumps.get(path, b""))
+
+def _dump_member(dump: tuple[str, bytes]) -> tuple[tarfile.TarInfo, bytes]:
+    path, content = dump
+    member = tarfile.TarInfo(path)
+    member.size = len(content)
+    return member, content
 
 
 def state_of(world: World) -> StateSpec:

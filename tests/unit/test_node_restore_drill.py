@@ -68,7 +68,7 @@ def test_killed_drill_is_tidied_by_the_next_one(
         yield  # pragma: no cover
 
     with monkeypatch.context() as patch:
-        patch.setattr(repository, "open_file", killed)
+        patch.setattr(repository, "open_tar", killed)
         patch.setattr(drill, "_delete_leftovers", lambda _: None)
         with pytest.raises(KeyboardInterrupt):
             run(world)

@@ -6,8 +6,9 @@ are given, databases get new names.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,14 @@ from typing import Any
 from chautari.node.backup.manifest import FOLDER, Manifest, StateSpec, dump_path
 from chautari.node.restore.databases import Engine, copy_name, engine
 from chautari.node.restore.errors import RestoreError
-from chautari.node.restore.extraction import Extraction, archived_path, compare_with_archive
+from chautari.node.restore.extraction import Extraction, Reader, archived_path, compare_with_archive
 from chautari.node.restore.file_index import FileIndex
 from chautari.node.restore.places import Place, find_place, needed_by_filesystem
 from chautari.node.restore.repository import Archive, Repository
 
 Tell = Callable[[Mapping[str, Any]], None]
 # Paths that a backup stored and that were deleted before its moment, each ended by a zero byte.
-GONE_PATH = f"{FOLDER}/gone"
-MAX_GONE_BYTES = 64 << 20
+_GONE = f"/{FOLDER}/gone"
 # A loaded database needs room for its tables, their indices and the log of the load. Dumps are
 # not compressed.
 DATABASE_FACTOR = 3
@@ -63,14 +63,18 @@ class CopyJob:
     tell: Tell
     known_owners: bool = True
     figures: dict[str, Any] = field(default_factory=dict)
+    _load_seconds: float = 0.0
 
     def plan(self) -> None:
         """Read what the archive contains, and make sure that the copy fits on the disks."""
-        needed = self._list_files()
-        for database in self.databases:
+        needed, dumps = self._list_archive()
+        for path, database in self._dumps.items():
             _check_server(database, self.manifest)
+            if path not in dumps:
+                name = self.archive.name
+                raise RestoreError("dump_missing", archive=name, database=database.name)
             folder = database.server.data_folder()
-            size = max(self._dump_size(database) * DATABASE_FACTOR, _live_size(database))
+            size = max(dumps[path] * DATABASE_FACTOR, _live_size(database))
             needed[folder] = needed.get(folder, 0) + size
         for path, count, free in needed_by_filesystem(needed):
             if count + RESERVE_BYTES > free:
@@ -79,12 +83,15 @@ class CopyJob:
         files, size = self.index.totals()
         self.tell({"event": "planned", "files": files, "bytes": size})
 
-    def _list_files(self) -> dict[str, int]:
-        """Record every file of the places, and return the bytes that each place needs."""
+    def _list_archive(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Record every file of the places; return the bytes that each place and dump needs."""
         needed = {place.staged: 0 for place in self.places}
         found: set[str] = set()
+        known, dumps = self._dumps, {}
         for item in self.repository.items(self.archive.name, self._archived_paths()):
             path = archived_path(item.path)
+            if path in known:
+                dumps[path] = item.size
             if (place := find_place(self.places, path)) is None:
                 continue
             found.add(place[0].path)
@@ -98,44 +105,43 @@ class CopyJob:
             required = place_.folder is not None and not place_.folder.may_be_empty
             if required and place_.path not in found:
                 raise RestoreError("folder_missing", archive=self.archive.name, path=place_.path)
-        return needed
-
-    def _dump_size(self, database: Database) -> int:
-        path = dump_path(database.engine, database.name)
-        items = list(self.repository.items(self.archive.name, [path]))
-        if not items:
-            raise RestoreError("dump_missing", archive=self.archive.name, database=database.name)
-        return items[-1].size
+        return needed, dumps
 
     def extract(self) -> None:
-        """Extract all files to their places."""
-        paths = self._archived_paths()
-        if not paths:
-            return
-        began = time.monotonic()
+        """Extract all files to their places, and load each database under the name of its copy.
+
+        The archive is read once: the dumps follow the files in the same stream.
+        """
+        began, self._load_seconds = time.monotonic(), 0.0
+        gone: list[bytes] = []
+        readers: dict[str, Reader] = {
+            path: functools.partial(self._load, database) for path, database in self._dumps.items()
+        }
+        readers[_GONE] = lambda blocks: gone.append(b"".join(map(bytes, blocks)))
         extraction = Extraction(
             self.places,
+            readers,
             self.index,
             lambda count: self.tell({"event": "extracted", "bytes": count}),
             known_owners=self.known_owners,
         )
+        paths = [*self._archived_paths(), _GONE]
         with self.repository.open_tar(self.archive.name, paths) as stream:
             extraction.extract(stream)
-        with self.repository.open_file(self.archive.name, GONE_PATH) as stream:
-            extraction.delete(stream.read(MAX_GONE_BYTES))
-        self.figures["extract_seconds"] = round(time.monotonic() - began, 1)
+        for content in gone[-1:]:
+            extraction.delete(content)
+        seconds = time.monotonic() - began - self._load_seconds
+        self.figures["extract_seconds"] = round(seconds, 1)
+        self.figures["load_seconds"] = round(self._load_seconds, 1)
 
-    def load(self) -> None:
-        """Load each database under the name of its copy."""
+    def _load(self, database: Database, blocks: Iterable[memoryview]) -> None:
         began = time.monotonic()
-        for database in self.databases:
-            server = database.server
-            server.drop(database.copy)
-            server.create(database.copy, database.name)
-            path = dump_path(database.engine, database.name)
-            with self.repository.open_file(self.archive.name, path) as stream:
-                server.load(database.copy, stream)
-        self.figures["load_seconds"] = round(time.monotonic() - began, 1)
+        self.tell({"event": "step", "step": "load", "time": time.time()})
+        server = database.server
+        server.drop(database.copy)
+        server.create(database.copy, database.name)
+        server.load(database.copy, blocks)
+        self._load_seconds += time.monotonic() - began
 
     def compare(self) -> None:
         """Compare every file and the rows of every table with the archive."""
@@ -156,7 +162,12 @@ class CopyJob:
         return {key: self.figures[key] for key in ("files", "bytes") if key in self.figures}
 
     def _archived_paths(self) -> list[str]:
-        return [place.path for place in self.places]
+        return [*(place.path for place in self.places), *self._dumps]
+
+    @property
+    def _dumps(self) -> Mapping[str, Database]:
+        """Return the databases by the paths of their dumps."""
+        return {f"/{dump_path(item.engine, item.name)}": item for item in self.databases}
 
 
 def compare_rows(database: Database, expected: Mapping[str, int], found: Mapping[str, int]) -> None:

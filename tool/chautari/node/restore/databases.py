@@ -5,13 +5,14 @@ Databases are created exactly as the roles `postgresql` and `mariadb` create the
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from chautari.node.restore.errors import RestoreError
 
@@ -47,7 +48,7 @@ class Engine(Protocol):
     def create(self, name: str, owner: str) -> None:
         """Create an empty database as the role does; one with this name must not exist."""
 
-    def load(self, name: str, stream: IO[bytes]) -> None:
+    def load(self, name: str, blocks: Iterable[memoryview]) -> None:
         """Load a dump into a database."""
 
     def row_counts(self, name: str) -> RowsByTable:
@@ -103,7 +104,7 @@ class PostgreSQL:
             " ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'"
         )
 
-    def load(self, name: str, stream: IO[bytes]) -> None:
+    def load(self, name: str, blocks: Iterable[memoryview]) -> None:
         """Load a dump into a database."""
         port = self._ask("SHOW port")
         socket = self._ask("SHOW unix_socket_directories").split(",")[0].strip()
@@ -112,7 +113,7 @@ class PostgreSQL:
             _pg_restore(), "--exit-on-error", "--no-password", f"--host={socket}",
             f"--port={port}", f"--dbname={_checked(name)}",
         ]  # fmt: skip
-        _feed(argv, stream, name)
+        _feed(argv, blocks, name)
 
     def row_counts(self, name: str) -> RowsByTable:
         """Return the rows of each table, by schema and name."""
@@ -203,9 +204,9 @@ class MariaDB:
             f"CREATE DATABASE {_checked(name)} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
         )
 
-    def load(self, name: str, stream: IO[bytes]) -> None:
+    def load(self, name: str, blocks: Iterable[memoryview]) -> None:
         """Load a dump into a database."""
-        _feed([*self._client, f"--database={_checked(name)}"], stream, name)
+        _feed([*self._client, f"--database={_checked(name)}"], blocks, name)
 
     def row_counts(self, name: str) -> RowsByTable:
         """Return the rows of each table."""
@@ -322,16 +323,27 @@ def _run(argv: Sequence[str], statement: str) -> str:
     return done.stdout.decode().strip()
 
 
-def _feed(argv: Sequence[str], stream: IO[bytes], name: str) -> None:
+def _feed(argv: Sequence[str], blocks: Iterable[memoryview], name: str) -> None:
     """Give a dump to a program; its own output is small."""
     with tempfile.TemporaryFile() as errors:
         try:
-            done = subprocess.run(
-                argv, stdin=stream, stdout=subprocess.DEVNULL, stderr=errors, cwd="/"
+            process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, cwd="/"
             )
         except OSError as error:
             raise RestoreError("database_failed", message=f"{argv[0]}: {error.strerror}") from None
-        if done.returncode:
+        assert process.stdin is not None
+        try:
+            # A program that ends early tells why by its exit code.
+            with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
+                for block in blocks:
+                    stdin.write(block)
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if code:
             errors.seek(0)
             raise RestoreError("dump_failed", database=name, message=_last_words(errors.read()))
 

@@ -105,7 +105,6 @@ def _copy_and_compare(
         )  # fmt: skip
         job.plan()
         job.extract()
-        job.load()
         job.compare()
         return archive, job.figures
     finally:

@@ -1,7 +1,8 @@
 """Write the files of an archive to their places, hash what the archive holds, compare both.
 
 Borg reads each file once and checks it against the key. Its hash is taken from this stream; later
-the written file is read from the disk and compared. So the archive is downloaded only once.
+the written file is read from the disk and compared. So the archive is downloaded only once. Dumps
+of databases are in the same stream, and are passed on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pwd
 import shutil
 import stat
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -22,10 +23,12 @@ from typing import IO, NamedTuple
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.file_index import FileIndex
 from chautari.node.restore.places import Place, find_place
+from chautari.node.restore.tar_stream import BLOCK, TarStream
 
-BLOCK = 1 << 20
 REPORT_BYTES = 64 << 20
 Progress = Callable[[int], None]
+# Takes the content of a file in blocks; each block overwrites the one before.
+Reader = Callable[[Iterable[memoryview]], None]
 
 
 class _FolderMetadata(NamedTuple):
@@ -37,11 +40,25 @@ class Extraction:
     """Writes the members of one tar stream."""
 
     def __init__(
-        self, places: Sequence[Place], index: FileIndex, progress: Progress, *, known_owners: bool
+        self,
+        places: Sequence[Place],
+        readers: Mapping[str, Reader],
+        index: FileIndex,
+        progress: Progress,
+        *,
+        known_owners: bool,
     ) -> None:
-        """Keep the places; with `known_owners`, refuse files of accounts that do not exist here."""
-        self._places, self._index, self._progress = places, index, progress
-        self._known_owners = known_owners
+        """Prepare to extract.
+
+        Args:
+            places: where files are written.
+            readers: take the content of files that are not written, by their paths.
+            index: gets the size and hash of each file.
+            progress: takes the bytes that were written so far.
+            known_owners: whether files of accounts that do not exist here are refused.
+        """
+        self._places, self._readers, self._index = places, readers, index
+        self._progress, self._known_owners = progress, known_owners
         self._folders: dict[str, _FolderMetadata] = {}
         self._checked_parents: set[str] = set()
         self._written = self._reported = 0
@@ -49,11 +66,9 @@ class Extraction:
     def extract(self, stream: IO[bytes]) -> None:
         """Write all members, then the metadata of folders, and sync the disk."""
         try:
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive:
-                while (member := archive.next()) is not None:
-                    self._write_member(archive, member)
-                    # Else tarfile keeps every member in memory.
-                    vars(archive)["members"].clear()
+            archive = TarStream(stream)
+            for member in archive.members():
+                self._write_member(archive, member)
             # Later changes in a folder would change its times, so the deepest folders come first.
             for path in sorted(self._folders, reverse=True):
                 self._set_metadata(path, self._folders[path].member)
@@ -78,8 +93,11 @@ class Extraction:
             elif not os.listdir(found[1]):
                 os.rmdir(found[1])
 
-    def _write_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def _write_member(self, archive: TarStream, member: tarfile.TarInfo) -> None:
         path = archived_path(member.name)
+        if path in self._readers:
+            self._readers[path](archive.blocks(member.size))
+            return
         found = find_place(self._places, path)
         if found is None:
             return
@@ -142,14 +160,12 @@ class Extraction:
             os.unlink(staged)
 
     def _write_file(
-        self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, staged: str
+        self, archive: TarStream, member: tarfile.TarInfo, path: str, staged: str
     ) -> None:
-        source = archive.extractfile(member)
-        assert source is not None
         digest, size = hashlib.sha256(), 0
         with open(staged, "xb", buffering=0) as target:
             os.fchmod(target.fileno(), 0o600)
-            while block := source.read(BLOCK):
+            for block in archive.blocks(member.size):
                 digest.update(block)
                 _write_all(target, block)
                 size += len(block)
@@ -245,10 +261,9 @@ def _count_files(path: str) -> int:
     )
 
 
-def _write_all(target: IO[bytes], block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[target.write(view) :]
+def _write_all(target: IO[bytes], block: memoryview) -> None:
+    while block:
+        block = block[target.write(block) :]
 
 
 @cache

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from chautari.node.backup.manifest import Manifest
 from chautari.node.restore import switch
 from chautari.node.restore.copy import (
     CopyJob,
@@ -45,6 +46,7 @@ class Restore:
         """Keep the journal, and the folder of the access files."""
         self.files, self.journal, self.memory = files, journal, memory
         request = journal.request
+        self._manifest: Manifest | None = None
         self.places: list[Place] = places_to_restore(request.states, request.id)
         self.databases: list[Database] = list(
             databases_to_copy(request.states, "restore", request.id)
@@ -135,18 +137,21 @@ class Restore:
             self._repository(), request.node, request.at, request.states
         )
         self.journal.archive, self.journal.archive_time = archive.name, archive.time
+        self._manifest = manifest
         self.files.tell({"event": "chosen", "archive": archive.name, "time": archive.time})
         self.journal.figures["versions"] = dict(manifest.versions)
 
     @contextlib.contextmanager
     def _job(self) -> Iterator[CopyJob]:
-        repository, archive = self._repository(), self.journal.archive
-        manifest = repository.manifest(Archive(archive, self.journal.archive_time))
+        repository = self._repository()
+        archive = Archive(self.journal.archive, self.journal.archive_time)
+        # A restore that was interrupted after the choice reads it again.
+        manifest = self._manifest or repository.manifest(archive)
         index = open_index(self.files.state)
         try:
             yield CopyJob(
-                repository, Archive(archive, self.journal.archive_time), manifest, self.places,
-                self.databases, index, self.files.tell,
+                repository, archive, manifest, self.places, self.databases, index,
+                self.files.tell,
             )  # fmt: skip
         finally:
             index.close()
@@ -158,8 +163,6 @@ class Restore:
             job.plan()
             self._show("extract")
             job.extract()
-            self._show("load")
-            job.load()
             self._show("compare")
             job.compare()
             self.journal.figures |= job.figures
