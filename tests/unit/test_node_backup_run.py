@@ -16,7 +16,17 @@ import pytest
 from backup_samples import settings
 from region_samples import ROOT
 
-from chautari.node.backup import borg, check, feed, preconditions, run, state_file, watch
+from chautari.node.backup import (
+    borg,
+    check,
+    feed,
+    preconditions,
+    repository,
+    retention,
+    run,
+    state_file,
+    watch,
+)
 from chautari.node.backup.errors import BackupError, raise_all
 from chautari.node.backup.feed import BLOCK, BorgCreate
 from chautari.node.backup.manifest import FolderSpec, StateSpec
@@ -191,6 +201,7 @@ def test_lost_connection_is_retried_while_data_arrives(
     error = one.attempt_all()
     assert error is not None and error.code == "connection_lost"
     assert len(sent) - len(waiting) == attempts
+    assert one._is_retry  # so that borg makes close checkpoints
 
 
 @pytest.mark.parametrize(("code", "tried"), [("interrupted", 1), ("no_room", 2)])
@@ -244,6 +255,45 @@ def test_check_that_borg_ends_with_a_warning_found_damage(
     known = state_file.read_state(tmp_path / "state.json")["targets"]["himalaya"]
     assert healthy is (found is None) and known["check_ok"] is healthy
     assert found is None or text in known["check_error"]["reason"]
+
+
+def fake_borg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archives: list[str]) -> Path:
+    """Let borg list `archives` of a repository; return the list of calls."""
+    items = [{"name": name, "start": f"{name[5:24]}.000000"} for name in archives]
+    answer = json.dumps({"repository": {"id": "a1"}, "archives": items})
+    program, calls = tmp_path / "borg", tmp_path / "calls"
+    program.write_text(f"#!/bin/sh\necho \"$*\" >>{calls}\necho '{answer}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(borg, "BORG", str(program))
+    return calls
+
+
+def test_repository_is_opened_and_pruned_with_few_calls_of_borg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, half = "bog1-2026-11-30T02:30:11Z", "bog1-2026-11-29T02:30:11Z.checkpoint"
+    calls = fake_borg(tmp_path, monkeypatch, [complete, half])
+    given = settings(tmp_path), settings(tmp_path).target("himalaya")
+    found = repository.open_repository(*given, "a1", tmp_path)
+    assert (found.id, found.is_new) == ("a1", False)
+    assert [item["name"] for item in found.archives] == [half, complete]
+    retention.prune(*given, found.archives, tmp_path)
+    words = [line.split()[3] for line in calls.read_text().splitlines()]
+    assert words == ["list", "delete", "prune"]  # a peer compacts itself
+    assert f"delete :: {half}\n" in calls.read_text()
+    with pytest.raises(BackupError, match="repository_replaced"):
+        repository.open_repository(*given, "b2", tmp_path)
+
+
+def test_archive_from_the_future_stops_the_removal_of_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fake_borg(tmp_path, monkeypatch, ["bog1-2099-11-30T02:30:11Z"])
+    given = settings(tmp_path), settings(tmp_path).target("himalaya")
+    found = repository.open_repository(*given, None, tmp_path)
+    with pytest.raises(BackupError, match="archive_from_future"):
+        retention.prune(*given, found.archives, tmp_path)
+    assert "prune" not in calls.read_text()
 
 
 NOW = 1_796_000_000.0

@@ -80,9 +80,10 @@ def test_archive_is_stored_with_the_decided_parameters() -> None:
     command = borg.create_command("bog1-2026-11-30T02:30:11Z", 512)
     assert command[:3] == ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
     text = " ".join(command)
-    assert "--chunker-params buzhash,16,20,18,4095 --checkpoint-interval 5" in text
+    assert "--chunker-params buzhash,16,20,18,4095 --checkpoint-interval 60" in text
     assert "--upload-ratelimit 512" in text
     assert "--upload-ratelimit" not in borg.create_command("x", 0)
+    assert "--checkpoint-interval 5 " in " ".join(borg.create_command("x", 0, is_retry=True))
 
 
 @pytest.mark.parametrize(

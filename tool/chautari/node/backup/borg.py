@@ -17,8 +17,11 @@ BORG = "/usr/bin/borg"
 LOCK_SECONDS = 120
 WARNING = 1  # exit code of borg
 CHUNKS = "buzhash,16,20,18,4095"
-# Over a connection that breaks every 15 seconds, 30 never finishes: it counts from each start.
-CHECKPOINT_SECONDS = 5
+# What an interruption loses at most. Each checkpoint costs time; only where a connection broke is a
+# short interval better. One that breaks every 15 seconds never finishes with 30: it counts from
+# each start.
+CHECKPOINT_SECONDS = 60
+CLOSE_CHECKPOINT_SECONDS = 5
 # Without the program that names the paths, borg has nothing more to do.
 DIE_WITH_PARENT = ["/usr/bin/setpriv", "--pdeathsig", "KILL"]
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -112,13 +115,14 @@ def command(*arguments: str, lock_seconds: int = LOCK_SECONDS) -> list[str]:
     return [BORG, "--log-json", "--lock-wait", str(lock_seconds), *arguments]
 
 
-def create_command(archive: str, limit_kib: int) -> list[str]:
+def create_command(archive: str, limit_kib: int, *, is_retry: bool = False) -> list[str]:
     """Return the call that stores the paths on its standard input as `archive`."""
+    interval = CLOSE_CHECKPOINT_SECONDS if is_retry else CHECKPOINT_SECONDS
     limit = ["--upload-ratelimit", str(limit_kib)] if limit_kib else []
     return DIE_WITH_PARENT + command(
         "--progress", "--info", *limit, "create", "--json", "--paths-from-stdin",
         "--paths-delimiter", "\\0", "--read-special", "--chunker-params", CHUNKS,
-        "--checkpoint-interval", str(CHECKPOINT_SECONDS), "--compression", "auto,zstd,3",
+        "--checkpoint-interval", str(interval), "--compression", "auto,zstd,3",
         f"::{archive}",
     )  # fmt: skip
 
@@ -220,15 +224,20 @@ def call(
 
 def archive_list(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
     """Return the complete archives of this node, oldest first: name, id and time."""
-    found = all_archives(settings, target, home)
+    found = sorted_archives(list_repository(settings, target, home))
     return [item for item in found if is_finished(item["name"])]
 
 
-def all_archives(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
-    """Return also what interrupted runs left."""
+def list_repository(settings: Settings, target: Target, home: Path = HOME) -> dict[str, Any]:
+    """Return what borg tells about a repository and the archives of this node."""
     options = ("--json", "--consider-checkpoints", "--glob-archives", f"{settings.node}-*")
     text, _ = call(settings, target, "list", *options, home=home)
-    found: Sequence[Mapping[str, Any]] = json.loads(text)["archives"]
+    return dict(json.loads(text))
+
+
+def sorted_archives(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the archives of `list_repository`, oldest first, with what interrupted runs left."""
+    found: Sequence[Mapping[str, Any]] = content["archives"]
     return sorted(map(dict, found), key=lambda item: str(item["start"]))
 
 

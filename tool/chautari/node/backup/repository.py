@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chautari.node.backup import borg, preconditions
 from chautari.node.backup.errors import BackupError
@@ -17,11 +17,13 @@ class Repository(NamedTuple):
 
     Attributes:
         id: made by borg when the repository was created.
+        archives: what it has of this node, oldest first, with what interrupted runs left.
         is_new: whether it was created now.
         quota_bytes: how much a new one may hold, if its server limits it.
     """
 
     id: str
+    archives: Sequence[Mapping[str, Any]] = ()
     is_new: bool = False
     quota_bytes: int | None = None
 
@@ -43,14 +45,14 @@ def open_repository(
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
-        found = _look(settings, target, home)
+        found = _read(settings, target, home)
     except BackupError as error:
         if error.code != "repository_missing":
             raise
         # With --info, the server says its quota when the first transaction begins.
         create = ("--info", "init", "--encryption", "repokey-blake2", "--make-parent-dirs")
         _, messages = borg.call(settings, target, *create, home=home)
-        found = _look(settings, target, home)
+        found = _read(settings, target, home)
         return found._replace(is_new=True, quota_bytes=messages.quota or None)
     # Disks are exchanged, so that one of them is elsewhere. A server has one repository.
     if target.is_remote and known_id and found.id != known_id:
@@ -67,16 +69,22 @@ def repository_id(settings: Settings, target: Target, home: Path = HOME) -> str 
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
-        return _look(settings, target, home).id
+        return _read(settings, target, home).id
     except BackupError as error:
         if error.code != "repository_missing":
             raise
         return None
 
 
-def _look(settings: Settings, target: Target, home: Path) -> Repository:
-    text, _ = borg.call(settings, target, "info", "--json", home=home)
-    return Repository(json.loads(text)["repository"]["id"])
+def _read(settings: Settings, target: Target, home: Path) -> Repository:
+    # One call for both: borg itself takes longer to start than to answer.
+    content = borg.list_repository(settings, target, home)
+    return Repository(content["repository"]["id"], borg.sorted_archives(content))
+
+
+def check_cache(settings: Settings, target: Target, home: Path = HOME) -> None:
+    """Raise an error when borg's cache on this node is locked; `borg list` does not use it."""
+    borg.call(settings, target, "info", "--json", home=home)
 
 
 def break_lock(settings: Settings, target: Target, home: Path = HOME) -> None:

@@ -45,9 +45,20 @@ def check_dates(archives: Sequence[Mapping[str, Any]], now: float) -> None:
             raise BackupError("archive_date_differs", archive=archive["name"])
 
 
-def prune(settings: Settings, target: Target, home: Path = HOME) -> None:
-    """Remove what `keep` does not keep, and archives that are incomplete."""
-    archives = borg.all_archives(settings, target, home)
+def prune(
+    settings: Settings,
+    target: Target,
+    archives: Sequence[Mapping[str, Any]],
+    home: Path = HOME,
+) -> None:
+    """Remove what `keep` does not keep, and archives that are incomplete.
+
+    Args:
+        settings: of the node.
+        target: whose archives to remove.
+        archives: what the repository had when the backup began.
+        home: folder of this program's own.
+    """
     check_dates([item for item in archives if borg.is_finished(item["name"])], time.time())
     if names := [item["name"] for item in archives if not borg.is_finished(item["name"])]:
         borg.call(settings, target, "delete", "::", *names, home=home)

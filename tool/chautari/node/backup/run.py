@@ -153,6 +153,7 @@ class TargetRun:
         self._result: dict[str, Any] = {}
         self._step, self._numbers = "files", (0, 0, 0)
         self._needed = (0, True)
+        self._is_retry = False
         self.was_interrupted = False
 
     def attempt_all(self) -> BackupError | None:
@@ -172,6 +173,7 @@ class TargetRun:
                 late = time.time() - self._began > MAX_HOURS * 3600
                 if error.code not in borg.RETRIED or attempt == ATTEMPTS or late:
                     return error
+                self._is_retry = True
                 print(f"{self._target.name}: {error.code}, attempt {attempt}", flush=True)
             except OSError as failed:
                 return BackupError("system_error", reason=str(failed))
@@ -217,19 +219,22 @@ class TargetRun:
         name = self._make_archive(groups)
         self._remember_success(name, groups)
         self._report("prune")
-        retention.prune(self._settings, target, home)
+        retention.prune(self._settings, target, found.archives, home)
         if left_out := self._result["left_out"]:
             raise BackupError("files_left_out", count=len(left_out), paths=left_out[:5])
 
     def _open(self, known_id: str | None) -> repository.Repository:
-        home = self._place.home
+        home, where = self._place.home, (self._settings, self._target)
         try:
-            return repository.open_repository(self._settings, self._target, known_id, home)
+            found = repository.open_repository(*where, known_id, home)
+            if self.was_interrupted:
+                repository.check_cache(*where, home)
+            return found
         except BackupError as error:
             if error.code != "repository_locked" or not self.was_interrupted:
                 raise
-        repository.break_lock(self._settings, self._target, home)
-        return repository.open_repository(self._settings, self._target, known_id, home)
+        repository.break_lock(*where, home)
+        return repository.open_repository(*where, known_id, home)
 
     def _refuse_before_restore(
         self, found: repository.Repository, known: Mapping[str, Any]
@@ -241,7 +246,7 @@ class TargetRun:
         never_stored = known["repository_id"] is None and known["last_success"] is None
         if found.is_new or not never_stored or preconditions.was_restored(self._place.restores):
             return
-        if borg.archive_list(self._settings, self._target, self._place.home):
+        if any(borg.is_finished(item["name"]) for item in found.archives):
             raise BackupError(
                 "not_restored",
                 target=self._target.name, region=self._settings.region, node=self._settings.node,
@@ -264,7 +269,7 @@ class TargetRun:
         name = archive_name(self._settings)
         home = self._place.home
         create = BorgCreate(
-            borg.create_command(name, self._settings.limit_kib),
+            borg.create_command(name, self._settings.limit_kib, is_retry=self._is_retry),
             borg.environment(self._settings, self._target, home),
             self._place.work / "stage",
             self._note_progress,
