@@ -16,6 +16,7 @@ from benchmarks.benches import (
     regions,
     simulated,
     startup,
+    upgrade,
 )
 from benchmarks.lab import Lab
 from benchmarks.measure import Figure
@@ -49,6 +50,7 @@ BENCHES: tuple[Bench, ...] = (
     Bench("changed", "one changed variable of one role", changed.run),
     Bench("checks", "all checks of a node", checks.run),
     Bench("backup", "a nightly backup and a restore of a node", backup.run),
+    Bench("upgrade", "a point upgrade of Nextcloud", upgrade.run),
     Bench("first", "the first deploy of a node", first.run),
     Bench("first-narrow", "the same over a connection of 8 Mbit/s", first.narrow),
 )

@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.lab import Lab
@@ -19,9 +18,11 @@ from benchmarks.measure import (
     Command,
     Figure,
     Sample,
+    at_most,
     at_most_times,
     cpu,
     figure,
+    memory,
     once,
     seconds,
 )
@@ -30,8 +31,12 @@ NODE, KEEPER = "cloud", "ground"
 ACCOUNT = "keeper"
 GIGABYTES = float(os.environ.get("CHAUTARI_BENCH_GB", "10"))
 BACKUP_FACTOR, RESTORE_FACTOR = 1.2, 1.3
+PAUSE_SECONDS = 5
 BACKUP_ROUNDS = 5
-RESTORE_ROUNDS = 1
+# What takes many minutes is measured once.
+RESTORE_ROUNDS = 1 if GIGABYTES > 4 else 3
+BARE_BACKUP = "bare pg_dump, borg create, prune and compact"
+BARE_RESTORE = "bare borg list, extract, createdb and pg_restore"
 STATE = "/var/lib/chautari/backup/state.json"
 DATA_PROGRAM = Path(__file__).with_name("backup_data.py")
 BARE_PROGRAM = Path(__file__).with_name("backup_bare.sh")
@@ -43,72 +48,101 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     _deploy_with_backup(lab)
     print(f"  (deployed in {time.monotonic() - began:.0f} s; now making {GIGABYTES:g} GB of data)")
     once(_data(lab, "make", int(GIGABYTES * 1e9)))
-    first = {name: once(run) for name, run in _backups(lab, "first").items()}
-    told = ", ".join(f"{name} {sample.seconds:.1f} s" for name, sample in first.items())
-    print(f"  first backup: {told}")
-    ours, bare, paused = _nightly(lab, rounds)
-    restored, extracted, unavailable = _restores(lab)
-    size = f"{GIGABYTES:g} GB"
+    size, loads = f"{GIGABYTES:g} GB", [_load()]
+    first = {name: measured(run) for name, run in _backups(lab, "first").items()}
+    print(f"  first backup: {', '.join(_told(*item) for item in first.items())}")
+    ours, bare, paused = _nightly(lab, rounds, loads)
+    restored, extracted, unavailable = _restores(lab, loads)
+    note = f"the machine's load was {min(loads):.0f} to {max(loads):.0f}"
+    night = f"a nightly backup of {size}"
     return [
         figure(
             f"first backup of {size}", [first["ours"].seconds], [first["bare"].seconds],
-            against="bare borg create",
+            against=BARE_BACKUP, note=note,
         ),
         figure(
             f"nightly backup of {size}, 1 % changed", seconds(ours), seconds(bare),
-            goal=at_most_times(BACKUP_FACTOR), against="bare borg create, prune and compact",
+            goal=at_most_times(BACKUP_FACTOR), against=BARE_BACKUP, note=note,
         ),
         figure(
-            f"processor time of a nightly backup of {size}", cpu(ours), cpu(bare),
-            goal=at_most_times(BACKUP_FACTOR), against="bare borg create, prune and compact",
+            f"processor time of {night}", cpu(ours), cpu(bare),
+            goal=at_most_times(BACKUP_FACTOR), against=BARE_BACKUP,
             note="depends less on the load of the machine",
         ),
-        figure("services paused in a nightly backup", paused),
         figure(
-            f"restore of {size}", restored, extracted, goal=at_most_times(RESTORE_FACTOR),
-            against="bare borg extract and pg_restore", note="ours also compares everything",
+            f"largest process of {night}", memory(ours), memory(bare), unit="MB",
+            against=BARE_BACKUP,
+        ),
+        figure(
+            "services paused in a nightly backup", paused, goal=at_most(PAUSE_SECONDS, "s")
+        ),
+        figure(
+            f"restore of {size}", seconds(restored), seconds(extracted),
+            goal=at_most_times(RESTORE_FACTOR), against=BARE_RESTORE,
+            note=f"ours also compares everything; {note}",
+        ),
+        figure(
+            f"processor time of a restore of {size}", cpu(restored), cpu(extracted),
+            goal=at_most_times(RESTORE_FACTOR), against=BARE_RESTORE,
+            note="depends less on the load of the machine",
+        ),
+        figure(
+            f"largest process of a restore of {size}", memory(restored), memory(extracted),
+            unit="MB", against=BARE_RESTORE,
         ),
         figure("services paused in a restore", unavailable),
     ]  # fmt: skip
 
 
-def _nightly(lab: Lab, rounds: int) -> tuple[list[Sample], list[Sample], list[float]]:
+def _nightly(
+    lab: Lab, rounds: int, loads: list[float]
+) -> tuple[list[Sample], list[Sample], list[float]]:
     found: dict[str, list[Sample]] = {"ours": [], "bare": []}
     paused = []
     for turn in range(min(rounds, BACKUP_ROUNDS)):
         once(_data(lab, "change", turn))
         contestants = list(_backups(lab, f"night{turn}").items())
         for name, command in contestants if turn % 2 else reversed(contestants):
-            found[name].append(once_with_cpu(command))
+            loads.append(_load())
+            found[name].append(measured(command))
         paused.append(float(_state(lab)["paused_seconds"]))
-        told = ", ".join(
-            f"{name} {samples[-1].seconds:.1f} s (cpu {samples[-1].cpu:.1f} s)"
-            for name, samples in found.items()
-        )
+        told = ", ".join(_told(name, samples[-1]) for name, samples in found.items())
         print(f"  round {turn + 1}: {told}; services paused {paused[-1]:.1f} s")
     return found["ours"], found["bare"], paused
 
 
-def _restores(lab: Lab) -> tuple[list[float], list[float], list[float]]:
-    """Return how long the node's restore took, how long bare borg took, and the pauses."""
+def _restores(lab: Lab, loads: list[float]) -> tuple[list[Sample], list[Sample], list[float]]:
+    """Return what the node's restores and those with bare borg took, and the pauses."""
     ours, bare, paused = [], [], []
     for turn in range(RESTORE_ROUNDS):
-        extract = once(_bare(lab, "restore"))
+        loads.append(_load())
+        bare.append(measured(_bare(lab, "restore")))
         once(_bare(lab, "clean"))
-        bare.append(extract.seconds)
+        loads.append(_load())
         restore = lab.command("restore", str(lab.region), "--node", NODE, "--yes", "--json")
         began = time.time()
         sample = once(restore)
         [outcome] = json.loads(sample.stdout)["restores"]
         result = outcome["result"]
-        ours.append(float(result["finished"] - began))
-        paused.append(float(result["figures"]["paused_seconds"]))
+        figures = result["figures"]
+        took = float(result["finished"] - began)
+        ours.append(Sample(took, float(figures["cpu_seconds"]), float(figures["memory_mb"])))
+        paused.append(float(figures["paused_seconds"]))
         once(lab.command("restore", str(lab.region), "--node", NODE, "--clean", "--yes"))
+        told = ", ".join((_told("ours", ours[-1]), _told("bare", bare[-1])))
         print(
-            f"  restore {turn + 1}: ours {ours[-1]:.1f} s (with deploy and checks "
-            f"{sample.seconds:.1f} s), bare {bare[-1]:.1f} s; services paused {paused[-1]:.1f} s"
+            f"  restore {turn + 1}: {told}; services paused {paused[-1]:.1f} s; ours with deploy "
+            f"and checks {sample.seconds:.1f} s"
         )
     return ours, bare, paused
+
+
+def _load() -> float:
+    return os.getloadavg()[0]
+
+
+def _told(name: str, sample: Sample) -> str:
+    return f"{name} {sample.seconds:.1f} s (cpu {sample.cpu:.1f} s, {sample.memory:.0f} MB)"
 
 
 def _state(lab: Lab) -> dict[str, float]:
@@ -144,7 +178,7 @@ def _deploy_with_backup(lab: Lab) -> None:
 
 def _backups(lab: Lab, archive: str) -> dict[str, Command]:
     return {
-        "ours": lab.inside(NODE, "chautari-backup run >/dev/null && times\n"),
+        "ours": lab.inside(NODE, measuring("exec chautari-backup run")),
         "bare": _bare(lab, "create", archive),
     }
 
@@ -155,22 +189,28 @@ def _data(lab: Lab, action: str, argument: int) -> Command:
 
 
 def _bare(lab: Lab, action: str, archive: str = "") -> Command:
-    script = f"set -- {action} {archive}\n{BARE_PROGRAM.read_text()}\ntimes\n"
-    return lab.inside(NODE, script)
+    return lab.inside(NODE, measuring(f"set -- {action} {archive}\n{BARE_PROGRAM.read_text()}"))
 
 
-def once_with_cpu(command: Command) -> Sample:
-    """Run a shell script on a node that ends with `times`; return also its processor time."""
-    sample = once(command)
-    return replace(sample, cpu=processor_seconds(sample.stdout))
+def measuring(script: str) -> str:
+    """Return a script that runs `script` and prints what it took, without Python itself."""
+    return f"python3 -c {shlex.quote(_MEASURE)} {shlex.quote(script)}\n"
 
 
-def processor_seconds(output: str) -> float:
-    """Return the sum of what the shell's `times` printed at the end."""
-    words = " ".join(output.splitlines()[-2:]).split()
-    return sum(float(m) * 60 + float(s.rstrip("s")) for m, s in (w.split("m") for w in words))
+def measured(command: Command) -> Sample:
+    """Run a script of `measuring` on a node, and return what it took there."""
+    return Sample(**json.loads(once(command).stdout.splitlines()[-1]))
 
 
+_MEASURE = """
+import json, resource, subprocess, sys, time
+began = time.perf_counter()
+code = subprocess.run(["sh", "-c", sys.argv[1]], stdout=subprocess.DEVNULL).returncode
+took, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+print(json.dumps({"seconds": took, "cpu": cpu, "memory": memory}))
+sys.exit(code)
+"""
 _KEEPER = f"""\
 set -e
 export DEBIAN_FRONTEND=noninteractive

@@ -17,7 +17,8 @@ mkdir -p $bare/dump
 
 case $action in
 init)
-    borg init --make-parent-dirs --encryption repokey-blake2 2>/dev/null
+    [ -e $bare/made ] || borg init --make-parent-dirs --encryption repokey-blake2 2>/dev/null
+    touch $bare/made
     ;;
 create)
     runuser -u postgres -- pg_dump -Fc nextcloud >$bare/dump/nextcloud.dump

@@ -306,6 +306,9 @@ def test_bare_borg_of_the_backup_bench_uses_the_options_of_the_node() -> None:
     assert "buzhash,16,20,18,4095" in script and "auto,zstd,3" in script
 
 
-def test_processor_time_is_the_sum_of_what_the_shell_prints() -> None:
-    printed = "other\n0m0.010000s 0m0.020000s\n1m2.500000s 0m4.470000s\n"
-    assert backup.processor_seconds(printed) == pytest.approx(67.0)
+def test_script_is_measured_without_the_shell_around_it(tmp_path: Path) -> None:
+    burn = "python3 -c 'import time; b = bytearray(64 << 20)\nwhile time.process_time() < .3: pass'"
+    sample = backup.measured(Command(("sh", "-c", backup.measuring(f"echo noise; {burn}"))))
+    assert 0.3 <= sample.cpu < 3 and sample.seconds > 0.25 and 64 < sample.memory < 200
+    with pytest.raises(BenchError):
+        backup.measured(Command(("sh", "-c", backup.measuring("exit 3"))))

@@ -48,6 +48,8 @@ class Figures(_Message):
     load_seconds: _Seconds = 0
     compare_seconds: _Seconds = 0
     paused_seconds: _Seconds = 0
+    cpu_seconds: _Seconds = 0
+    memory_mb: _Count = 0
     versions: dict[_Text, _Text] = Field(default_factory=dict, max_length=100)
 
 

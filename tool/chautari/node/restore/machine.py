@@ -12,6 +12,7 @@ other machine: a restore that is killed there is completed. An error at any step
 from __future__ import annotations
 
 import contextlib
+import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -230,6 +231,7 @@ class Restore:
         if ok:
             switch.delete_copies(self.places, [], request.id)
             kept = switch.kept_paths(self.places, journal.swaps, request.id)
+            journal.figures |= used_resources()
         databases = [[item.engine, item.name] for item in self.databases] if ok else []
         result = {
             "id": request.id,
@@ -246,3 +248,15 @@ class Restore:
         }
         self.files.tell({"event": "finished", **result})
         self.files.end(result)
+
+
+def used_resources() -> dict[str, float]:
+    """Return what this program and those that it ran took since its last start.
+
+    That is their processor time, and the memory of the largest one.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return {
+        "cpu_seconds": round(sum(item.ru_utime + item.ru_stime for item in used), 1),
+        "memory_mb": max(item.ru_maxrss for item in used) >> 10,
+    }
