@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/restore/tar_stream.py
