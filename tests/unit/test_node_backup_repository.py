@@ -41,9 +41,9 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
     found = settings(tmp_path)
     [target, *_] = found.targets
     state_file.update_target(target.name, place.state, **known)
-    opened = run.repository.Repository("a1", is_new)
+    stored = [{"name": "bog1-2026-11-01T02:00:00Z"}] * archives
+    opened = run.repository.Repository("a1", stored, is_new)
     monkeypatch.setattr("chautari.node.backup.repository.open_repository", lambda *_: opened)
-    monkeypatch.setattr(borg, "archive_list", lambda *_: [{}] * archives)
 
     def stop(*_: object) -> None:
         raise BackupError("folder_empty")
@@ -62,7 +62,8 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
 def test_accepted_repository_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings(tmp_path)
     target = found.target("himalaya")
-    answers = iter(('{"repository": {"id": "b2"}}', BackupError("repository_missing")))
+    repository = '{"repository": {"id": "b2"}, "archives": []}'
+    answers = iter((repository, BackupError("repository_missing")))
 
     def call(*_: object, **__: object) -> tuple[str, None]:
         answer = next(answers)
@@ -85,9 +86,9 @@ case "$*" in
 *--info*init*)
     touch {log}.made
     say INFO "" "Remote: Storage quota: 522 B out of 2.00 kB used." ;;
-*info*)
+*list*)
     test -e {log}.made || {{ say ERROR Repository.DoesNotExist no; exit 2; }}
-    echo '{{"repository": {{"id": "a1"}}}}' ;;
+    echo '{{"repository": {{"id": "a1"}}, "archives": []}}' ;;
 esac
 """
 
