@@ -58,7 +58,7 @@ class SimulatedNode(Node):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "opt", folder / "state", folder / "units")
-        self.backup = folder / "backup"
+        self.backup, self.backup_reasons = folder / "backup", ""
         self.libexec = folder / "libexec"
         self.contents: dict[str, Any] = {}
         self.moments, self.kill_at = 0, 0
@@ -95,6 +95,8 @@ class SimulatedNode(Node):
             return self._occ(argv[1:], release)
         if argv[0] == "chautari-psql":
             return self._sql(stdin)
+        if argv[0] == str(self.backup):
+            return self.backup_reasons
         if argv[0] == "runuser":
             self.set_config(maintenance=argv[-1] == "on")
         elif argv[0] == "cp":

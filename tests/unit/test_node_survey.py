@@ -121,3 +121,21 @@ def test_drift_answer_names_the_holder_of_the_lock(
     assert main.main({"action": "drift"}, io.BytesIO()) == 0
     [found] = printed_events(capsys)
     assert (found["event"], list(found["roles"]), found["busy"]) == ("drift", ["a"], None)
+
+
+def test_survey_names_the_release_in_use(
+    node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    current = tmp_path / "current"
+    current.symlink_to("releases/34.0.4-00f226e6")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    roles = [
+        inputs("nextcloud") | {"installed": str(current)},
+        inputs("other") | {"installed": str(folder)},
+        inputs("missing") | {"installed": str(tmp_path / "missing")},
+    ]
+    lines = survey_node(roles, capsys)["facts"]
+    assert [line for line in lines if line.startswith("release=")] == [
+        "release=nextcloud 34.0.4-00f226e6"
+    ]

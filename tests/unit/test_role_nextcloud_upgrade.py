@@ -286,7 +286,16 @@ def test_failed_backup_stops_the_upgrade(node: SimulatedNode) -> None:
     before = node.snapshot()
     result = upgrade(node)
     assert (result["outcome"], result["problem"]["code"]) == ("refused", "backup_failed")
+    assert "the backup before the upgrade failed: target does not" in texts.result_text(result)
     assert_is_old(node, before)
+
+
+def test_failed_backup_is_reported_with_its_reasons(node: SimulatedNode) -> None:
+    node.backup.touch()
+    node.failing = {"systemctl start chautari-backup": "Job for chautari-backup.service failed"}
+    node.backup_reasons = "disk: No disk is mounted at /mnt/backup.\n"
+    text = texts.result_text(upgrade(node))
+    assert "backup before the upgrade failed: disk: No disk is mounted at /mnt/backup. N" in text
 
 
 def test_next_upgrade_deletes_the_copy_before(node: SimulatedNode) -> None:

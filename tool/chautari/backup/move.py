@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chautari.backup.restore_order import states_to_restore
 from chautari.backup.scope import targets_of_node
 from chautari.errors import BadInput
 from chautari.region.model import Region
+from chautari.render.context import NodeContext
 from chautari.services.base import MoveStep
 from chautari.services.registry import SERVICES
+from chautari.services.state import State
+
+if TYPE_CHECKING:
+    from chautari.region.load import LoadedRegion
+    from chautari.render.endpoints import Endpoints
 
 
 def node_to_move_from(region: Region, service: str, to: str, old: str) -> str:
@@ -41,42 +49,75 @@ def node_to_move_from(region: Region, service: str, to: str, old: str) -> str:
     )
 
 
-def move_steps(region: Region, service: str, to: str, old: str = "") -> list[MoveStep]:
-    """Return what moves a service to the node `to`.
+def release_to_keep(
+    loaded_region: LoadedRegion, endpoints: Endpoints, service: str, source: str, to: str
+) -> str:
+    """Return the release on the old node, if the new one would get another; empty if not."""
+    before, after = (
+        release_on_node(loaded_region, endpoints, service, node, other)
+        for node, other in ((source, to), (to, source))
+    )
+    return before if before != after else ""
+
+
+def release_on_node(
+    loaded_region: LoadedRegion, endpoints: Endpoints, service: str, node: str, other: str
+) -> str:
+    """Return the release that a node gets with the service moved there; empty if unknown."""
+    region = region_before_move(loaded_region.region, service, node, other)
+    found = SERVICES[service].with_region_settings(region)
+    if found.artifacts is None:
+        return ""
+    context = NodeContext(loaded_region._replace(region=region), endpoints, node)
+    names = [item for item in found.artifacts(context) if item.name == found.role_and_artifact_name]
+    return names[0].version if names else ""
+
+
+def region_before_move(region: Region, service: str, source: str, to: str) -> Region:
+    """Return the region as it was before region.yml named the new node."""
+    nodes = dict(region.nodes)
+    for node in (source, to):
+        services = [name for name in nodes[node].services if name != service]
+        if node == source:
+            services.append(service)
+        nodes[node] = nodes[node].model_copy(update={"services": tuple(services)})
+    return region.model_copy(update={"nodes": nodes})
+
+
+def move_steps(
+    region: Region, service: str, to: str, old: str = "", version: str = ""
+) -> list[MoveStep]:
+    """Return what moves a service to the node `to`, before and after region.yml names it.
+
+    `version` is the release on the old node, if the new node would get another one.
 
     Raises:
         BadInput: when it cannot move there, or its data is not backed up.
     """
     source = node_to_move_from(region, service, to, old)
-    has_data = bool(states_to_restore(_region_with(region, source, service), source, service))
+    region = region_before_move(region, service, source, to)
+    has_data = bool(states_to_restore(region, source, service))
     if has_data:
-        _check_backup(region, source, to, service)
+        _check_backup(region, source, to)
     steps = [_prepare_step(region, to)]
     if has_data:
         steps.append(_first_backup_step(region, source))
-    steps.append(_ttl_step(region, service, source))
-    if has_data:
-        steps.append(_last_backup_step(region, source, service))
     steps += [
-        _region_file_step(region, service, source, to),
+        _ttl_step(region, service, source),
+        _close_step(region, source, service, has_data=has_data),
+        _region_file_step(region, service, source, to, version),
         _dns_step(region, service, to),
-        _deploy_step(region, to),
+        _deploy_step(region, to, service),
     ]
     if has_data:
         steps.append(_restore_step(region, service, source, to))
-    return [*steps, *_last_steps(region, service, source, to)]
+    steps += _check_steps(region, service, source, to)
+    if has_data:
+        steps.append(_new_backup_step(region, to))
+    return [*steps, *_last_steps(region, service, source)]
 
 
-def _region_with(region: Region, node: str, service: str) -> Region:
-    """Return the region with the service on a node, also after region.yml was changed."""
-    found = region.nodes[node]
-    if service in found.services:
-        return region
-    running = found.model_copy(update={"services": (*found.services, service)})
-    return region.model_copy(update={"nodes": {**region.nodes, node: running}})
-
-
-def _check_backup(region: Region, source: str, to: str, service: str) -> None:
+def _check_backup(region: Region, source: str, to: str) -> None:
     if region.backup is None or not region.backup.to:
         raise BadInput(
             f"a move restores a backup of {source}, and {region.region} has no backups",
@@ -85,7 +126,7 @@ def _check_backup(region: Region, source: str, to: str, service: str) -> None:
     targets = region.backup.targets
     usable = [
         name
-        for name in targets_of_node(_region_with(region, source, service), source)
+        for name in targets_of_node(region, source)
         if name not in targets or targets[name].kind != "disk"
     ]
     if not usable:
@@ -128,33 +169,61 @@ def _ttl_step(region: Region, service: str, source: str) -> MoveStep:
     )
 
 
-def _last_backup_step(region: Region, source: str, service: str) -> MoveStep:
-    stop = "systemctl stop nginx"
-    command, action = _deploy("backup", "now", region.region, "--node", source)
+def _close_step(region: Region, source: str, service: str, *, has_data: bool) -> MoveStep:
+    commands = _close_commands(region, source, service)
+    texts = [_ssh_text(region, source, " && ".join(commands))]
+    actions: list[tuple[str, ...]] = [("ssh", source, " && ".join(commands))]
+    if has_data:
+        command, action = _deploy("backup", "now", region.region, "--node", source)
+        texts.append(command)
+        actions.append(action)
     others = [name for name in region.nodes[source].services if name != service]
-    also = f" This also closes {', '.join(others)} for a while." if others else ""
+    also = f" {', '.join(others)} on {source} stay open." if others else ""
     return MoveStep(
-        "Close the old node and back it up for the last time",
-        f"From now on, people cannot write data that the new node would not get.{also} To go back "
-        "until the service runs on the new node: systemctl start nginx.",
-        (_ssh_text(region, source, stop), command),
-        (("ssh", source, stop), action),
+        f"Close {service} on the old node"
+        + (", and back it up for the last time" if has_data else ""),
+        "From now on, people cannot write data that the new node would not get, and nothing runs "
+        f"in the background. This also holds after a restart of {source}.{also} To go back before "
+        f"the next step: deploy region {region.region} --node {source}.",
+        tuple(texts),
+        tuple(actions),
     )
 
 
-def _region_file_step(region: Region, service: str, source: str, to: str) -> MoveStep:
+def _close_commands(region: Region, source: str, service: str) -> list[str]:
+    """Return the commands of root that close a service on a node until the next deploy."""
+    found = SERVICES[service].with_region_settings(region)
+    commands = []
+    if not found.is_auxiliary:
+        name = region.public_name(service, source)
+        file = found.site_file.format(name=name) or f"{found.role_and_artifact_name}.conf"
+        commands += [f"rm -f /etc/nginx/sites-enabled/{file}", "systemctl reload nginx"]
+    units = (found.state or State()).active_units
+    return [*commands, *(f"systemctl disable --now {unit}" for unit in units)]
+
+
+def _region_file_step(region: Region, service: str, source: str, to: str, version: str) -> MoveStep:
     before = [name for name in region.nodes[source].services if name != service]
-    after = list(dict.fromkeys([*region.nodes[to].services, service]))
+    after = [*region.nodes[to].services, service]
     command, action = _deploy("validate", region.region)
+    pin, why = [], ""
+    if version:
+        pin = [f'{service}: {{…, version: "{version}"}}']
+        why = (
+            " The new node would get another release, and a backup goes back into the release it "
+            "was made with. To upgrade, remove `version` after the move and deploy."
+        )
     return MoveStep(
         "Move the service in region.yml",
-        "Change these two lines. The public name, the secrets and all settings stay the same.",
+        f"Change these {2 + len(pin)} lines. The public name, the secrets and all other settings "
+        f"stay the same.{why}",
         (
             f"{source}: {{…, services: [{', '.join(before)}]}}",
             f"{to}: {{…, services: [{', '.join(after)}]}}",
+            *pin,
             command,
         ),
-        (action,),
+        (action, ("check-region", source, to)),
         by_person=True,
     )
 
@@ -171,11 +240,12 @@ def _dns_step(region: Region, service: str, to: str) -> MoveStep:
     )
 
 
-def _deploy_step(region: Region, to: str) -> MoveStep:
+def _deploy_step(region: Region, to: str, service: str) -> MoveStep:
     command, action = _deploy("region", region.region, "--node", to)
     return MoveStep(
         "Set up the service on the new machine",
-        "The service is empty there. This step does not change the old machine.",
+        f"{service} is empty there, and people can already open it. Ask them to wait. This step "
+        "does not change the old machine.",
         (command,),
         (action,),
     )
@@ -188,39 +258,89 @@ def _restore_step(region: Region, service: str, source: str, to: str) -> MoveSte
     return MoveStep(
         "Restore the last backup on the new machine",
         "Each file and each table is compared with the backup before the service gets the data. "
-        "Then all checks of the new machine run.",
+        "Then all checks of the new machine run. Do not repeat this step once people use the "
+        "service there: it would bring back the backup.",
         (command,),
         (action,),
     )
 
 
-def _last_steps(region: Region, service: str, source: str, to: str) -> list[MoveStep]:
-    verify, verify_action = _deploy("verify", region.region, "--node", to)
-    remove, remove_action = _deploy("region", region.region, "--node", source)
-    purge = f"deploy region {region.region} --node {source} --purge"
+def _check_steps(region: Region, service: str, source: str, to: str) -> list[MoveStep]:
+    verify, action = _deploy("verify", region.region, "--node", to)
+    back = f"deploy region {region.region} --node {source}"
     return [
         MoveStep(
-            "Check the service, and log in yourself",
-            "Until now you can go back: undo the changes in region.yml and of the DNS records, and "
-            "start nginx on the old machine.",
+            "Check the new machine",
+            "These are the checks that follow each deploy.",
             (verify,),
-            (verify_action,),
-            by_person=True,
+            (action,),
         ),
         MoveStep(
+            "Log in yourself, and look for your data",
+            f"You can still go back to {source}: undo the changes in region.yml and of the DNS "
+            f"records, then run: {back}. Changes that people made on {to} would be lost.",
+            by_person=True,
+        ),
+    ]
+
+
+def _new_backup_step(region: Region, to: str) -> MoveStep:
+    """Return the step that stores backups of the new node; SSH servers need its key first."""
+    assert region.backup is not None
+    targets = region.backup.targets
+    servers = [
+        name
+        for name in region.backup.to
+        if name in targets
+        and targets[name].kind == "ssh"
+        and to in (targets[name].nodes or region.nodes)
+    ]
+    peers = [name for name in region.backup.to if name not in targets]
+    keys = f"deploy backup keys {region.region} --node {to}"
+    command, action = _deploy("backup", "now", region.region, "--node", to)
+    why = [f"The backups of {to} have a key and repositories of their own."]
+    if servers:
+        why.append(f"Add the lines that the first command prints to {', '.join(servers)}.")
+    if peers:
+        why.append(f"Each of these peers must deploy first: {', '.join(peers)}.")
+    return MoveStep(
+        "Back up the new node",
+        " ".join(why),
+        (keys, command) if servers else (command,),
+        (action,),
+        by_person=bool(servers or peers),
+    )
+
+
+def _last_steps(region: Region, service: str, source: str) -> list[MoveStep]:
+    deploy, action = _deploy("region", region.region)
+    return [
+        MoveStep(
             "Remove the service from the old machine",
-            f"Its data stays on {source}, and so do the backups of {source}.",
-            (remove,),
-            (remove_action,),
+            f"Its data stays on {source}, and so do the backups of {source}. The other nodes learn "
+            "where the service runs now.",
+            (deploy,),
+            (action,),
         ),
         MoveStep(
             "Some weeks later, delete the old data",
-            f"If nothing is missing: add {service} to {source} again and deploy, remove it and "
-            f"deploy with --purge, or give the machine back. Then remove {source} from region.yml "
-            "if it is not needed.",
-            (purge,),
+            _end_of_old_data(region, service, source),
+            later=True,
         ),
     ]
+
+
+def _end_of_old_data(region: Region, service: str, source: str) -> str:
+    others = [name for name in region.nodes[source].services if name != service]
+    if not others:
+        return (
+            f"If nothing is missing: remove {source} from region.yml, deploy, erase the disk of "
+            f"{source} and give the machine back."
+        )
+    return (
+        f"If nothing is missing, delete the data on {source} by hand. The deploy that removed "
+        f"{service} has reported where it is. {source} still runs {', '.join(others)}."
+    )
 
 
 def _records(region: Region, service: str, node: str) -> tuple[str, ...]:
@@ -236,5 +356,5 @@ def _records(region: Region, service: str, node: str) -> tuple[str, ...]:
 def _ssh_text(region: Region, node: str, command: str) -> str:
     found = region.nodes[node]
     port = "" if found.port == 22 else f"-p {found.port} "
-    root = "" if found.user == "root" else "sudo "
-    return f"ssh {port}{found.user}@{found.address} '{root}{command}'"
+    remote = command if found.user == "root" else f'sudo sh -c "{command}"'
+    return f"ssh {port}{found.user}@{found.address} '{remote}'"

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from chautari.backup.move import move_steps
+from chautari.backup.move import (
+    move_steps,
+    node_to_move_from,
+    region_before_move,
+    release_to_keep,
+)
+from chautari.backup.move_progress import MoveProgress
 from chautari.cli.json_output import print_json
+from chautari.cli.move_run import Move, print_step, run_steps
 from chautari.cli.options import identity_option, json_option, region_argument
-from chautari.cli.output import echo
-from chautari.errors import BadInput, RunFailed
+from chautari.errors import BadInput
 from chautari.paths import regions_root
-from chautari.process import ProcessError, run
-from chautari.region.load import LoadedRegion, load_region
+from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
-from chautari.services.base import MoveStep
 from chautari.services.registry import SERVICES
-from chautari.ssh.target import command_as_root, ssh_argv, ssh_targets
 from chautari.suggestions import fix_for_unknown_word
-
-SSH_SECONDS = 120
 
 
 @click.command("move")
@@ -42,13 +42,14 @@ SSH_SECONDS = 120
 )  # fmt: skip
 @click.option("--run", "runs", is_flag=True, help="Run the steps, one after the other.")
 @click.option(
-    "--step", type=click.IntRange(1), default=1, metavar="NUMBER",
-    help="Begin with this step. Each step can be repeated.",
+    "--step", type=click.IntRange(1), metavar="NUMBER",
+    help="Begin with this step. Each step can be repeated. Default: with --run, the step after "
+    "the last one that was completed on this machine.",
 )  # fmt: skip
 @identity_option
 @json_option
 def command(
-    name: str, service: str, to: str, old: str, release: str | None, runs: bool, step: int,
+    name: str, service: str, to: str, old: str, release: str | None, runs: bool, step: int | None,
     identities: tuple[Path, ...], as_json: bool,
 ) -> int:  # fmt: skip
     """Print the steps to move a service to another node, or run them.
@@ -57,92 +58,62 @@ def command(
     and check it. The public name stays the same, and the data on the old node is kept. For
     example, this is how a node gets a new release of its operating system.
 
-    Without --run, nothing changes. With --run, the command asks before each step.
+    Without --run, nothing changes. With --run, the command asks before each step. If it is
+    interrupted, the same command continues with the next step.
     """
-    loaded_region = load_region(find_region_file(name, regions_root()))
-    steps = _steps_of_service(loaded_region, service, to, old, release)
+    if runs and as_json:
+        raise BadInput("--json only prints the steps", fix="leave out --run or --json")
+    move = _read_move(name, service, to, old, release)
     if as_json:
-        objects = [item.as_object() for item in steps]
+        objects = [item.as_object() for item in move.steps]
         print_json({"region": name, "service": service, "to": to, "steps": objects})
         return 0
-    for number, item in enumerate(steps, 1):
-        if number < step:
-            continue
-        _print_step(number, item)
-        if runs:
-            _run_step(loaded_region, item, identities, number)
+    if not runs:
+        for number, item in enumerate(move.steps, 1):
+            if number >= (step or 1):
+                print_step(number, item)
+        return 0
+    run_steps(move, step or move.next_step, identities)
     return 0
 
 
-def _steps_of_service(
-    loaded_region: LoadedRegion, service: str, to: str, old: str, release: str | None
-) -> list[MoveStep]:
+def _read_move(name: str, service: str, to: str, old: str, release: str | None) -> Move:
+    """Return the move as region.yml and the record of an interrupted one describe it."""
     if service not in SERVICES:
         raise BadInput(
             f"there is no service called {service!r}",
             fix=fix_for_unknown_word(service, list(SERVICES)),
         )
+    file = find_region_file(name, regions_root())
+    loaded_region = load_region(file)
+    region = loaded_region.region
+    progress = MoveProgress.of(file, region.region, service, to)
+    record = progress.read() if to in region.nodes else None
+    if record and (old in ("", record.old)) and record.old in region.nodes:
+        old, version = record.old, record.version
+        release = release or record.release
+        completed = record.completed
+        loaded_region = loaded_region._replace(region=region_before_move(region, service, old, to))
+    else:
+        version = completed = ""
     own = SERVICES[service].move
     if own is None:
         if release:
             raise BadInput(f"{service} has no release lines", fix="leave --release out")
-        return move_steps(loaded_region.region, service, to, old)
-    release = release or own.releases[-1]
-    if release not in own.releases:
-        raise BadInput(
-            f"{service} has no release line {release!r}",
-            fix=fix_for_unknown_word(release, own.releases),
-        )
-    return own.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)
-
-
-def _print_step(number: int, step: MoveStep) -> None:
-    echo(f"{number}. {step.title}\n   {step.why}")
-    for line in step.commands:
-        echo(f"     {line}")
-    echo()
-
-
-def _run_step(
-    loaded_region: LoadedRegion, step: MoveStep, identities: tuple[Path, ...], number: int
-) -> None:
-    """Run a step, or wait until a person has done it.
-
-    Raises:
-        RunFailed: when one of its commands fails.
-    """
-    if step.by_person or not step.actions:
-        click.confirm("Have you done this?", abort=True, err=True)
+        old = node_to_move_from(loaded_region.region, service, to, old)
+        if not completed:
+            endpoints = known_endpoints(loaded_region)
+            version = release_to_keep(loaded_region, endpoints, service, old, to)
+        steps = move_steps(loaded_region.region, service, to, old, version)
     else:
-        click.confirm("Run this step?", abort=True, err=True)
-    for action in step.actions:
-        if action[0] == "ssh":
-            _run_on_node(loaded_region, action[1], action[2], identities)
-        elif _run_deploy([*action[1:], *_identity_options(action, identities)]):
-            raise RunFailed(
-                f"step {number} failed",
-                fix=f"correct the cause, and repeat this step: add --run --step {number}",
+        release = release or own.releases[-1]
+        if release not in own.releases:
+            raise BadInput(
+                f"{service} has no release line {release!r}",
+                fix=fix_for_unknown_word(release, own.releases),
             )
-
-
-def _run_deploy(arguments: Sequence[str]) -> int:
-    from chautari.cli import main
-
-    return main.run(list(arguments))
-
-
-def _identity_options(action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:
-    if action[1] in ("validate", "dns"):
-        return []
-    return [word for file in identities for word in ("--identity", str(file))]
-
-
-def _run_on_node(
-    loaded_region: LoadedRegion, node: str, remote: str, identities: tuple[Path, ...]
-) -> None:
-    endpoints = known_endpoints(loaded_region)
-    [target] = ssh_targets(loaded_region, endpoints, (node,), identities)
-    try:
-        run(ssh_argv(target, command_as_root(target, remote)), timeout=SSH_SECONDS)
-    except ProcessError as error:
-        raise RunFailed(f"{node}: {error.message}", fix="correct the cause, and repeat") from None
+        steps = own.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)
+        old = old or next(iter(loaded_region.region.nodes_running(service)))
+    return Move(
+        name, loaded_region, service, to, old, version, release or "", steps, progress, completed
+    )

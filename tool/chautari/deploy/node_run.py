@@ -35,6 +35,9 @@ from chautari.prepare.child_process import (
     run_preflight_and_prepare,
 )
 from chautari.prepare.protocol import Preparation
+from chautari.region.load import region_error
+from chautari.region.rule import Finding
+from chautari.render.context import NodeContext
 from chautari.render.variables import NodeVariables
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
@@ -192,8 +195,29 @@ def make_prepared_node_runs(
         return one
 
     runs = map_parallel(surveyed, reached, request.parallel)
+    if mode != "verify":
+        _check_installed_releases(context, runs)
     advance_surveyed_nodes(runs)
     return runs
+
+
+def _check_installed_releases(context: DeployContext, runs: Sequence[NodeRun]) -> None:
+    """Check the region against the releases in use, before anything changes.
+
+    Raises:
+        InvalidRegion: when a node cannot go from its release to the one to install.
+    """
+    findings: list[Finding] = []
+    for one in runs:
+        if not isinstance(one.state, SurveyedState):
+            continue
+        node = NodeContext(context.loaded_region, context.endpoints, one.name)
+        for service in context.loaded_region.region.services_of(one.name):
+            installed = one.state.survey.facts.releases.get(service.role_and_artifact_name)
+            if installed and service.rules_for_installed_release:
+                findings += service.rules_for_installed_release(node, installed)
+    if findings:
+        raise region_error(context.loaded_region, findings)
 
 
 def advance_surveyed_nodes(runs: Sequence[NodeRun]) -> None:

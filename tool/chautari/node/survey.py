@@ -54,6 +54,12 @@ def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
     lines += [
         f"deployed={role}" for role, file in markers.items() if file and os.path.lexists(file)
     ]
+    # Where a release has a folder of its own, this is its name.
+    lines += [
+        f"release={role} {Path(file).readlink().name}"
+        for role, file in markers.items()
+        if file and Path(file).is_symlink()
+    ]
     entries = map(str.split, _read_text(ADDRESSES6).splitlines())
     lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [GLOBAL_SCOPE]]
     for mount in MOUNTS:

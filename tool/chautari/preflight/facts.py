@@ -16,6 +16,9 @@ SCRIPT = Path(__file__).with_name("facts.sh").read_text()
 START = "chautari-facts"
 _EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
 _NO_VALUE = ("", "unknown-unknown")
+# A role, its release, and the beginning of the checksum that may follow it.
+_RELEASE = re.compile(r"([a-z][a-z0-9_]{0,40}) (\d{1,4}(?:\.\d{1,4}){1,3})(?:-[0-9a-f]{8})?")
+_MAX_RELEASES = 40
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Facts:
     `addresses6` are its public IPv6 addresses. `missing` names the facts that every machine has
     and this one did not report. `existing` are pairs of a role and what it would replace, although
     it did not make it; `ours` are the roles that ran there, or began to. `access` holds the
-    settings of sshd that apply to the operators.
+    settings of sshd that apply to the operators. `releases` maps roles to the release in use,
+    where a survey found it.
     """
 
     os: str = ""
@@ -49,6 +53,7 @@ class Facts:
     existing: tuple[tuple[str, str], ...] = ()
     ours: frozenset[str] = frozenset()
     access: tuple[operator_lockout.Access, ...] = ()
+    releases: dict[str, str] = field(default_factory=dict)
 
 
 def suggested_login_account(said: str) -> str:
@@ -103,6 +108,7 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
     addresses6: list[str] = []
     existing: list[tuple[str, str]] = []
     access: list[operator_lockout.Access] = []
+    releases: dict[str, str] = {}
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
@@ -118,6 +124,8 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
             existing.append((role, path))
         elif key == "access" and len(access) < operator_lockout.MAX_LINES:
             access.append(operator_lockout.parse_ssh_access(value))
+        elif key == "release" and len(releases) < _MAX_RELEASES:
+            releases |= _parse_release(value)
         elif key == "address6":
             addresses6.append(_parse_hex_ipv6(value))
         else:
@@ -143,8 +151,14 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
         existing=tuple(existing),
         ours=frozenset(ours),
         access=tuple(access),
+        releases=releases,
         missing=tuple(key for key in _EVERY_MACHINE if single.get(key, "") in _NO_VALUE),
     )
+
+
+def _parse_release(text: str) -> dict[str, str]:
+    found = _RELEASE.fullmatch(text)
+    return {found[1]: found[2]} if found else {}
 
 
 def _container_kind(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -23,6 +23,7 @@ from chautari.region.locate import (
     name_problem,
 )
 from chautari.region.model import Region
+from chautari.region.rule import Finding
 from chautari.region.rules.warnings import find_warnings
 from chautari.services.artifact_sources import MissingPin
 from chautari.services.artifacts import Artifact, Pins
@@ -62,6 +63,7 @@ class LoadedRegion(NamedTuple):
     peers: Mapping[str, PinnedPeer] = MappingProxyType({})
     letters: Mapping[str, bytes] = MappingProxyType({})
     received: Mapping[str, ReceivedLetter] = MappingProxyType({})
+    file_name: str = REGION_FILE
 
     @property
     def known_hosts_file(self) -> Path:
@@ -158,7 +160,13 @@ def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) 
     if found:
         raise InvalidRegion(found)
     warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
-    return LoadedRegion(file.parent, region, releases, warnings, peers)
+    return LoadedRegion(file.parent, region, releases, warnings, peers, file_name=file.name)
+
+
+def region_error(loaded_region: LoadedRegion, findings: Iterable[Finding]) -> InvalidRegion:
+    """Return the error for what was found wrong with a region that was read before."""
+    document = yaml_reader.read_yaml(loaded_region.folder / loaded_region.file_name)
+    return InvalidRegion([document.problem_at(path, text) for path, text in findings])
 
 
 def missing_pins(region: Region, pins: Pins) -> list[MissingPin]:

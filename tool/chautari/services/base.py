@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chautari.preflight.rules import Rule as PreflightRule
     from chautari.region.load import LoadedRegion
     from chautari.region.model import Region
-    from chautari.region.rule import Rule
+    from chautari.region.rule import Finding, Rule
     from chautari.render.context import NodeContext
     from chautari.report.model import Notice
 
@@ -193,8 +193,9 @@ class MoveStep(NamedTuple):
 
     Attributes:
         actions: the same as `commands`, for `--run`: arguments of `deploy`, or `ssh`, a node and a
-            command of root there.
+            command of root there, or `check-region` and the old and the new node.
         by_person: whether a person does something before the actions.
+        later: whether it is done weeks later, so that `--run` ends before it.
     """
 
     title: str
@@ -202,6 +203,7 @@ class MoveStep(NamedTuple):
     commands: tuple[str, ...] = ()
     actions: tuple[tuple[str, ...], ...] = ()
     by_person: bool = False
+    later: bool = False
 
     def as_object(self) -> Mapping[str, object]:
         """Return the step as JSON takes it."""
@@ -260,15 +262,19 @@ class Service:
         requires: what it needs of its node.
         variables: returns the variables of its own roles, and its part of shared ones, by role.
         rules: rules across the fields of a region that has the service.
+        rules_for_installed_release: rules of a region that has the service, given a node and the
+            release in use there.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
         access_details_for_report: returns how it is opened.
         front_page: its entry on the region's front page; None if people do not open it.
         release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
-        move: how it moves to another node.
+        move: how it moves to another node, if not by backup and restore.
         publishes_descriptor: whether it publishes the region's descriptor for other regions.
         federation: where it reports the state of the region's peers; None if it has none.
+        site_file: name of its site in `sites-enabled` of nginx, if this is not the name of its role
+            and `.conf`; `{name}` stands for its public name.
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.
@@ -311,6 +317,7 @@ class Service:
     requires: Requirements = field(default_factory=Requirements)
     variables: Mapping[str, RoleVariables] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    rules_for_installed_release: Callable[[NodeContext, str], Iterable[Finding]] | None = None
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
     access_details_for_report: Callable[[NodeContext], AccessDetails] | None = None
@@ -318,6 +325,7 @@ class Service:
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None
+    site_file: str = ""
     publishes_descriptor: bool = False
     federation: PeerStateFileSpec | None = None
     lending: LendingHooks | None = None

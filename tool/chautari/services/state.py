@@ -47,6 +47,8 @@ class State(NamedTuple):
         after_restore: command that runs after the switch with the argument `restored`, or `undone`
             if the old data is back, and once more after `resume` with the argument `resumed`.
         units: systemd units that are stopped during the switch; a service with `pause` needs none.
+        active_units: units that write data or send something without a request of a person. They
+            are disabled on the old node when the service moves.
     """
 
     folders: tuple[Folder, ...] = ()
@@ -58,6 +60,7 @@ class State(NamedTuple):
     adapt: tuple[str, ...] = ()
     after_restore: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    active_units: tuple[str, ...] = ()
 
 
 # State of every node, whichever services run there. Host keys of SSH are not part of it: a copy

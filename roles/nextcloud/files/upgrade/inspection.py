@@ -142,4 +142,9 @@ def check_backup(node: Node) -> None:
     """
     if node.backup.exists():
         node.log("backup before the upgrade")
-        node.must_run(["systemctl", "start", "chautari-backup.service"], "backup_failed")
+        found = node.run(["systemctl", "start", "chautari-backup.service"])
+        if found.code:
+            # An older program of the backup does not know this command.
+            reasons = node.run([str(node.backup), "reasons"])
+            text = " ".join(reasons.output.split()) if not reasons.code else ""
+            raise UpgradeProblem("backup_failed", message=text or found.tail)

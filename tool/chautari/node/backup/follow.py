@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.events import EVENTS, print_event
+from chautari.node.backup.reasons import error_text
 
 UNIT = "chautari-backup.service"
 POLL_SECONDS = 0.5
@@ -48,6 +49,18 @@ def follow(after: int, events: Path = EVENTS) -> int:
             print_event("finished", ok=False, error={"code": "killed", "data": {}})
             return 1
         time.sleep(POLL_SECONDS)
+
+
+def reasons(events: Path = EVENTS) -> list[str]:
+    """Return why the newest run failed, as one line for each target and for the node."""
+    found = []
+    for line in _lines(events):
+        event = json.loads(line)
+        if event.get("event") in ("target_finished", "finished") and (error := event.get("error")):
+            text = error_text(str(error["code"]), error.get("data") or {})
+            target = f"{event['target']}: " if "target" in event else ""
+            found += [f"{target}{part}" for part in text.splitlines()]
+    return found
 
 
 def is_running() -> bool:

@@ -10,6 +10,7 @@ accept TARGET           use the repository that a target has now, without a rest
 watch                   mail root when backups are missing
 resume                  resume services that an interrupted backup left paused
 status                  print what is remembered
+reasons                 print why the newest run failed, for other programs on the node
 borg TARGET ARGUMENTS   run borg with the settings of a target
 """
 
@@ -55,7 +56,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     commands.add_parser("export-key").add_argument("--target", required=True)
     commands.add_parser("accept").add_argument("target")
     commands.add_parser("follow").add_argument("--after", type=int, default=0)
-    for name in ("start", "watch", "resume", "status"):
+    for name in ("start", "watch", "resume", "status", "reasons"):
         commands.add_parser(name)
     command = commands.add_parser("borg")
     command.add_argument("target")
@@ -143,6 +144,12 @@ def status_command(given: argparse.Namespace) -> int:
     return 0
 
 
+def reasons_command(given: argparse.Namespace) -> int:
+    """Print why the newest run failed, one line for each target."""
+    print("\n".join(follow.reasons()))
+    return 0
+
+
 def borg_command(given: argparse.Namespace) -> int:
     """Replace this process by borg, with the environment for a target."""
     settings = read_settings(given.settings)
@@ -163,6 +170,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "watch": watch_command,
     "resume": resume_command,
     "status": status_command,
+    "reasons": reasons_command,
     "borg": borg_command,
 }
 

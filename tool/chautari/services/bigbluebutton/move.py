@@ -182,6 +182,7 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             f"This command deletes the recordings on {source}. Afterwards, remove {source} from "
             "region.yml.",
             (f"deploy region {region.region} --node {source} --purge",),
+            later=True,
         ),
     ]
 

@@ -33,6 +33,7 @@ ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 STATE = State(
     folders=(Folder("/var/lib/prosody", exclude=("*.key", "*.crt"), may_be_empty=True),),
     units=("prosody.service",),
+    active_units=("prosody.service", "jicofo.service"),
 )
 
 
@@ -71,6 +72,7 @@ SERVICE = Service(
     front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_requirement),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
+    site_file="{name}.conf",
     inspection=Inspection(
         units=("prosody.service", "jicofo.service", "jitsi-videobridge2.service", "coturn.service"),
         files=(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.nextcloud import capacity, releases, sources, variables
 from chautari.services.nextcloud.bigbluebutton_rooms import settings_for_new_region
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
-from chautari.services.nextcloud.rules import RULES
+from chautari.services.nextcloud.rules import RULES, check_releases_on_the_way
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud, NextcloudApp
 from chautari.services.state import Folder, State
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
 
 ROLE = Role("nextcloud", "Nextcloud", after=("postgresql", "redis", "php"))
 
@@ -34,7 +38,17 @@ STATE = State(
     resume=(PAUSE, "end"),
     adapt=(RESTORE, "adapt"),
     after_restore=(RESTORE, "finish"),
+    active_units=("nextcloud-cron.timer",),
 )
+
+
+def service_for_region(region: Region) -> Service:
+    """Return the service with the unit that works with peers, if the region has any."""
+    if not region.federation.peers:
+        return SERVICE
+    units = (*STATE.active_units, "nextcloud-federation.timer")
+    return replace(SERVICE, state=STATE._replace(active_units=units))
+
 
 SERVICE = Service(
     name="nextcloud",
@@ -62,6 +76,7 @@ SERVICE = Service(
     requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
     variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
+    rules_for_installed_release=check_releases_on_the_way,
     access_details_for_report=variables.access_details_for_report,
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
@@ -74,4 +89,5 @@ SERVICE = Service(
         },
     ),
     federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),
+    service_for_region=service_for_region,
 )

@@ -10,9 +10,11 @@ from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.nextcloud import releases
 from chautari.services.nextcloud.bigbluebutton_rooms import check_rooms_app_is_pinned
 from chautari.services.nextcloud.settings import Nextcloud
+from chautari.services.nextcloud.variables import intermediate_releases, release_to_install
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
+    from chautari.render.context import NodeContext
 
 VERSION_PATH = ("services", releases.NAME, "version")
 
@@ -45,6 +47,23 @@ def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
                 f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} "
                 f"includes; choose Nextcloud {newest} or another OS",
             )
+
+
+def check_releases_on_the_way(context: NodeContext, installed: str) -> Iterator[Finding]:
+    """An upgrade cannot skip a major version, and installs only releases with a checksum."""
+    target = release_to_install(context).version
+    known = {releases.major_version(item.version) for item in intermediate_releases(context)}
+    first, last = releases.major_version(installed), releases.major_version(target)
+    for major in range(first + 1, last):
+        if major in known:
+            continue
+        yield (
+            VERSION_PATH,
+            f"{context.node} runs Nextcloud {installed}; an upgrade to {target} goes through "
+            f"Nextcloud {major}, and no release of {major} is pinned. Find its newest release "
+            f"{major}.X.Y, and pin it in artifacts.lock: "
+            f"deploy lock {context.region.region} --pin nextcloud={major}.X.Y",
+        )
 
 
 RULES: tuple[Rule, ...] = (

@@ -86,7 +86,7 @@ APPS: dict[str, PollApp] = {
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},
         # Polls are in the database only; settings, templates and sessions are made again.
-        state=State(),
+        state=State(active_units=("framadate-purge.timer",)),
         secrets={"framadate_admin_password": "password of Framadate's account `admin`"},
         translations=Translations(
             "1.1.19", "locale/*.json", split_language_names("fr ar br ca de eo es gl it nl oc")

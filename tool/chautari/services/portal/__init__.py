@@ -39,7 +39,12 @@ SERVICE = Service(
         folders=(
             Folder("/var/lib/chautari-portal/descriptor", may_be_empty=True),
             Folder("/var/lib/chautari-portal/federation", may_be_empty=True),
-        )
+        ),
+        active_units=(
+            "chautari-portal-update.timer",
+            "chautari-portal-sign.timer",
+            "chautari-portal-heartbeat.timer",
+        ),
     ),
     secrets=(signing_key_spec(NAME),),
     secret_variables=variables.secret_variables,

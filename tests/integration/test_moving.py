@@ -1,0 +1,221 @@
+"""A service moves to a node with a newer Debian; an interrupted move continues where it stopped."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import DEPLOY, REGIONS, Outcome, ProgressReporter, Proof, kill_group
+
+from chautari_sandbox import paths
+
+pytestmark = [pytest.mark.containers, pytest.mark.soak]
+HOST = "polls.moving.example.org"
+SITE = "/etc/nginx/sites-enabled/framadate.conf"
+STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
+QUESTION = re.compile(r"\[y/N\]: $")
+MINUTES = 25
+# The account on the new node that stores the backups of the old one.
+SERVER = """set -e
+apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y borgbackup
+useradd --create-home --shell /bin/sh u1
+install -d -o u1 -g u1 -m 0700 /home/u1/.ssh
+"""
+# A poll with two dates and one vote, in the tables that the role made.
+POLL = """
+INSERT INTO fd_poll (id, admin_id, title, admin_name, end_date, format)
+  VALUES ('minga00000000000', 'minga0000000000012345678', 'Minga de octubre', 'luz',
+    NOW() + INTERVAL 90 DAY, 'A');
+INSERT INTO fd_slot (poll_id, title) VALUES ('minga00000000000', 'lunes'),
+  ('minga00000000000', 'martes');
+INSERT INTO fd_vote (uniqId, poll_id, name, choices)
+  VALUES ('0123456789abcdef', 'minga00000000000', 'Sherpa', '20');
+"""
+ROWS = """
+for table in $(mariadb -BN -e "SELECT table_name FROM information_schema.tables
+    WHERE table_schema = 'framadate' ORDER BY 1"); do
+  mariadb -BN -e "SELECT '$table', count(*) FROM framadate.$table; CHECKSUM TABLE framadate.$table"
+done
+"""
+
+
+class Moving(Proof):
+    """The region `moving`."""
+
+    container_prefix = "chautari_moving_"
+
+    def move(self) -> MoveCommand:
+        return MoveCommand([DEPLOY, "move", str(self.file), "polls", "--to", "new", "--run"])
+
+
+class MoveCommand:
+    """`deploy move --run` in a terminal, as a person uses it."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self.terminal, inner = pty.openpty()
+        self.process = subprocess.Popen(
+            argv, stdin=inner, stdout=inner, stderr=inner, start_new_session=True, close_fds=True
+        )
+        os.close(inner)
+        self.text = ""
+
+    @property
+    def step(self) -> str:
+        """Return the title of the step that was printed last."""
+        found = STEP.findall(self.text)
+        return found[-1][1] if found else ""
+
+    def read_until_question(self) -> bool:
+        """Return whether the command asks; False once it has ended."""
+        end = time.monotonic() + MINUTES * 60
+        while time.monotonic() < end:
+            if not select.select([self.terminal], [], [], 1)[0]:
+                continue
+            try:
+                self.text += os.read(self.terminal, 65536).decode(errors="replace")
+            except OSError:
+                return False
+            self.text = self.text.replace("\r\n", "\n")
+            if QUESTION.search(self.text):
+                return True
+        raise AssertionError(f"no question in time: {self.text[-2000:]}")
+
+    def answer(self, text: str) -> None:
+        self.text = ""
+        os.write(self.terminal, text.encode())
+
+    def run_while(self, prepare: Callable[[str], str]) -> int:
+        """Answer each question with what `prepare` returns for its step; return the exit code."""
+        while self.read_until_question():
+            self.answer(prepare(self.step))
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def moving() -> Iterator[Moving]:
+    """Return the region, with polls on the old node and a backup server on the new one."""
+    folder = paths.cache_dir() / "tests" / "moving"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    region = Moving(folder)
+    text = (REGIONS / "moving" / "region.yml").read_text()
+    region.write(text)
+    try:
+        assert region.deploy("sandbox up").code == 0
+        region.run_with_input("new", SERVER, "sh", "-s")
+        key = " ".join(region.on("new", "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+        server = f'box: {{ssh: u1@203.0.113.107, host_key: "{key}"}}'
+        region.write(f"{text}backup:\n  to: [box]\n  targets:\n    {server}\n")
+        succeed(region.deploy("region", "--no-checks", "--node", "old"))
+        authorize(region, "old")
+        succeed(region.deploy("backup now", "--node", "old"))
+        yield region
+    finally:
+        region.deploy("sandbox down", "--purge")
+
+
+def succeed(outcome: Outcome) -> None:
+    assert outcome.code == 0, (outcome.stdout[-3000:], outcome.stderr[-2000:])
+
+
+def authorize(region: Moving, node: str) -> None:
+    """Let a node store its backups, as the operator of the server does."""
+    lines = region.deploy("backup keys", "--node", node).stdout
+    keys = "\n".join(line for line in lines.splitlines() if line.startswith("command="))
+    script = "cat >> /home/u1/.ssh/authorized_keys; chown u1: /home/u1/.ssh/authorized_keys"
+    region.run_with_input("new", f"{keys}\n", "sh", "-c", script)
+
+
+def rows(region: Moving, node: str) -> str:
+    return region.run_with_input(node, ROWS, "sh", "-s")
+
+
+def page_of(region: Moving, node: str) -> str:
+    """Return the status of the poll's page, and whether it has its title; 000 without a site."""
+    argv = ("python3", "-c", ASK, HOST)
+    return region.on(node, *argv).strip()
+
+
+ASK = """
+import http.client, ssl, sys
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+class Connection(http.client.HTTPSConnection):
+    def connect(self):
+        http.client.HTTPConnection.connect(self)
+        self.sock = context.wrap_socket(self.sock, server_hostname=sys.argv[1])
+try:
+    connection = Connection("127.0.0.1", 443, timeout=30)
+    connection.request("GET", "/minga00000000000", headers={"Host": sys.argv[1]})
+    answer = connection.getresponse()
+    print(answer.status, b"Minga de octubre" in answer.read())
+except OSError:
+    print("000")
+"""
+
+
+def test_service_moves_to_a_newer_debian_and_an_interrupted_move_continues(
+    moving: Moving, progress: ProgressReporter
+) -> None:
+    moving.run_with_input("old", POLL, "mariadb", "framadate")
+    before, began = rows(moving, "old"), time.monotonic()
+    assert "fd_poll\t1" in before
+
+    # A person stops at a question, and later the computer loses power during a restore.
+    first = moving.move()
+    while first.read_until_question() and not first.step.startswith("Close"):
+        first.answer("y\n")
+    first.answer("\x03")
+    assert not first.read_until_question() and first.process.wait(60) == 130
+
+    second = moving.move()
+    while second.read_until_question() and not second.step.startswith("Restore"):
+        second.answer(answer_step(moving, second.step))
+    closed = (page_of(moving, "old"), site_is_enabled(moving), unit_state(moving))
+    assert closed == ("000", False, "disabled")
+    second.answer("y\n")
+    time.sleep(3)
+    kill_group(second.process)
+
+    third = moving.move()
+    assert third.run_while(lambda step: answer_step(moving, step)) == 0
+    progress.summarize(f"moved polls to Debian 13 in {time.monotonic() - began:.0f} s")
+
+    assert rows(moving, "new") == before
+    assert page_of(moving, "new") == "200 True"
+    # What is left on the old node neither serves nor runs, and is complete.
+    assert page_of(moving, "old") == "000"
+    assert rows(moving, "old") == before
+    assert "framadate" not in moving.on("old", "systemctl", "list-timers", "--all", "--no-legend")
+    again = moving.deploy("region", "--full", "--json")
+    assert again.code == 0, again.problems
+    assert {node["name"]: node["changed"] for node in again.report["nodes"]} == {"old": 0, "new": 0}
+    succeed(moving.deploy("verify"))
+
+
+def answer_step(region: Moving, step: str) -> str:
+    """Do what a step asks of a person, and return the answer to its question."""
+    if step.startswith("Move the service"):
+        text = region.file.read_text()
+        if ", services: [polls]}" in text.partition("  new:")[0]:
+            region.edit("os: debian-12, services: [polls]}", "os: debian-12}")
+            region.edit("os: debian-13}", "os: debian-13, services: [polls]}")
+    elif step.startswith("Back up the new node"):
+        authorize(region, "new")
+    return "y\n"
+
+
+def site_is_enabled(region: Moving) -> bool:
+    return Path(SITE).name in region.on("old", "ls", str(Path(SITE).parent))
+
+
+def unit_state(region: Moving) -> str:
+    return region.on("old", "systemctl", "is-enabled", "framadate-purge.timer", check=False).strip()

@@ -1,0 +1,210 @@
+"""Run the steps of a move, one after the other, and record each one that is completed."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from chautari.backup import restore
+from chautari.backup.move import release_on_node
+from chautari.backup.move_progress import MoveProgress, next_step
+from chautari.backup.restore_events import Results
+from chautari.cli import main
+from chautari.cli.output import echo
+from chautari.errors import BadInput, RunFailed
+from chautari.paths import regions_root
+from chautari.process import ProcessError, run
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.services.base import MoveStep
+from chautari.ssh.target import command_as_root, ssh_argv, ssh_targets
+
+SSH_SECONDS = 120
+
+
+class Move(NamedTuple):
+    """A move: its steps, what they follow from, and the title of the last completed step."""
+
+    name: str
+    loaded_region: LoadedRegion
+    service: str
+    to: str
+    old: str
+    version: str
+    release: str
+    steps: list[MoveStep]
+    progress: MoveProgress
+    completed: str
+
+    @property
+    def next_step(self) -> int:
+        """Return the number of the step to continue with."""
+        return next_step(self.steps, self.completed)
+
+    @property
+    def command(self) -> str:
+        """Return the command that continues the move."""
+        return f"deploy move {self.name} {self.service} --to {self.to} --run"
+
+
+def print_step(number: int, step: MoveStep) -> None:
+    """Print a step with its commands."""
+    echo(f"{number}. {step.title}\n   {step.why}")
+    for line in step.commands:
+        echo(f"     {line}")
+    echo()
+
+
+def run_steps(move: Move, first: int, identities: tuple[Path, ...]) -> None:
+    """Run the steps from the first one on, and record each one that is completed.
+
+    Raises:
+        RunFailed: when a step fails.
+        click.Abort: when the person does not want to continue now.
+    """
+    if first > 1:
+        total = len(move.steps)
+        echo(f"Continuing with step {first} of {total}. To start from the beginning: --step 1\n")
+    for number, item in enumerate(move.steps, 1):
+        if number < first:
+            continue
+        print_step(number, item)
+        if item.later:
+            continue
+        try:
+            _run_step(move, item, identities, number)
+        except click.Abort:
+            echo(f"\nStep {number} was not completed. To continue: {move.command}", err=True)
+            raise
+        move.progress.write(move.old, move.version, move.release, item.title)
+    move.progress.delete()
+
+
+def _run_deploy(arguments: Sequence[str], number: int, move: Move) -> None:
+    """Run `deploy` in this process.
+
+    Raises:
+        RunFailed: when it fails.
+        click.Abort: when the person interrupts it.
+    """
+    code = main.run(list(arguments))
+    if code == main.INTERRUPTED:
+        raise click.Abort
+    if code:
+        raise RunFailed(
+            f"step {number} failed",
+            fix=f"correct the cause, and repeat this step: {move.command}",
+        )
+
+
+def _run_step(move: Move, step: MoveStep, identities: tuple[Path, ...], number: int) -> None:
+    """Run a step, or wait until a person has done it.
+
+    Raises:
+        RunFailed: when one of its commands fails.
+    """
+    question = "Have you done this?" if step.by_person or not step.actions else "Run this step?"
+    click.confirm(question, abort=True, err=True)
+    for action in step.actions:
+        if action[0] == "ssh":
+            _run_on_node(move.loaded_region, action[1], action[2], identities, number)
+        elif action[0] == "check-region":
+            _check_region_file(move)
+        elif action[1] == "restore" and _is_restored(move, identities):
+            # What the interrupted command would have done next.
+            words = ["region", move.name, "--node", move.to, *_identity_words(identities)]
+            _run_deploy(words, number, move)
+        else:
+            _run_deploy(_arguments(move, action, identities), number, move)
+
+
+def _check_region_file(move: Move) -> None:
+    """Compare region.yml with what the step asks for.
+
+    Raises:
+        BadInput: when it names another node or selects another release.
+    """
+    service, old, to = move.service, move.old, move.to
+    loaded_region = load_region(find_region_file(move.name, regions_root()))
+    running = loaded_region.region.nodes_running(service)
+    if to not in running or old in running:
+        raise BadInput(
+            f"in region.yml, {service} runs on {', '.join(running) or 'no node'}",
+            fix=f"move {service} from the services of {old} to the services of {to}, and repeat "
+            f"this step: {move.command}",
+        )
+    if move.version:
+        endpoints = known_endpoints(loaded_region)
+        found = release_on_node(loaded_region, endpoints, service, to, old)
+        if found != move.version:
+            raise BadInput(
+                f"{to} would get {service} {found}, and the backup is from {move.version}",
+                fix=f'write version: "{move.version}" under services.{service}, and repeat this '
+                f"step: {move.command}",
+            )
+
+
+def _is_restored(move: Move, identities: tuple[Path, ...]) -> bool:
+    """Return whether the new node already has the data, and is not to get it again.
+
+    A restore goes on when this command is interrupted. To repeat one would bring back the backup
+    over what people did since.
+    """
+    found = _results_of_new_node(move, identities)
+    if found.pending:
+        echo(f"An earlier restore on {move.to} is not finished. Following it.")
+        words = ["restore", move.name, "--follow", "--node", move.to]
+        main.run([*words, *_identity_words(identities)])
+        found = _results_of_new_node(move, identities)
+    done = [
+        item
+        for item in found.results
+        if item.ok and item.node == move.old and item.services == [move.service]
+    ]
+    if not done:
+        return False
+    last = max(done, key=lambda item: item.finished)
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.finished))
+    echo(f"{move.to} has had the data of {last.archive} since {when}.")
+    return not click.confirm(
+        "Restore again, and replace all changes since then?", default=False, err=True
+    )
+
+
+def _results_of_new_node(move: Move, identities: tuple[Path, ...]) -> Results:
+    endpoints = known_endpoints(move.loaded_region)
+    [target] = ssh_targets(move.loaded_region, endpoints, (move.to,), identities)
+    return restore.results_of_node(target)
+
+
+def _arguments(move: Move, action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:
+    """Return the arguments of an action's `deploy`, with the region as the person named it."""
+    words = list(action[1:])
+    end = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    words[end - 1] = move.name
+    return words if words[0] in ("validate", "dns") else [*words, *_identity_words(identities)]
+
+
+def _identity_words(identities: tuple[Path, ...]) -> list[str]:
+    return [word for file in identities for word in ("--identity", str(file))]
+
+
+def _run_on_node(
+    loaded_region: LoadedRegion, node: str, remote: str, identities: tuple[Path, ...], number: int
+) -> None:
+    endpoints = known_endpoints(loaded_region)
+    [target] = ssh_targets(loaded_region, endpoints, (node,), identities)
+    script = f"sh -c {shlex.quote(remote)}"
+    try:
+        run(ssh_argv(target, command_as_root(target, script)), timeout=SSH_SECONDS)
+    except ProcessError as error:
+        raise RunFailed(
+            f"step {number} failed on {node}: {error.message}",
+            fix="correct the cause, and repeat this step",
+        ) from None
