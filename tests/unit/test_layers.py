@@ -16,7 +16,13 @@ TOOL = ROOT / "tool"
 LAYERS = (
     ("chautari_sandbox",),
     ("chautari.cli", "chautari.__main__", "chautari.reference"),
-    ("chautari.deploy", "chautari.backup", "chautari.region_setup", "chautari.capacity"),
+    (
+        "chautari.deploy",
+        "chautari.backup",
+        "chautari.region_setup",
+        "chautari.capacity",
+        "chautari.migration",
+    ),
     ("chautari.prepare",),
     ("chautari.ssh",),
     ("chautari.federation",),

@@ -27,7 +27,8 @@ def test_load_names_the_new_key_for_an_old_one(tmp_path: Path) -> None:
     [problem] = refused.value.problems
     assert (problem.line, problem.column, problem.where) == (6, 3, "sandbox.stand_in")
     assert problem.message == (
-        "Chautari 0.1.0 renamed this key to os_substitutes; write os_substitutes instead"
+        "Chautari 0.1.0 renamed this key to os_substitutes; write os_substitutes instead, or run: "
+        f"deploy migrate {tmp_path / 'andes' / 'region.yml'}"
     )
 
 

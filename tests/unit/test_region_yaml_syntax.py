@@ -92,6 +92,7 @@ def test_mistake_is_reported_where_it_is_with_what_to_write(
         ("welcome: Hola", 'welcome: "Hola', "the quote that begins here is not closed"),
         ("[nextcloud]}", "[nextcloud}", "this [ is not closed; write ]"),
         ("[nextcloud]}", "[nextcloud]", "this { is not closed, or a comma is missing before"),
+        ("jitsi: {host: meet}", "jitsi: [", "this [ is not closed; write ]"),
         ("[nextcloud]}", "[nextcloud]}}", "this } closes nothing; delete it"),
         (".10, services", ".10 services", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: Hola: x", "a comma before the next entry, or put the whole value"),

@@ -19,6 +19,16 @@ def content_root() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parents[1]
 
 
+def is_checkout() -> bool:
+    """Return whether the toolkit runs from a clone of its repository."""
+    return content_root() == _PACKAGE.parents[1]
+
+
+def changelog_file() -> Path:
+    """Return the list of changes of the toolkit."""
+    return content_root() / "CHANGELOG.md"
+
+
 def regions_root() -> Path:
     """Return the folder of regions: `CHAUTARI_INVENTORIES`, `./inventories` or the demo's."""
     named = os.environ.get("CHAUTARI_INVENTORIES")

@@ -21,6 +21,7 @@ from chautari.reference.key_pages import (
 )
 from chautari.report import key_page_texts
 from chautari.report.plain_table import table_lines, terminal_width
+from chautari.report.text_format import first_sentence
 from chautari.suggestions import nearest_word
 
 MAX_WIDTH = 96
@@ -48,7 +49,7 @@ def command(key: str | None, as_json: bool) -> int:
     elif key is None or len(found) > 1:
         if key is not None:
             echo(f"Several keys are called {key}:\n")
-        rows = [(page.dotted, _first_sentence(page.description)) for page in found]
+        rows = [(page.dotted, first_sentence(page.description)) for page in found]
         for line in table_lines(("Key", "Meaning"), rows):
             echo(line)
     else:
@@ -95,7 +96,7 @@ def _page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
         yield "  Keys in it:"
         parent = (*page.path, ANY) if page.children == (ANY,) else page.path
         inside = [item for item in pages if item.path[:-1] == parent]
-        rows = [(item.dotted, _first_sentence(item.description)) for item in inside]
+        rows = [(item.dotted, first_sentence(item.description)) for item in inside]
         yield from (f"  {line}" for line in table_lines(("Key", "Meaning"), rows, width - 2))
 
 
@@ -124,7 +125,3 @@ def _example_name(path: tuple[str, ...], pages: tuple[KeyPage, ...]) -> str:
         return path[-1]
     example = next((page.example for page in pages if page.path == path[:-1]), None)
     return next(iter(example)) if isinstance(example, dict) and example else "name"
-
-
-def _first_sentence(text: str) -> str:
-    return text.partition(". ")[0].rstrip(".")

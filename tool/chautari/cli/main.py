@@ -30,6 +30,7 @@ COMMANDS = {
     "plan": "show what a deploy would run, why, and what it would change",
     "upgrade": "show what an upgrade of a service would do",
     "validate": "check region files without connecting to any machine",
+    "migrate": "adapt region.yml to this version, and show what else changed",
     "dns": "show the DNS records to create, and which are missing",
     "capacity": "show how many people, accounts and GB a region has room for",
     "explain": "explain a key of region.yml",

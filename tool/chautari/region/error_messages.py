@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from chautari.errors import ProblemInFile
+from chautari.region.locate import argument_for_region
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
 from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_, parse_scalar
@@ -227,7 +228,7 @@ def _unknown_key_message_at(document: Document, item: ErrorDetails, missing: Seq
     if renamed := find_renamed_key(location):
         return (
             f"Chautari {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
-            "instead"
+            f"instead, or run: deploy migrate {argument_for_region(document.file)}"
         )
     *parents, key = location
     model = _model_at(parents)

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import is_present
-from chautari.region import error_messages, rules, yaml_reader
+from chautari.region import error_messages, rules, toolkit_version, yaml_reader
 from chautari.region.field_types import URL, ImageVersion
 from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
@@ -142,6 +142,39 @@ def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) 
     """
     document = yaml_reader.read_yaml(file)
     region = _validated_region(document)
+    return _load_with_other_files(
+        document, file, region, with_peers=with_peers, with_pins=with_pins
+    )
+
+
+def check_region_text(file: Path, text: str) -> tuple[Region | None, tuple[ProblemInFile, ...]]:
+    """Return the region that `text` describes if it were in `file`, and the problems in it.
+
+    Where the file is does not count, nor do problems of other files, such as pins and peers. There
+    is no region if there are problems.
+    """
+    region = None
+    try:
+        document = yaml_reader.parse_yaml(text, file)
+        region = _validated_region(document)
+        _load_with_other_files(
+            document, file, region, with_peers=False, with_pins=False, with_folder=False
+        )
+    except InvalidRegion as error:
+        own = tuple(item for item in error.problems if item.file == file)
+        return (None, own) if own else (region, ())
+    return region, ()
+
+
+def _load_with_other_files(
+    document: yaml_reader.Document,
+    file: Path,
+    region: Region,
+    *,
+    with_peers: bool,
+    with_pins: bool,
+    with_folder: bool = True,
+) -> LoadedRegion:
     pinned, found = _read_lock_file(file.parent)
     releases = _shipped_releases()
     for app, pins in pinned.items():
@@ -151,7 +184,8 @@ def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) 
     found += [
         document.problem_at(path, text) for path, text in rules.find_rule_violations(region, known)
     ]
-    if file.name == REGION_FILE and file.resolve().parent.name != region.region:
+    is_in_folder = with_folder and file.name == REGION_FILE
+    if is_in_folder and file.resolve().parent.name != region.region:
         found.append(_folder_name_problem(document, file, region))
     peers: dict[str, PinnedPeer] = {}
     if with_peers and region.federation.peers:
@@ -261,6 +295,9 @@ def _validated_region(document: yaml_reader.Document) -> Region:
                 )
             ]
         )
+    if problem := toolkit_version.too_old_message(document.data.get("toolkit")):
+        # What else looks wrong may be right for the newer version.
+        raise InvalidRegion([document.problem_at(("toolkit",), problem)])
     try:
         return Region.model_validate(document.data)
     except ValidationError as error:

@@ -10,12 +10,20 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.files import fix_for_unusable_path, is_present, refuse_special_file
+from chautari.paths import regions_root
 from chautari.suggestions import nearest_word
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
 SECRETS_FILE = "secrets.age"
 KNOWN_HOSTS_FILE = "known_hosts"
+
+
+def argument_for_region(file: Path) -> str:
+    """Return what to write after a command for the region in `file`: its name, or the path."""
+    name = file.parent.name
+    known = regions_root() / name / REGION_FILE
+    return name if file == known and name_problem(name) is None else shlex.quote(str(file))
 
 
 def find_region_file(name: str, root: Path) -> Path:

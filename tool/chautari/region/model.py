@@ -28,6 +28,7 @@ from chautari.region.field_types import (
     PublicKey,
     SandboxNetwork,
     Timezone,
+    Version,
 )
 from chautari.region.service_settings import Services, Settings
 from chautari.services.base import Service
@@ -278,6 +279,12 @@ class Region(StrictModel):
         description="Name of the region. The region's folder in `inventories/` must have the same "
         "name.",
         examples=["andes"],
+    )
+    toolkit: Version | None = Field(
+        default=None,
+        description="Version of Chautari that this file was written for. An older version refuses "
+        "the file. `deploy init` and `deploy migrate` write this key.",
+        examples=["0.1.0"],
     )
     domain: Domain = Field(
         description="Domain of the region. The DNS names of all services end with this domain.",

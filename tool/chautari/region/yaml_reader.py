@@ -20,6 +20,7 @@ from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import UnusableFile, read_regular_file
 from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
 
+BYTE_ORDER_MARK = "\ufeff"
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
 MAX_NODES = 5_000
@@ -27,6 +28,7 @@ MAX_LENGTH = 8_000  # of one value; the longest real ones are RSA keys of some 3
 
 Path_ = tuple[str | int, ...]
 Mark = tuple[int, int]
+Span = tuple[int, int]
 
 # libyaml where PyYAML was built with it. Only its composer recurses, and can be made to crash by
 # nesting; the event stream does not, and nothing is composed here.
@@ -88,6 +90,9 @@ class Document:
     data: Any = None
     marks: dict[Path_, Mark] = field(default_factory=dict)
     plain: dict[Path_, str] = field(default_factory=dict)  # scalars without quotes, as written
+    # Where keys and scalars begin and end in the text, for a change that leaves the rest as it is.
+    key_spans: dict[Path_, Span] = field(default_factory=dict)
+    scalar_spans: dict[Path_, Span] = field(default_factory=dict)
     problems: list[ProblemInFile] = field(default_factory=list)
 
     def problem_at(self, path: Path_, message: str) -> ProblemInFile:
@@ -152,6 +157,7 @@ class _Reader:
             return self.read_sequence(path)
         if event.style is None or event.style == "":
             self.document.plain[path] = event.value
+        self.document.scalar_spans[path] = _span(event)
         return self.read_scalar(event)
 
     def read_scalar(self, event: Any) -> Any:
@@ -195,6 +201,7 @@ class _Reader:
                     )
                 )
             self.document.marks[child] = _position(event)
+            self.document.key_spans[child] = _span(event)
             result[key] = self.read_value(next(self.events), child)
         return result
 
@@ -241,7 +248,15 @@ def read_yaml(file: Path, shown_as: Path | None = None) -> Document:
             they are in the document's `problems`, for the caller to raise with its own.
     """
     shown = shown_as or file
-    text = _read_text(file, shown)
+    return parse_yaml(read_text(file, shown), shown)
+
+
+def parse_yaml(text: str, shown: Path) -> Document:
+    """Return the data of a YAML text, with line numbers; `shown` is the file in messages.
+
+    Raises:
+        InvalidRegion: as `read_yaml`.
+    """
     if mistakes := list(_editing_mistakes(shown, text)):
         raise InvalidRegion(mistakes)
     try:
@@ -293,7 +308,12 @@ def find_hidden_character(text: str) -> tuple[int, str] | None:
     return None
 
 
-def _read_text(file: Path, shown: Path) -> str:
+def read_text(file: Path, shown: Path) -> str:
+    """Return the text of a file, without a byte-order mark.
+
+    Raises:
+        InvalidRegion: when it cannot be read, is too long, or is not in UTF-8.
+    """
     try:
         raw = read_regular_file(file, MAX_BYTES)
         text = raw.decode("utf-8")
@@ -313,7 +333,7 @@ def _read_text(file: Path, shown: Path) -> str:
             "not belong in it"
         )
         raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message)])
-    return text.removeprefix("\ufeff")
+    return text.removeprefix(BYTE_ORDER_MARK)
 
 
 def _short_tag(tag: str) -> str:
@@ -326,3 +346,7 @@ def _hidden_character_message(character: str) -> str:
 
 def _position(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _span(event: Any) -> Span:
+    return event.start_mark.index, event.end_mark.index

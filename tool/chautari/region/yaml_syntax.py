@@ -199,11 +199,25 @@ def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     return SyntaxMistake(begin.line + 1, begin.column + 1, message)
 
 
+def _find_last_bracket(lines: list[str], last: int) -> SyntaxMistake | None:
+    """Return the bracket at the end of the file, which nothing closes and nothing follows."""
+    for number in range(last, -1, -1):
+        column = max(map(lines[number].rfind, "[{"))
+        if column >= 0:
+            opened = lines[number][column]
+            closing = "}" if opened == "{" else "]"
+            message = f"this {opened} is not closed; write {closing}"
+            return SyntaxMistake(number + 1, column + 1, message)
+    return None
+
+
 def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
     mark, start = error.problem_mark, error.context_mark
     character = lines[mark.line][mark.column : mark.column + 1]
     if "flow" in (error.context or ""):
-        opened = lines[start.line][start.column]
+        opened = lines[start.line][start.column : start.column + 1]
+        if opened not in tuple("[{"):
+            return _find_last_bracket(lines, start.line)
         closing = "}" if opened == "{" else "]"
         if mark.line == start.line and character not in tuple("]}"):
             message = (

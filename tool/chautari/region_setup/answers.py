@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple, get_args
 
+from chautari import __version__
 from chautari.region.field_types import to_canonical_address, validate_domain, validate_name
 from chautari.region.model import OperatingSystem
 from chautari.services.registry import SERVICES
@@ -91,6 +92,7 @@ class RegionAnswers:
         """Return the region as `region.yml` has it, without services."""
         found: dict[str, Any] = {
             "region": self.name,
+            "toolkit": __version__,
             "domain": self.domain,
             "contact": self.contact,
             "timezone": self.timezone,

@@ -29,6 +29,11 @@ def to_one_line(value: object) -> str:
     return " ".join(escape_unsafe_characters(value).split())
 
 
+def first_sentence(text: str) -> str:
+    """Return the first sentence, without its full stop."""
+    return text.partition(". ")[0].rstrip(".")
+
+
 def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun, in the plural where it must be: `1 node`, `3 checks`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

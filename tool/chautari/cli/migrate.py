@@ -1,0 +1,162 @@
+"""`deploy migrate NAME`: the names of this version in `region.yml`, and what else changed."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari import __version__
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option, region_argument
+from chautari.cli.output import echo
+from chautari.errors import BadInput
+from chautari.migration import affected, changelog, rewrite
+from chautari.migration.affected import AffectingChange
+from chautari.migration.rewrite import Rewrite
+from chautari.paths import changelog_file, regions_root
+from chautari.reference.key_pages import ANY, all_key_pages
+from chautari.region import toolkit_version
+from chautari.region.locate import find_region_file
+from chautari.region.yaml_reader import read_text
+from chautari.report.plain_table import terminal_width
+from chautari.report.text_format import first_sentence
+
+MAX_WIDTH = 96
+
+
+@click.command("migrate")
+@region_argument
+@click.option("--yes", is_flag=True, help="Write the file without asking.")
+@json_option
+def command(name: str, yes: bool, as_json: bool) -> int:
+    """Adapt region.yml to this version of Chautari, after an update.
+
+    The command replaces the old names of keys, and records the version in the key `toolkit`. All
+    other text stays as it is, comments included. The command shows the difference before it asks.
+    It also lists the changes since the version in `toolkit` that need an action in this region.
+
+    With --json, the command asks nothing, and writes the file only if you add --yes.
+    """
+    file = find_region_file(name, regions_root())
+    found = rewrite.rewrite_region_text(file, read_text(file, file), __version__)
+    own, general = _changes(found)
+    if as_json:
+        if yes:
+            _write(file, found)
+        print_json(_result_object(file, found, own, general, is_written=yes))
+        return 0
+    _print_changes(found, own, general)
+    _print_rewrite(file, found)
+    if found.new != found.old:
+        _confirm(yes)
+        _write(file, found)
+        echo(f"Wrote {file}. Next: deploy plan {name}")
+    return 0
+
+
+def _changes(found: Rewrite) -> tuple[list[AffectingChange], list[AffectingChange]]:
+    keys = {part for page in all_key_pages() for part in page.path if part != ANY}
+    words = affected.words_of_region(
+        found.document.key_spans, affected.services_in_data(found.document.data), keys
+    )
+    releases = changelog.releases_between(
+        changelog.read_changelog(changelog_file()),
+        toolkit_version.parse_version(found.since),
+        toolkit_version.current_version(),
+    )
+    return affected.affecting_changes(releases, words)
+
+
+def _confirm(yes: bool) -> None:
+    """Ask before the file is written.
+
+    Raises:
+        BadInput: when there is no terminal to ask on.
+    """
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise BadInput(
+            "without a terminal, no person can confirm the change; nothing was written",
+            fix="read the difference above, then add --yes",
+        )
+    click.confirm("Write this?", default=True, abort=True, err=True)
+
+
+def _write(file: Path, found: Rewrite) -> None:
+    if found.new != found.old:
+        rewrite.write_region_text(file, found)
+
+
+def _difference(file: Path, found: Rewrite) -> Iterator[str]:
+    lines = found.old.splitlines(), found.new.splitlines()
+    return difflib.unified_diff(*lines, str(file), f"{file} (new)", lineterm="")
+
+
+def _print_rewrite(file: Path, found: Rewrite) -> None:
+    if found.new == found.old:
+        echo(f"{file} already has the names of Chautari {__version__}; there is nothing to write.")
+        return
+    for line in _difference(file, found):
+        echo(line)
+    for item in found.renamed:
+        old, new = (".".join(map(str, path)) for path in (item.old, item.new))
+        echo(f"Chautari {item.release} renamed {old} to {new}.")
+
+
+def _print_changes(
+    found: Rewrite, own: Sequence[AffectingChange], general: Sequence[AffectingChange]
+) -> None:
+    since = f"since Chautari {found.since}" if found.since else f"up to Chautari {__version__}"
+    if not own and not general:
+        echo(f"No change {since} needs an action.\n")
+        return
+    if general:
+        echo(f"Changes {since} that need an action in every region:\n")
+    for change in general:
+        _print_change(f"{change.version}: {first_sentence(change.entry.text)}", change)
+    if own:
+        echo(f"Changes {since} that need an action in this region:\n")
+    for change in own:
+        _print_change(f"{change.version}, {', '.join(change.names)}: {change.entry.text}", change)
+    echo(f"All changes: {changelog_file()}\n")
+
+
+def _print_change(text: str, change: AffectingChange) -> None:
+    width = min(terminal_width(), MAX_WIDTH)
+    for line in (f"- {text}", f"  Action: {change.entry.action}"):
+        echo(textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False))
+    echo()
+
+
+def _result_object(
+    file: Path,
+    found: Rewrite,
+    own: Sequence[AffectingChange],
+    general: Sequence[AffectingChange],
+    *,
+    is_written: bool,
+) -> dict[str, Any]:
+    changed = found.new != found.old
+    return {
+        "ok": True,
+        "file": str(file),
+        "since": found.since,
+        "toolkit": __version__,
+        "changed": changed,
+        "written": changed and is_written,
+        "renamed": [
+            {"old": ".".join(map(str, item.old)), "new": ".".join(map(str, item.new)),
+             "release": item.release}
+            for item in found.renamed
+        ],
+        "difference": "\n".join(_difference(file, found)),
+        "changes": [change.as_object() for change in own],
+        "general_changes": [change.as_object() for change in general],
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""`deploy migrate`: what an update of the toolkit changes in a region's file."""

@@ -1,0 +1,47 @@
+"""The version of Chautari for which a `region.yml` was written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from chautari import __version__
+from chautari.paths import content_root, is_checkout
+
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+Version = tuple[int, ...]
+
+
+def parse_version(value: object) -> Version | None:
+    """Return the numbers of a version, to compare it; None if it is not one."""
+    if not isinstance(value, str) or not _VERSION.fullmatch(value):
+        return None
+    return tuple(map(int, value.split(".")))
+
+
+def current_version() -> Version:
+    """Return the version of this toolkit."""
+    version = parse_version(__version__)
+    assert version is not None
+    return version
+
+
+def too_old_message(wanted: object) -> str:
+    """Return what to do if a file was written for a newer toolkit than this one, or nothing.
+
+    What is not a version is left to the validation of the key.
+    """
+    version = parse_version(wanted)
+    if version is None or version <= current_version():
+        return ""
+    return (
+        f"this file was written for Chautari {wanted}, but this is Chautari {__version__}; "
+        f"{_update_step(str(wanted))}"
+    )
+
+
+def _update_step(wanted: str) -> str:
+    if is_checkout():
+        root = shlex.quote(str(content_root()))
+        return f"update Chautari: git -C {root} pull && make -C {root} setup"
+    return f"install Chautari {wanted} or newer, as you installed this version"
