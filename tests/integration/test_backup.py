@@ -250,7 +250,7 @@ def change_data(proof: Proof, name: str) -> None:
 
 def newest_result(proof: Proof) -> dict[str, Any]:
     listed = proof.deploy("restore", "--list", "--json", "--node", NODE)
-    results = json.loads(listed.stdout)[NODE]["results"]
+    results = json.loads(listed.stdout)["nodes"][NODE]["results"]
     found: dict[str, Any] = results[-1]
     return found
 

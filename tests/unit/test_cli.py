@@ -152,15 +152,17 @@ def test_validate_prints_every_problem_as_json(capsys: pytest.CaptureFixture[str
     file = FIXTURES / "invalid" / "unknown-os.yml"
     assert main.run(["validate", "andes", str(file), "--json"]) == 2
     captured = capsys.readouterr()
-    good, bad = json.loads(captured.out)["regions"]
+    found = json.loads(captured.out)
+    good, bad = found["regions"]
     assert (good["region"], good["ok"], good["problems"]) == ("andes", True, [])
     assert good["warnings"][0]["where"] == "nodes.bog1.address"
     assert bad["problems"][0] == {
-        "file": str(file), "line": 6, "column": 33, "where": "nodes.bog1.os",
-        "message": "'fedora-42' is not a valid value; "
-        "choose one of: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
-        "fix": "",
+        "code": "unknown_value", "file": str(file), "line": 6, "column": 33,
+        "where": "nodes.bog1.os",
+        "message": "'fedora-42' is not a valid value",
+        "fix": "choose one of: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
     }  # fmt: skip
+    assert found["ok"] is False and found["errors"] == bad["problems"]
     assert "andes: valid" in captured.err
 
 
@@ -182,7 +184,7 @@ def test_unknown_region_suggests_the_nearest(capsys: pytest.CaptureFixture[str])
 
 def test_status_without_a_name_lists_the_regions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"regions": ["andes"]}
+    assert json.loads(capsys.readouterr().out) == {"ok": True, "regions": ["andes"]}
     main.run(["status"])
     assert capsys.readouterr().out == "andes\n"
 
@@ -208,6 +210,7 @@ def test_status_prints_each_node(
     assert lines[3:] == ["no deploy has run on this node yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
     assert json.loads(capsys.readouterr().out) == {
+        "ok": False,
         "region": "andes",
         "nodes": states,
         "outdated": [],

@@ -263,7 +263,7 @@ def test_show_refuses_a_wrong_key(
 @pytest.mark.usefixtures("key")
 def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "list", "andes", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
+    listed = json.loads(capsys.readouterr().out)["secrets"]
     assert listed["mail_relay_password"] == "password for the mail relay"
     main.run(["secrets", "list", "andes"])
     lines = capsys.readouterr().out.splitlines()

@@ -144,7 +144,7 @@ def test_bad_input_is_one_json_object_too(
     said = capsys.readouterr()
     found = json.loads(said.out)
     assert found["ok"] is False and found["error"]["exit_code"] == 2
-    problems = found["error"]["problems"]
+    problems = found["errors"]
     assert {problem["line"] for problem in problems} >= {2, 3}
     assert all(problem["file"] == str(file) and problem["message"] for problem in problems)
     assert said.err.count("andes.yml:") == len(problems)

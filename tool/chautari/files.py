@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from chautari.errors import BadInput, ChautariError
+from chautari.errors import BadInput, ChautariError, error_item
 
 _NO_SUDO = "run the command without sudo; it calls sudo itself for the steps that need root"
 
@@ -39,11 +39,18 @@ class UnusableFile(BadInput):
         reason: what is wrong with it, without its name.
     """
 
+    error_code = "unusable_file"
+
     def __init__(self, file: Path | str, reason: str, fix: str) -> None:
         """Put the file's name before the reason."""
         space = " " if reason.startswith("is ") else ": "
         super().__init__(f"{file}{space}{reason}", fix=fix)
+        self.file = Path(file)
         self.reason = reason
+
+    def items(self) -> list[dict[str, object]]:
+        """Return the mistake with its file."""
+        return [error_item(self.error_code, self.message, self.fix, self.file)]
 
 
 def is_present(file: Path) -> bool:

@@ -66,12 +66,16 @@ up.params.append(mirror_option())
 @sandbox_group.command("down")
 @region_argument
 @click.option("--purge", is_flag=True, help="Also delete the sandbox's keys, mail and caches.")
-def down(name: str, purge: bool) -> None:
+@json_option
+def down(name: str, purge: bool, as_json: bool) -> None:
     """Remove the containers and their network. Base images are kept."""
     sandbox = _load_region(name).region.region
     api.remove_sandbox(sandbox, purge=purge)
     clear_saved_mirror_folder(sandbox)
-    echo(f"The sandbox {name} was removed.", err=True)
+    if as_json:
+        print_json({"name": sandbox, "purged": purge})
+    else:
+        echo(f"The sandbox {name} was removed.", err=True)
 
 
 @sandbox_group.command("status")
@@ -81,7 +85,7 @@ def status(name: str, as_json: bool) -> int:
     """Show which containers are running."""
     found = api.sandbox_status(_load_region(name).region.region)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(found), ok=found.running)
     elif not found.exists:
         echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
     else:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option
+
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def command(shell: str) -> None:
+@json_option
+def command(shell: str, as_json: bool) -> None:
     """Print the completion script for a shell. For bash, save it with this command:
 
     \b
@@ -18,4 +22,8 @@ def command(shell: str) -> None:
 
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(deploy, {}, "deploy", "_DEPLOY_COMPLETE").source())
+    script = completion(deploy, {}, "deploy", "_DEPLOY_COMPLETE").source()
+    if as_json:
+        print_json({"shell": shell, "script": script})
+        return
+    click.echo(script)

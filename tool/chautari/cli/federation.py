@@ -308,7 +308,9 @@ def _print_states_as_json(
     for name, status_of_peer in (statuses or {}).items():
         objects[name] = {**objects.get(name, {}), **peer_object(status_of_peer)}
     missing = [name for name in named if name not in states]
-    print_json({"region": loaded_region.region.region, "peers": objects, "not_pinned": missing})
+    broken = any(status.state == "broken" for status in (statuses or {}).values())
+    region = loaded_region.region.region
+    print_json({"region": region, "peers": objects, "not_pinned": missing}, ok=not broken)
 
 
 def _state_object(named: bool, state: PeerState) -> dict[str, object]:

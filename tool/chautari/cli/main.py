@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from chautari import __version__, process
-from chautari.cli.json_output import print_json
+from chautari.cli import json_output
 from chautari.cli.output import discard_output, echo
 from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
@@ -102,6 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run `deploy` and return its exit code."""
+    json_output.forget_request()
     try:
         result: Any = deploy.main(arguments, prog_name="deploy", standalone_mode=False)
     except click.exceptions.Exit as ending:
@@ -137,7 +138,7 @@ def _report_usage_error(error: click.ClickException, arguments: list[str] | None
 
 def _report_error(error: ChautariError, arguments: list[str] | None, text: str = "") -> int:
     """Show an error as `text`; with `--json` also as one JSON object, as every result."""
-    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    as_json = json_output.is_requested(sys.argv[1:] if arguments is None else arguments)
     full = _discard_unwritten_output()
     try:
         echo(text or str(error), err=True)
@@ -148,7 +149,7 @@ def _report_error(error: ChautariError, arguments: list[str] | None, text: str =
             echo(text or str(error))
     if as_json:
         with contextlib.suppress(OSError):
-            print_json({"ok": False, "error": error.as_object()})
+            json_output.print_error(error)
     _discard_unwritten_output()
     return error.exit_code
 
@@ -171,12 +172,14 @@ class _Interrupted(ChautariError):
     """Ctrl-C in the terminal, or the end of the input at a prompt."""
 
     exit_code = INTERRUPTED
+    error_code = "interrupted"
 
 
 class _UnexpectedError(ChautariError):
     """An error that Chautari does not expect."""
 
     exit_code = BUG
+    error_code = "bug"
 
 
 def _log_bug(error: Exception) -> ChautariError:

@@ -13,7 +13,8 @@ import click
 from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
 from chautari.backup.restore_order import NodeContextSource
 from chautari.backup.scope import nodes_with_backup
-from chautari.cli.options import identity_option, region_argument
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.deploy.request import Request, ensure_context
 from chautari.errors import BadInput
@@ -38,12 +39,17 @@ WARNING = (
 )  # fmt: skip
 @click.option("--printer", metavar="PRINTER", help="Print the sheet with lp on this printer.")
 @identity_option
-def command(name: str, output: Path | None, printer: str | None, **options: Any) -> None:
+@json_option
+def command(
+    name: str, output: Path | None, printer: str | None, as_json: bool, **options: Any
+) -> None:
     """Print the page with which anyone can restore the region from its backups.
 
     It contains the addresses, the passphrases, the keys and the commands, in 80 columns, and is
     meant for paper. The command asks where to print it.
     """
+    if as_json and printer is None and output is None:
+        raise click.UsageError("--json asks nothing. Fix: add --output FILE or --printer PRINTER.")
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region
     if not nodes_with_backup(loaded_region.region):
@@ -54,7 +60,8 @@ def command(name: str, output: Path | None, printer: str | None, **options: Any)
     request = Request(loaded_region, "deploy backup recovery-sheet", **options)
     context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)
     source = NodeContextSource(context.loaded_region, context.endpoints)
-    if missing := missing_keys(source, context.secrets):
+    missing = missing_keys(source, context.secrets)
+    if missing:
         echo(
             f"No key is stored yet for {', '.join(missing)}. Run deploy backup {region}, then "
             "print the sheet again.",
@@ -62,7 +69,21 @@ def command(name: str, output: Path | None, printer: str | None, **options: Any)
         )
     text = recovery_sheet(source, context.secrets, time.time())
     echo(WARNING, err=True)
-    _print_or_write(text, output, printer)
+    if not as_json:
+        _print_or_write(text, output, printer)
+        return
+    to_stdout = printer is None and str(output) == "-"
+    if not to_stdout:
+        _print_or_write(text, output, printer)
+    print_json(
+        {
+            "region": region,
+            "output": None if output is None else str(output),
+            "printer": printer,
+            "keys_missing": list(missing),
+            "sheet": text if to_stdout else None,
+        }
+    )
 
 
 def _print_or_write(text: str, output: Path | None, printer: str | None) -> None:

@@ -18,7 +18,7 @@ MAX_STDIN = 16 << 20
 def print_result(region: str, result: CommandResult, as_json: bool) -> int:
     """Print what a command on a node printed, cleaned, and return its exit code."""
     if as_json:
-        print_json({"region": region, **result._asdict()})
+        print_json({"region": region, **result._asdict()}, ok=result.code == 0)
         return result.code
     if result.stdout:
         echo(result.stdout)

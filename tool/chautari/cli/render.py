@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from chautari.cli.options import RegionName, identity_option
+from chautari.cli.json_output import print_json
+from chautari.cli.options import RegionName, identity_option, json_option
 from chautari.cli.output import echo
 from chautari.deploy.inventory_export import output_folders, write_static_inventory
 from chautari.deploy.request import Request
@@ -39,8 +40,13 @@ class OutputFolder(click.Path):
     "--no-secrets", is_flag=True, help="Leave out the secrets, so that no SSH key is needed."
 )
 @identity_option
+@json_option
 def command(
-    names: tuple[str, ...], output: Path, no_secrets: bool, identities: tuple[Path, ...]
+    names: tuple[str, ...],
+    output: Path,
+    no_secrets: bool,
+    identities: tuple[Path, ...],
+    as_json: bool,
 ) -> int:
     """Write an inventory for a region, for use with plain ansible-playbook.
 
@@ -52,13 +58,20 @@ def command(
     """
     root = regions_root()
     loaded_regions = load_regions([find_region_file(name, root) for name in names])
-    written = 0
+    count = 0
+    written: dict[str, dict[str, object]] = {}
     for loaded_region, folder in zip(
         loaded_regions, output_folders(loaded_regions, output), strict=True
     ):
         request = Request(loaded_region, "deploy render", identities=identities)
-        written += len(write_static_inventory(request, folder, with_secrets=not no_secrets))
-    echo(f"Wrote {written} files to {output}", err=True)
+        files = write_static_inventory(request, folder, with_secrets=not no_secrets)
+        count += len(files)
+        names_of_files = sorted(map(str, files))
+        written[loaded_region.region.region] = {"folder": str(folder), "files": names_of_files}
+    if as_json:
+        print_json({"regions": written, "with_secrets": not no_secrets})
+        return 0
+    echo(f"Wrote {count} files to {output}", err=True)
     if not no_secrets:
         echo(
             "The secrets.yml files in this folder are not encrypted. Delete them after use.",

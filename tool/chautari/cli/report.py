@@ -39,10 +39,10 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
         return _print_list_of_reports(region, folder, as_json)
     run = _find_run(region, folder, run_id)
     if open_page:
-        return _open_in_browser(folder / run / "report.html")
+        return _open_in_browser(folder / run / "report.html", as_json)
     report = jsonreport.read_report(folder / run / jsonreport.FILE)
     if as_json:
-        echo(jsonreport.render_json(report), nl=False)
+        print_json(jsonreport.report_object(report))
         return 0
     from chautari.report import terminal  # its tables need a library that takes long to load
 
@@ -102,12 +102,15 @@ def _read_or_none(file: Path) -> RegionReport | None:
         return None
 
 
-def _open_in_browser(page: Path) -> int:
+def _open_in_browser(page: Path, as_json: bool) -> int:
     """Open a page in the browser; without one, print where it is."""
     try:
         opened = webbrowser.open(page.resolve().as_uri())
     except (OSError, webbrowser.Error):
         opened = False
+    if as_json:
+        print_json({"page": str(page), "opened": opened})
+        return 0
     if not opened:
         echo("There is no browser on this machine. Open this file on another one:", err=True)
     echo(str(page))

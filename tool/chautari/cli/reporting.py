@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import create_writable_folders
@@ -47,6 +48,10 @@ def run_and_report(
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
+    if report_dir is not None:
+        from chautari.report import writer
+
+        writer.write_reports(report, report_dir)
     folder = reports_dir(loaded_region.region.region)
     latest = folder / run_folders.LATEST
     if (
@@ -57,17 +62,13 @@ def run_and_report(
         _print_nothing_to_do(report, latest, as_json)
     else:
         _write_and_print(report, request, verb, as_json)
-    if report_dir is not None:
-        from chautari.report import writer
-
-        writer.write_reports(report, report_dir)
     return 0 if report.ok else 1
 
 
 def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> None:
     """Print the result of a deploy that had nothing to do; the last report still holds."""
     if as_json:
-        echo(jsonreport.render_json(report), nl=False)
+        print_json(jsonreport.report_object(report))
     else:
         echo(summary.verdict_sentence(report))
         echo(f"Nothing ran, so the last report is still valid: {folder / 'report.html'}")
@@ -85,7 +86,7 @@ def _write_and_print(report: RegionReport, request: Request, verb: str, as_json:
         run_folders.mark_as_latest_run(run)
     run_folders.prune_runs(folder)
     if as_json:
-        echo(jsonreport.render_json(report), nl=False)
+        print_json(jsonreport.report_object(report))
     else:
         terminal.print_report(report)
         echo(f"\nReport: {written['report.html']}")

@@ -215,7 +215,7 @@ def print_outcomes(
     region = request.loaded_region.region.region
     if as_json:
         checks = None if report is None else jsonreport.report_object(report)
-        ok = report is not None and report.ok
+        ok = all(item.ok for item in outcomes) and (report is None or report.ok)
         restores = [outcome.as_object() for outcome in outcomes]
         print_json({"ok": ok, "restores": restores, "report": checks})
         return
@@ -270,7 +270,8 @@ def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
         target.name: restore.results_of_node(target) for target in _targets_of_request(request)
     }
     if as_json:
-        print_json({node: answer.model_dump(mode="json") for node, answer in found.items()})
+        nodes = {node: answer.model_dump(mode="json") for node, answer in found.items()}
+        print_json({"nodes": nodes})
         return 0
     for node, answer in found.items():
         if answer.pending:
@@ -295,7 +296,7 @@ def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
     }
     _print_kept_data(known)
     if not any(ids.values()):
-        print_json({}) if as_json else echo("No old data is kept.")
+        print_json({"deleted": {}}) if as_json else echo("No old data is kept.")
         return 0
     if not yes:
         click.confirm("Delete this data?", abort=True, err=True)
@@ -306,7 +307,7 @@ def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
             deleted[target.name] = answer.model_dump(mode="json")
             if answer.error:
                 raise BadInput(f"{target.name}: {answer.error.reason}", fix=answer.error.fix)
-    print_json(deleted) if as_json else echo("The old data was deleted.")
+    print_json({"deleted": deleted}) if as_json else echo("The old data was deleted.")
     return 0
 
 

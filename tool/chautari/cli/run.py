@@ -65,6 +65,10 @@ def command(
     Options of `deploy run` come before the command. The exit code is that of the command, and
     control characters in its output are shown as text.
     """
+    if terminal and as_json:
+        raise click.UsageError(
+            "--terminal prints to your terminal. Fix: remove --json or --terminal."
+        )
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region
     if service_command is None:

@@ -43,7 +43,7 @@ def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
     known = required_secrets.required_secrets(_load_region(name).region)
     if as_json:
-        print_json({spec.name: spec.meaning for spec in known})
+        print_json({"secrets": {spec.name: spec.meaning for spec in known}})
         return
     for spec in known:
         note = " (you must set it yourself)" if spec.user_supplied else ""
@@ -54,7 +54,8 @@ def list_(name: str, as_json: bool) -> None:
 @region_argument
 @click.argument("secret")
 @identity_option
-def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
+@json_option
+def show(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print one secret to standard output."""
     loaded_region = _load_region(name)
     opened = _open_secrets(loaded_region, known_endpoints(loaded_region), identities)
@@ -62,6 +63,9 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
         raise _absent_secret_error(loaded_region, opened, secret)
     value = opened[secret]
     _refuse_crafted_secret(loaded_region, secret, value)
+    if as_json:
+        print_json({"region": loaded_region.region.region, "secret": secret, "value": value})
+        return
     # As bytes: for text, click removes colours, and the locale may lack letters.
     click.echo(value.encode(), nl=not value.endswith("\n"))
 
@@ -103,7 +107,8 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
 @command.command("init")
 @region_argument
 @identity_option
-def init(name: str, identities: tuple[Path, ...]) -> None:
+@json_option
+def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Generate all secrets for a region that has none. The next deploy of the region uses them.
 
     A deploy does this automatically, with one exception: if the region's nodes are already in
@@ -127,22 +132,33 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         loaded_region, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
+    missing = [
+        spec
+        for spec in required_secrets.required_secrets(region)
+        if spec.user_supplied and spec.name not in made
+    ]
+    if as_json:
+        unset = {spec.name: spec.set_command(region.region) for spec in missing}
+        print_json(
+            {"region": region.region, "file": file, "generated": list(made.names), "unset": unset}
+        )
+        return
     count = count_with_noun(len(made.names), "new secret")
     echo(f"{file} now contains {count}.", err=True)
-    for spec in required_secrets.required_secrets(region):
-        if spec.user_supplied and spec.name not in made:
-            echo(
-                f"{spec.name} ({spec.meaning}) is still missing. Set it with: "
-                f"{spec.set_command(region.region)}",
-                err=True,
-            )
+    for spec in missing:
+        echo(
+            f"{spec.name} ({spec.meaning}) is still missing. Set it with: "
+            f"{spec.set_command(region.region)}",
+            err=True,
+        )
 
 
 @command.command("set")
 @region_argument
 @click.argument("secret")
 @identity_option
-def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
+@json_option
+def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Set one secret. The command reads the secret from standard input or from a prompt."""
     loaded_region = _load_region(name)
     known = {spec.name: spec for spec in required_secrets.required_secrets(loaded_region.region)}
@@ -162,6 +178,9 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
         recipients_of(loaded_region, extra),
         _identity_files(endpoints, identities),
     )
+    if as_json:
+        print_json({"region": loaded_region.region.region, "secret": secret})
+        return
     echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 

@@ -42,9 +42,11 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy status", identities=identities)
     states, releases, backups = status.region_status(request)
+    stored = all(item.state != "broken" for item in backups)
+    ok = stored and all(state["reachable"] for state in states)
     if as_json:
         objects = [backup_object(item) for item in backups]
-        print_json({"region": name, "nodes": states, **releases, "backups": objects})
+        print_json({"region": name, "nodes": states, **releases, "backups": objects}, ok=ok)
     else:
         for state in states:
             echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
@@ -54,8 +56,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
             print_backups(backups)
         for line in _describe_outdated_releases(releases):
             echo(line)
-    stored = all(item.state != "broken" for item in backups)
-    return 0 if stored and all(state["reachable"] for state in states) else 1
+    return 0 if ok else 1
 
 
 def _describe_node_status(state: status.NodeStatus) -> str:

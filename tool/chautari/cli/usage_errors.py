@@ -21,6 +21,7 @@ class UsageMistake(BadInput):
         is_corrected: whether `fix` is the command line with the word that was meant.
     """
 
+    error_code = "usage"
     is_corrected = False
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
-from chautari.errors import ChautariError, InvalidRegion, ProblemInFile
+from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
 from chautari.paths import regions_root
 from chautari.region import load, locate
@@ -30,54 +29,22 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
     selected = regions or locate.find_all_regions(regions_root())
     results = [_validate_region(name) for name in selected]
     if as_json:
-        print_json({"ok": all(item["ok"] for item in results), "regions": results})
+        errors = [problem for item in results for problem in item["problems"]]
+        print_json({"regions": results, "errors": errors}, ok=not errors)
     return 0 if all(item["ok"] for item in results) else 2
 
 
-def _validate_region(name: str) -> dict[str, object]:
+def _validate_region(name: str) -> dict[str, Any]:
     try:
         found = load.load_region(locate.find_region_file(name, regions_root()))
-    except InvalidRegion as error:
-        echo(str(error), err=True)
-        return _validation_result(name, False, error.problems)
     except (ChautariError, OSError) as error:
         expected = to_displayable_error(error)
         if expected is None:
             raise
         echo(str(expected), err=True)
-        problem = ProblemInFile(Path(), 0, 0, "", expected.message)
-        return _validation_result(name, False, [problem], fix=expected.fix)
+        return {"region": name, "ok": False, "problems": expected.items(), "warnings": []}
     for warning in found.warnings:
         echo(f"{warning} (warning)", err=True)
     echo(f"{name}: valid", err=True)
-    return _validation_result(name, True, [], found.warnings)
-
-
-def _validation_result(
-    name: str,
-    ok: bool,
-    problems: Sequence[ProblemInFile],
-    warnings: Sequence[ProblemInFile] = (),
-    fix: str = "",
-) -> dict[str, object]:
-    """Return the result of one region; a problem of a file has its fix in its message."""
-    return {
-        "region": name,
-        "ok": ok,
-        "problems": _problem_objects(problems, fix),
-        "warnings": _problem_objects(warnings),
-    }
-
-
-def _problem_objects(problems: Sequence[ProblemInFile], fix: str = "") -> list[dict[str, object]]:
-    return [
-        {
-            "file": str(item.file) if item.line else "",
-            "line": item.line,
-            "column": item.column,
-            "where": item.where,
-            "message": item.message,
-            "fix": fix,
-        }
-        for item in problems
-    ]
+    warnings = [item.as_object() for item in found.warnings]
+    return {"region": name, "ok": True, "problems": [], "warnings": warnings}

@@ -120,7 +120,7 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
 def _peer_problem(
     document: yaml_reader.Document, path: tuple[str | int, ...], message: str
 ) -> ProblemInFile:
-    return document.problem_at(path, f"{message}; restore the file from git")
+    return document.problem_at(path, f"{message}; restore the file from git", "invalid_peer")
 
 
 def read_peers(folder: Path, names: list[str]) -> dict[str, PinnedPeer]:

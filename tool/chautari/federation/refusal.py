@@ -12,7 +12,7 @@ class PeerRefused(RunFailed):
 
     def __init__(self, code: str, **data: object) -> None:
         """Store the reason as `code` with its data, and make its text."""
-        self.code, self.data = code, data
+        self.code, self.error_code, self.data = code, code, data
         reason, fix = peer_refusal_texts(code, data)
         super().__init__(reason, fix=fix)
 

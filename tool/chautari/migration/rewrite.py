@@ -51,7 +51,7 @@ def rewrite_region_text(file: Path, text: str, version: str) -> Rewrite:
     document = parse_yaml(text, file)
     given = document.data.get(_TOOLKIT) if isinstance(document.data, dict) else None
     if problem := toolkit_version.too_old_message(given):
-        raise InvalidRegion([document.problem_at((_TOOLKIT,), problem)])
+        raise InvalidRegion([document.problem_at((_TOOLKIT,), problem, toolkit_version.CODE)])
     renamed_text, renamed = _rename_keys(file, text)
     _refuse_new_problems(file, text, renamed_text, renamed)
     new = _with_toolkit(file, renamed_text, version)
@@ -108,6 +108,7 @@ def _conflicts(
                 path,
                 f"Chautari {item.release} renamed this key to {item.new}, which is also there; "
                 "keep the right value under the new name, and delete this key",
+                "renamed_key",
             )
 
 

@@ -31,6 +31,14 @@ _KINDS = {
     "tuple_type": "a list such as [a, b]",
     "list_type": "a list such as [a, b]",
 }
+_CODES = {
+    "missing": "missing_key",
+    "key_type": "wrong_type",
+    "literal_error": "unknown_value",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "too_short": "empty",
+}
 # Words of YAML 1.1 included, which people still write.
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 # Scripts with letters, and ranges with digits, that look like those of ASCII.
@@ -44,10 +52,20 @@ def to_file_problems(document: Document, error: ValidationError) -> list[Problem
     missing = [str(item["loc"][-1]) for item in found if _is_missing_at_top(item)]
     return [
         document.problem_at(
-            error_path(item), _with_character_hint(_error_message(document, item, missing), item)
+            error_path(item),
+            _with_character_hint(_error_message(document, item, missing), item),
+            _error_code(item),
         )
         for item in found
     ]
+
+
+def _error_code(item: ErrorDetails) -> str:
+    """Return the kind of error, for programs."""
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        return "renamed_key" if find_renamed_key(item["loc"]) else "unknown_key"
+    return "wrong_type" if kind in _KINDS else _CODES.get(kind, "invalid_value")
 
 
 def _is_follow_up_error(item: ErrorDetails) -> bool:

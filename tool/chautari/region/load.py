@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chautari.federation.letters import ReceivedLetter
     from chautari.federation.peers import PinnedPeer
 
+_PIN_CODE = "invalid_pin"
 PIN_FORM = (
     "is not a valid pin; write NAME: "
     "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
@@ -116,7 +117,7 @@ def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) 
         message = error_messages.unknown_key_message(str(path[-1]), list(_PinModel.model_fields))
     else:
         message = PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM)
-    return document.problem_at(path, message)
+    return document.problem_at(path, message, _PIN_CODE)
 
 
 def _swapped_pin_problems(
@@ -128,7 +129,7 @@ def _swapped_pin_problems(
         for version, pin in versions.items():
             if pin.model_fields_set - {"sha256", "size", "signer"} != {kind}:
                 message = f"write only {kind} and sha256 here"
-                yield document.problem_at((name, version), message)
+                yield document.problem_at((name, version), message, _PIN_CODE)
 
 
 def load_region(file: Path, *, with_peers: bool = True, with_pins: bool = True) -> LoadedRegion:
@@ -182,7 +183,8 @@ def _load_with_other_files(
     found += document.problems
     known = releases if with_pins else _with_placeholders_for_missing_pins(region, releases)
     found += [
-        document.problem_at(path, text) for path, text in rules.find_rule_violations(region, known)
+        document.problem_at(path, text, "broken_rule")
+        for path, text in rules.find_rule_violations(region, known)
     ]
     is_in_folder = with_folder and file.name == REGION_FILE
     if is_in_folder and file.resolve().parent.name != region.region:
@@ -193,7 +195,9 @@ def _load_with_other_files(
         found += problems
     if found:
         raise InvalidRegion(found)
-    warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
+    warnings = tuple(
+        document.problem_at(path, text, "unusual_value") for path, text in find_warnings(region)
+    )
     return LoadedRegion(file.parent, region, releases, warnings, peers, file_name=file.name)
 
 
@@ -254,6 +258,7 @@ def _read_named_peers(
                     ("federation", "peers", index),
                     f"{name} is not pinned; run: deploy federation join {region.region} URL; or "
                     "remove it from the list",
+                    "peer_not_pinned",
                 )
             )
             continue
@@ -292,12 +297,13 @@ def _validated_region(document: yaml_reader.Document) -> Region:
                     if document.data is None
                     else "the file must consist of lines such as key: value; start it with "
                     "region: NAME",
+                    "invalid_yaml",
                 )
             ]
         )
     if problem := toolkit_version.too_old_message(document.data.get("toolkit")):
         # What else looks wrong may be right for the newer version.
-        raise InvalidRegion([document.problem_at(("toolkit",), problem)])
+        raise InvalidRegion([document.problem_at(("toolkit",), problem, toolkit_version.CODE)])
     try:
         return Region.model_validate(document.data)
     except ValidationError as error:
@@ -312,10 +318,11 @@ def _folder_name_problem(
     folder = file.resolve().parent.name
     rename = f"rename the folder to {region.region}"
     if reason := name_problem(folder):
-        return document.problem_at(("region",), f"{reason}; {rename}")
+        return document.problem_at(("region",), f"{reason}; {rename}", "wrong_folder")
     return document.problem_at(
         ("region",),
         f"the folder is called {folder}; write region: {folder}, or {rename}",
+        "wrong_folder",
     )
 
 
@@ -341,7 +348,7 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
         message = (
             f"the file contains no pins; add a pin, restore the file from git, or run {restore}"
         )
-        return {}, [document.problem_at((), message)]
+        return {}, [document.problem_at((), message, _PIN_CODE)]
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:

@@ -19,6 +19,12 @@ SECRETS_FILE = "secrets.age"
 KNOWN_HOSTS_FILE = "known_hosts"
 
 
+class UnknownRegion(BadInput):
+    """There is no region with this name or path."""
+
+    error_code = "unknown_region"
+
+
 def argument_for_region(file: Path) -> str:
     """Return what to write after a command for the region in `file`: its name, or the path."""
     name = file.parent.name
@@ -41,7 +47,7 @@ def find_region_file(name: str, root: Path) -> Path:
             refuse_special_file(file)
         _refuse_unusable_region_file(file.parent)
         beside = file.parent / REGION_FILE
-        raise BadInput(
+        raise UnknownRegion(
             f"{file}: no such file",
             fix=f"did you mean {beside}?"
             if beside.is_file()
@@ -64,7 +70,7 @@ def find_region_file(name: str, root: Path) -> Path:
         hint = f"known regions: {', '.join(there)}"
     else:
         hint = f"create the file {root / (similar or 'NAME') / REGION_FILE}"
-    raise BadInput(f"no region {name!r} under {root}/", fix=hint)
+    raise UnknownRegion(f"no region {name!r} under {root}/", fix=hint)
 
 
 def find_all_regions(root: Path) -> list[str]:

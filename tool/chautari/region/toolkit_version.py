@@ -9,6 +9,7 @@ from chautari import __version__
 from chautari.paths import content_root, is_checkout
 
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+CODE = "toolkit_too_old"
 Version = tuple[int, ...]
 
 

@@ -72,6 +72,7 @@ _NEEDED = (
     ),
 )
 _NOT_IN_KEYS = {":", *FULL_WIDTH}
+_YAML = "invalid_yaml"
 _KEY_FORM = "a key must be one line of plain text"
 _TEMPLATE_HINT = "; {{ … }} is not evaluated in this file, so write the value itself"
 _NOT_UTF_8 = "the file is not in UTF-8; save it as UTF-8"
@@ -95,7 +96,7 @@ class Document:
     scalar_spans: dict[Path_, Span] = field(default_factory=dict)
     problems: list[ProblemInFile] = field(default_factory=list)
 
-    def problem_at(self, path: Path_, message: str) -> ProblemInFile:
+    def problem_at(self, path: Path_, message: str, code: str = "invalid_value") -> ProblemInFile:
         """Return a `ProblemInFile` at `path`, or at its nearest ancestor in the file."""
         # One item may stand for a list of one: then the file has no place for its index.
         while path and isinstance(path[-1], int) and path not in self.marks:
@@ -104,7 +105,8 @@ class Document:
         while known and known not in self.marks:
             known = known[:-1]
         line, column = self.marks.get(known, (1, 1))
-        return ProblemInFile(self.file, line, column, ".".join(map(str, path)), message)
+        where = ".".join(map(str, path))
+        return ProblemInFile(self.file, line, column, where, message, code)
 
 
 class _Reader:
@@ -117,8 +119,8 @@ class _Reader:
 
     def fatal_problem(self, event: Any, message: str) -> InvalidRegion:
         mark = event.start_mark
-        problem = ProblemInFile(self.document.file, mark.line + 1, mark.column + 1, "", message)
-        return InvalidRegion([*self.document.problems, problem])
+        place = self.document.file, mark.line + 1, mark.column + 1
+        return InvalidRegion([*self.document.problems, ProblemInFile(*place, "", message, _YAML)])
 
     def read_value(self, event: Any, path: Path_) -> Any:
         self.nodes += 1
@@ -198,6 +200,7 @@ class _Reader:
                         *_position(event),
                         ".".join(map(str, child)),
                         f"this key appears twice (first on line {first}); keep one of them",
+                        "duplicate_key",
                     )
                 )
             self.document.marks[child] = _position(event)
@@ -264,7 +267,7 @@ def parse_yaml(text: str, shown: Path) -> Document:
     except yaml.YAMLError as error:
         mistake = find_syntax_mistake(text, error)
         raise InvalidRegion(
-            [ProblemInFile(shown, mistake.line, mistake.column, "", mistake.message)]
+            [ProblemInFile(shown, mistake.line, mistake.column, "", mistake.message, _YAML)]
         ) from None
 
 
@@ -276,14 +279,14 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[ProblemInFile]:
     if start := find_hidden_character(text):
         line = text.count("\n", 0, start[0]) + 1
         column = start[0] - text.rfind("\n", 0, start[0])
-        yield ProblemInFile(shown, line, column, "", _hidden_character_message(start[1]))
+        yield ProblemInFile(shown, line, column, "", _hidden_character_message(start[1]), _YAML)
     for number, line_text in enumerate(text.split("\n"), start=1):
         if line_text.startswith(_CONFLICTS) and not line_text[7:8].strip():
             message = (
                 "git could not merge two versions here; keep one of them and delete the lines "
                 "that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
             )
-            yield ProblemInFile(shown, number, 1, "", message)
+            yield ProblemInFile(shown, number, 1, "", message, _YAML)
             return  # each conflict has several such lines
         if line_text.isascii():
             continue
@@ -292,10 +295,10 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[ProblemInFile]:
                 f"this is a no-break space (U+{ord(space[2]):04X}), but YAML needs a normal one; "
                 "type the space again"
             )
-            yield ProblemInFile(shown, number, space.start(2) + 1, "", message)
+            yield ProblemInFile(shown, number, space.start(2) + 1, "", message, _YAML)
         elif quote := re.match(_CURLY_VALUE, line_text):
             message = f"{quote[1]} is a curly quote; type a straight quote: ' or \""
-            yield ProblemInFile(shown, number, quote.start(1) + 1, "", message)
+            yield ProblemInFile(shown, number, quote.start(1) + 1, "", message, _YAML)
 
 
 def find_hidden_character(text: str) -> tuple[int, str] | None:
@@ -320,19 +323,21 @@ def read_text(file: Path, shown: Path) -> str:
     except UnusableFile as error:
         about = "it " if error.reason.startswith("is ") else ""
         reason = f"cannot read the file: {about}{error.reason}; {error.fix}"
-        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", reason)]) from None
+        raise InvalidRegion(
+            [ProblemInFile(shown, 1, 1, "", reason, UnusableFile.error_code)]
+        ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _NOT_UTF_8)]) from None
+        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _NOT_UTF_8, _YAML)]) from None
     # Text in UTF-16 or UTF-32 without a byte-order mark is valid UTF-8, but full of NUL.
     if raw.count(0) * 4 > len(raw):
-        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _NOT_UTF_8)])
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _NOT_UTF_8, _YAML)])
     if len(raw) > MAX_BYTES:
         message = (
             f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit; remove what does "
             "not belong in it"
         )
-        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message)])
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message, _YAML)])
     return text.removeprefix(BYTE_ORDER_MARK)
 
 

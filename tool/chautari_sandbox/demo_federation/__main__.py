@@ -7,6 +7,7 @@ import sys
 import click
 import dns.resolver
 
+from chautari.cli import json_output
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
@@ -45,12 +46,14 @@ def run_demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: 
     refuse_other_sandboxes(all_three)
     if down:
         remove_regions(all_three)
+        if as_json:
+            print_json({"steps": []})
         return
     deployed = all_three if third else all_three[:2]
     demonstration = DemoRun(("--mirror", mirror) if mirror else ())
     run_demo_steps(demonstration, all_three, third=third, leave=leave)
     if as_json:
-        print_json({"ok": True, "steps": [step._asdict() for step in demonstration.steps]})
+        print_json({"steps": [step._asdict() for step in demonstration.steps]})
     else:
         echo(summary_text(demonstration, deployed, left=leave))
 
@@ -139,6 +142,8 @@ def main() -> int:
         return 130
     except ChautariError as error:
         echo(f"\nThe demo stopped: {error}", err=True)
+        if json_output.is_requested(sys.argv[1:]):
+            json_output.print_error(error)
         return error.exit_code
     return 0
 
