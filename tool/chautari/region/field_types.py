@@ -21,6 +21,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
+from chautari.region.printable_text import is_printable_line
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}(?<!-)")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # RFC 5322 allows more before the @, which would break the syntax of files that roles write.
@@ -309,7 +311,7 @@ def validate_public_key(value: str) -> str:
             "(create one with: ssh-keygen -t ed25519)"
         )
     _check_key_blob(kind, blob)
-    if not value.strip().isprintable() or '"' in value:
+    if not is_printable_line(value.strip()) or '"' in value:
         raise ValueError("a public key is one line without quotes; paste it again")
     return value.strip()
 

@@ -18,6 +18,7 @@ import yaml
 
 from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import UnusableFile, read_regular_file
+from chautari.region.printable_text import is_printable_line
 from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -179,7 +180,8 @@ class _Reader:
                 template = isinstance(event, yaml.MappingStartEvent) and event.flow_style
                 raise self.fatal_problem(event, _KEY_FORM + _TEMPLATE_HINT * bool(template))
             key = event.value
-            if not key.isprintable() or len(key) > MAX_LENGTH:
+            hidden = find_hidden_character(key)
+            if hidden or not is_printable_line(key) or len(key) > MAX_LENGTH:
                 raise self.fatal_problem(event, _KEY_FORM)
             if wrong := next((letter for letter in key if letter in _NOT_IN_KEYS), None):
                 raise self.fatal_problem(
