@@ -19,7 +19,7 @@ WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench setup packages generate clean
+.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench setup packages generate wheels release clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -97,6 +97,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject
 
 generate: setup  ## Write the files that are generated from the model and the commands
 	$(BIN)/python -m chautari.reference.generate
+
+wheels: setup  ## Build both wheels of this commit into dist/, and try them in a fresh environment
+	$(BIN)/python .ci/release.py --no-tag
+
+release: setup  ## Build the wheels of a release; the commit must have the tag of its version
+	$(BIN)/python .ci/release.py
 
 clean:  ## Remove the containers of the demos and this checkout's environment
 	-$(BIN)/deploy sandbox down demo

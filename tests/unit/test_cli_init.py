@@ -18,8 +18,11 @@ import pytest
 import yaml
 from region_samples import ROOT, key_pair
 
-from chautari.cli import main
+from chautari import __version__
+from chautari.cli import init, main
+from chautari.region_setup.toolkit_source import ToolkitSource
 
+WHEEL = ToolkitSource(f"./wheels/chautari-{__version__}-py3-none-any.whl", is_wheel=True)
 OPTIONS = (
     "init", "andes", "--domain", "andes.example.org", "--contact", "ops@andes.example.org",
     "--node", "bog1=203.0.113.10", "--service", "nextcloud", "--relay", "smtp.example.org",
@@ -38,6 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.delenv("CHAUTARI_INVENTORIES", raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setattr(init, "toolkit_source", lambda: WHEEL)
     monkeypatch.chdir(work)
     return work
 
@@ -67,6 +71,7 @@ def test_options_make_a_valid_region_and_its_repository(
         "Next steps:\n  1. deploy secrets set andes mail_relay_password\n"
         "  2. deploy dns andes --wait\n  3. deploy plan andes\n"
     )
+    assert f"The CI job needs {WHEEL.requirement}; " in out
     assert main.run(["validate", "andes"]) == 0
     assert main.run(["dns", "andes", "--format", "zone"]) == 0
     assert "inventories/andes/region.yml" in (folder / "README.md").read_text()
@@ -80,7 +85,32 @@ def test_options_make_a_valid_region_and_its_repository(
 def test_forge_gets_its_own_file(forge: str, file: str, folder: Path) -> None:
     assert run("--ci", forge) == 0
     content = (folder / file).read_text()
-    assert "deploy validate" in str(yaml.safe_load(content)) and "$" not in content
+    job = str(yaml.safe_load(content))
+    assert "deploy validate" in job and "$" not in content
+    # No index has a release, and another project could take the name there.
+    assert "chautari==" not in job
+    assert f'pip install "{WHEEL.requirement}"' in job
+    assert "# Chautari, run `make wheels`, and copy" in content
+
+
+def test_job_installs_the_revision_of_a_public_clone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requirement = f"chautari @ git+https://git.example.org/chautari.git@{'0' * 40}"
+    monkeypatch.setattr(init, "toolkit_source", lambda: ToolkitSource(requirement, False))
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out)["toolkit"] == requirement
+    job = yaml.safe_load((folder / ".github/workflows/validate.yml").read_text())
+    commands = [step.get("run") for step in job["jobs"]["validate"]["steps"]]
+    assert commands[-2:] == [f'python -m pip install "{requirement}"', "deploy validate"]
+
+
+def test_new_region_says_for_which_version_it_was_written(folder: Path) -> None:
+    assert run() == 0
+    text = (folder / "inventories/andes/region.yml").read_text()
+    assert f"\ntoolkit: {__version__}\n" in text
+    assert main.run(["migrate", "andes"]) == 0
+    assert (folder / "inventories/andes/region.yml").read_text() == text
 
 
 def test_no_forge_gets_no_file(folder: Path) -> None:

@@ -11,7 +11,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
 from chautari.render import provider
-from chautari.render.provider import INSTALL, DoctorFinding
+from chautari.render.provider import DoctorFinding
 
 
 @click.command("doctor")
@@ -49,6 +49,6 @@ def _check_sandbox() -> Sequence[DoctorFinding]:
         return sandbox.doctor_findings()
     detail = (
         "not installed; only regions in containers, such as demo, need it. To install it, run: "
-        f"{INSTALL}"
+        f"{provider.install_step()}"
     )
     return [DoctorFinding("sandbox", True, detail)]

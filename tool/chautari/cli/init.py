@@ -23,6 +23,7 @@ from chautari.region import field_types
 from chautari.region.locate import REGION_FILE
 from chautari.region_setup import answers, new_files
 from chautari.region_setup.region_text import region_file_text
+from chautari.region_setup.toolkit_source import ToolkitSource, toolkit_source
 from chautari.report import region_setup_texts
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -124,7 +125,8 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         found = collect_answers(
             InitOptions(**given), asks, lambda name: _refuse_region(folder, name)
         )
-        files, kept = _files_to_write(found, folder, ci)
+        source = toolkit_source()
+        files, kept = _files_to_write(found, folder, ci, source)
         if asks:
             _confirm_files(files)
         new_files.write_new_files(files)
@@ -133,9 +135,11 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         raise
     steps = _next_steps(found, folder)
     if as_json:
-        print_json(_result_object(found, files, kept, steps))
+        requirement = source.requirement
+        print_json(_result_object(found, files, kept, steps) | {"toolkit": requirement})
     else:
-        _print_result(found, files, kept, steps)
+        needs_wheel = source.is_wheel and ci != "none"
+        _print_result(found, files, kept, steps, source.requirement if needs_wheel else "")
     return 0
 
 
@@ -160,7 +164,7 @@ def _refuse_region(folder: Path | None, name: str) -> None:
 
 
 def _files_to_write(
-    found: NewRegionFiles, folder: Path | None, ci: str
+    found: NewRegionFiles, folder: Path | None, ci: str, source: ToolkitSource
 ) -> tuple[dict[Path, str], list[Path]]:
     """Return the texts by file, and the files that exist and are kept."""
     name, repository = found.answers.name, folder or Path()
@@ -174,6 +178,8 @@ def _files_to_write(
         "contact": found.answers.contact,
         "folder": str(file.parent if file.is_absolute() else file.relative_to(repository).parent),
         "version": __version__,
+        "toolkit_requirement": source.requirement,
+        "wheel": Path(source.requirement).name if source.is_wheel else "",
     }
     # The toolkit's own repository has such files for itself.
     if repository.resolve() != content_root():
@@ -212,7 +218,7 @@ def _result_object(
 
 
 def _print_result(
-    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str]
+    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str], wheel: str
 ) -> None:
     for file in files:
         echo(f"Wrote {file}")
@@ -220,6 +226,8 @@ def _print_result(
         echo(f"Kept {file}, which already existed")
     if found.proposal.postponed:
         echo("The reasons why a service does not run yet are in region.yml.")
+    if wheel:
+        echo(f"The CI job needs {wheel}; the comment in its file says how to build it.")
     echo("\nNext steps:")
     for number, step in enumerate(steps, 1):
         echo(f"  {number}. {step}")

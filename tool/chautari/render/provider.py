@@ -7,12 +7,15 @@ options; a deploy of a real region never imports it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from chautari import __version__
 from chautari.errors import BadInput
+from chautari.paths import content_root, is_checkout
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
 
 GROUP = "chautari.endpoints"
-INSTALL = "pip install 'chautari[sandbox]'"
 ReportProgress = Callable[[str], None]
 
 
@@ -93,9 +95,20 @@ def require_endpoints_provider(reason: str) -> EndpointsProvider:
     provider = find_provider()
     if provider is None:
         raise BadInput(
-            f"{reason}, but the sandbox package is not installed", fix=f"install it: {INSTALL}"
+            f"{reason}, but the sandbox package is not installed",
+            fix=f"install it: {install_step()}",
         )
     return provider
+
+
+def install_step() -> str:
+    """Return how to install the sandbox, which no package index has."""
+    if is_checkout():
+        return f"make -C {shlex.quote(str(content_root()))} setup"
+    return (
+        f"pip install chautari_sandbox-{__version__}-py3-none-any.whl (`make wheels` in a clone of "
+        "Chautari builds this file)"
+    )
 
 
 @cache

@@ -52,10 +52,29 @@ def postponed_text(title: str, reasons: Sequence[str]) -> str:
     return "\n".join([f"{title} does not run on any node yet:", *(f"- {text}" for text in reasons)])
 
 
+def toolkit_note(is_wheel: bool, version: str) -> list[str]:
+    """Return from where the CI job installs Chautari, one line each."""
+    if not is_wheel:
+        return [
+            "No package index has Chautari, so it comes from a revision of its repository.",
+            "After an update of Chautari, write the new revision here.",
+        ]
+    name = f"chautari-{version}-py3-none-any.whl"
+    return [
+        "No package index has Chautari, so its wheel must be in this repository. In a clone of",
+        f"Chautari, run `make wheels`, and copy dist/{name} to wheels/.",
+        "If a repository of Chautari is public, you can write this instead:",
+        '"chautari @ git+https://git.example.org/chautari.git@REVISION"',
+    ]
+
+
 def repository_files(data: dict[str, str], ci: str) -> dict[str, str]:
     """Return the files of the region's repository, by their path; `ci` names the forge."""
     names = {".gitignore": "gitignore", "README.md": "readme.md.txt"}
     names |= _CI_FILES[ci]
+    indent = " " * (4 if ci == "gitlab" else 6)
+    note = toolkit_note(bool(data["wheel"]), data["version"])
+    data = data | {"toolkit_note": "\n".join(f"{indent}# {line}" for line in note)}
     data = data | {"check": "A job checks `region.yml` after each push." if _CI_FILES[ci] else ""}
     return {
         path: StringTemplate((_FILES / name).read_text()).substitute(data)
