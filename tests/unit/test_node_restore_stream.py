@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from chautari.node.backup.manifest import FolderSpec, StateSpec
-from chautari.node.restore import databases, extraction, tar_stream
+from chautari.node.restore import databases, extraction, repository, tar_stream
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.file_index import FileIndex
 from chautari.node.restore.places import places_in_folder
+from chautari.node.restore.request import Target, access_in
 from chautari.node.restore.tar_stream import TarStream
 
 SIZES = {"srv/a": 0, "srv/long/" + "n" * 150: 513, "srv/b": 3_000_001, "dump": 2_500_000}
@@ -106,3 +107,24 @@ def test_dump_that_breaks_off_ends_the_program_that_loads_it() -> None:
 
     with pytest.raises(tarfile.ReadError):
         databases._feed([sys.executable, "-c", "import time; time.sleep(60)"], broken(), "cloud")
+
+
+def test_list_of_an_archive_has_names_that_are_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a", "caf\udce9", "caf\udce8", "x\\x00\\y", "new\nline", "\u65e5\u672c", "b" * 70_000]
+    program = f"""#!{sys.executable}
+import sys
+out = open(1, "w", encoding=sys.stdout.encoding, errors="replace")  # as borg does
+for name in {names!a}:
+    out.write(f"- -rw-r--r-- 5 {{name}}\\0")
+out.write("d hrwxr-xr-x 0 last\\0")
+"""
+    (tmp_path / "borg").write_text(program)
+    (tmp_path / "borg").chmod(0o755)
+    monkeypatch.setattr(repository, "BORG", str(tmp_path / "borg"))
+    target = Target("disk", "disk", str(tmp_path / "repository"))
+    found = repository.Repository(target, access_in(tmp_path), tmp_path)
+    items = list(found.items("x", ["/srv"]))
+    assert items[:-1] == [repository.Item(name, "-", 5) for name in names]
+    assert items[-1] == repository.Item("last", "d", -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import json
@@ -30,6 +31,8 @@ BORG = "borg"
 LOCK_WAIT_SECONDS = 600  # a backup may be running
 KEPT_ERROR = 2000
 PIPE_BYTES = 1 << 20
+# Names of files are bytes. In other encodings, borg prints `?` for what is no text.
+LIST_ENCODING = "unicode_escape"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)[:-]?(\d\d)[:-]?(\d\d)Z")
 
 
@@ -108,15 +111,13 @@ class Repository:
         """Yield what the archive contains below `paths`, without reading any file's content."""
         if not paths:
             return
-        # Names of files are bytes, which JSON cannot hold.
         form = "{type} {mode} {size} {bpath}{NUL}"
         argv = ["list", "--format", form, self._in_archive(archive), *_patterns(paths)]
-        with self._stream(argv) as stream:
+        with self._stream(argv, PYTHONIOENCODING=LIST_ENCODING) as stream:
             for line in _split_at_nul(stream):
                 try:
-                    kind, mode, size, path = line.split(b" ", 3)
-                    length = -1 if mode.startswith(b"h") else int(size)
-                    yield Item(os.fsdecode(path), kind.decode(), length)
+                    kind, mode, size, path = line.split(" ", 3)
+                    yield Item(path, kind, -1 if mode.startswith("h") else int(size))
                 except ValueError as error:
                     raise self._failed(f"unreadable list of files ({error})") from None
 
@@ -145,14 +146,14 @@ class Repository:
             return stream.read()
 
     @contextlib.contextmanager
-    def _stream(self, arguments: Sequence[str]) -> Iterator[IO[bytes]]:
+    def _stream(self, arguments: Sequence[str], **more: str) -> Iterator[IO[bytes]]:
         """Run borg and yield its output; raise if borg fails."""
         argv = [BORG, "--lock-wait", str(LOCK_WAIT_SECONDS), *arguments]
         with tempfile.TemporaryFile() as errors:
             try:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                    env=self._environment(), cwd="/",
+                    env={**self._environment(), **more}, cwd="/",
                 )  # fmt: skip
             except FileNotFoundError:
                 raise RestoreError("borg_missing") from None
@@ -212,10 +213,10 @@ def _patterns(paths: Sequence[str]) -> list[str]:
     return [f"pp:{path.lstrip('/')}" for path in paths]
 
 
-def _split_at_nul(stream: IO[bytes]) -> Iterator[bytes]:
-    rest = b""
+def _split_at_nul(stream: IO[bytes]) -> Iterator[str]:
+    decoder, rest = codecs.getincrementaldecoder(LIST_ENCODING)(), ""
     while block := stream.read(1 << 16):
-        *lines, rest = (rest + block).split(b"\0")
+        *lines, rest = (rest + decoder.decode(block)).split("\0")
         yield from lines
     if rest:
         raise ValueError("the list of files is incomplete")
