@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,35 @@ def test_follow_reports_a_lost_run_only_when_the_unit_is_inactive_twice(
     monkeypatch.setattr(runner, "_unit_is_active", gone)
     assert runner.follow_run(RUN, 0) == 0
     assert [event["event"] for event in printed_events(capsys)] == ["run_started", "run_finished"]
+
+
+def test_follow_queries_systemd_only_while_the_journal_is_quiet(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_run(node_state, RUN, STARTED) / "events.jsonl"
+    queries: list[float] = []
+    written = [time.monotonic()]
+
+    def pause(_: float) -> None:
+        """Write an event a look, then none for a while, then the end."""
+        with file.open("a") as stream:
+            if len(written) < 20:
+                written.append(time.monotonic())
+                stream.write(json.dumps({"event": "heartbeat"}) + "\n")
+            elif len(queries) == 3:
+                stream.write(json.dumps(ENDED) + "\n")
+
+    def active(_: str) -> bool:
+        queries.append(time.monotonic())
+        return True
+
+    monkeypatch.setattr(runner, "UNIT_QUERY_SECONDS", 0.2)
+    monkeypatch.setattr(runner, "_unit_is_active", active)
+    monkeypatch.setattr(runner.time, "sleep", pause)
+    assert runner.follow_run(RUN, 0) == 0
+    assert len(queries) == 3
+    assert queries[0] - written[-1] >= 0.2
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(queries))
 
 
 def test_follow_prints_every_event_and_ends_with_the_run(
