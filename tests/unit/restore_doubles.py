@@ -234,7 +234,7 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (world.data / "cache/x").write_text("kept cache")
     world.config.write_text("old config")
     engine = FakeEngine(world)
-    monkeypatch.setattr(copy, "engine", lambda _: engine)
+    monkeypatch.setattr(copy, "engine_of_server", lambda _: engine)
     monkeypatch.setattr(switch, "run_command", lambda argv, *_: world.tick(" ".join(argv)))
     monkeypatch.setattr(switch, "active_units", list)
     # A real disk would take minutes for hundreds of restores.

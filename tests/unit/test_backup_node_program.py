@@ -162,7 +162,7 @@ def test_hostile_event_is_refused(event: dict[str, Any]) -> None:
 def test_key_of_a_repository_is_read(key: str) -> None:
     line = json.dumps({"event": "key", "target": "disk", "key": key})
     event = node_program.parse_program_event(line)
-    assert isinstance(event, node_program.Key) and event.key == key
+    assert isinstance(event, node_program.RepositoryKey) and event.key == key
 
 
 def test_node_that_does_not_answer_is_reported_at_once(

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from chautari.backup import progress
-from chautari.backup.node_program import Announced, Progress, Started
+from chautari.backup.node_program import BackupStarted, Progress, UploadAnnounced
 from chautari.backup.progress import ProgressPrinter
 
-FIRST = Announced(event="announced", target="disk", first=True, files=1234, bytes=5_000_000_000)
+FIRST = UploadAnnounced(
+    event="announced", target="disk", first=True, files=1234, bytes=5_000_000_000
+)
 
 
 def step(name: str, **changes: Any) -> Progress:
@@ -41,7 +43,7 @@ def test_size_of_the_first_upload_is_announced_with_its_longest_duration() -> No
 def test_line_is_printed_for_each_new_step_and_every_ten_seconds(clock: list[float]) -> None:
     lines: list[str] = []
     printer = ProgressPrinter(lines.append)
-    printer.take("bog1", Started(event="started"))
+    printer.take("bog1", BackupStarted(event="started"))
     for second, event in (
         (0, step("files", files=1, bytes=1000, bytes_sent=10)),
         (2, step("files", files=2, bytes=2000, bytes_sent=20)),

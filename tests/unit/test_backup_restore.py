@@ -13,10 +13,10 @@ from region_samples import KEY, ROOT
 
 from chautari.backup import drill, restore_order, sandbox_copy
 from chautari.backup.restore_events import (
-    Finished,
-    Named,
+    EventHead,
+    RestoreFinished,
     RestoreResult,
-    Step,
+    StepStarted,
     parse_restore_event,
 )
 from chautari.backup.restore_order import NodeContextSource, plan_orders
@@ -127,11 +127,11 @@ def test_node_reads_the_request_as_it_was_written(source: NodeContextSource) -> 
     secrets = SecretStore(
         {"backup_passphrase_bog1": "canary-1", "backup_login_key_bog1": "canary-2"}, ()
     )
-    access = restore_order.access_of_order(order, secrets)
+    access = restore_order.repository_access_of_order(order, secrets)
     assert access["passphrase"] == "canary-1" and access["login_key"] == "canary-2"
     assert "canary" not in json.dumps(journal)
     with pytest.raises(BadInput, match="lack backup_passphrase_bog1"):
-        restore_order.access_of_order(order, SecretStore({}, ()))
+        restore_order.repository_access_of_order(order, SecretStore({}, ()))
 
 
 RESULT: dict[str, Any] = {
@@ -143,10 +143,10 @@ RESULT: dict[str, Any] = {
 
 def test_events_of_a_node_are_parsed() -> None:
     step = parse_restore_event('{"event": "step", "step": "copy", "time": 1.0, "offset": 9}')
-    assert isinstance(step, Step) and step.step == "copy"
+    assert isinstance(step, StepStarted) and step.step == "copy"
     finished = parse_restore_event(json.dumps({"event": "finished", "offset": 9, **RESULT}))
-    assert isinstance(finished, Finished) and finished.figures.files == 3
-    assert isinstance(parse_restore_event('{"event": "newer", "offset": 3}'), Named)
+    assert isinstance(finished, RestoreFinished) and finished.figures.files == 3
+    assert isinstance(parse_restore_event('{"event": "newer", "offset": 3}'), EventHead)
     assert parse_restore_event("Welcome to bog1!") is None
 
 

@@ -11,7 +11,7 @@ from region_samples import KEY
 from test_backup_restore import REGION, load
 
 from chautari.backup.move_progress import MoveProgress
-from chautari.backup.restore_events import RestoreResult, Results
+from chautari.backup.restore_events import RestoreResult, RestoreResultsAnswer
 from chautari.cli import main, move_run
 
 COMMAND = ["move", "andes", "nextcloud", "--to", "new1"]
@@ -19,7 +19,7 @@ RUN = [*COMMAND, "--run"]
 MOVED = REGION.replace("[nextcloud, polls]", "[polls]").replace(
     "new1: {address: 203.0.113.22}", "new1: {address: 203.0.113.22, services: [nextcloud]}"
 )
-NO_RESULTS = Results(event="restore_results", pending=False, results=[])
+NO_RESULTS = RestoreResultsAnswer(event="restore_results", pending=False, results=[])
 RUN_MAIN = main.run
 STEPS = 12  # of which --run runs all but the last, which follows weeks later
 
@@ -54,7 +54,7 @@ class Machine:
     def run_main(self, arguments: list[str]) -> int:
         return RUN_MAIN(arguments) if arguments[0] == "move" else self.run_deploy(arguments)
 
-    def results(self, *_: object) -> Results:
+    def results(self, *_: object) -> RestoreResultsAnswer:
         return self.restored
 
     def run_deploy(self, arguments: list[str]) -> int:
@@ -135,14 +135,14 @@ def test_failed_or_interrupted_command_is_repeated(
     assert machine.ran == [*ALL[:8], "deploy restore", *ALL[8:]]
 
 
-def restored(**changed: object) -> Results:
+def restored(**changed: object) -> RestoreResultsAnswer:
     values = {
         "id": "20261130t030000", "ok": True, "finished": 1796049422, "node": "bog1",
         "target": "box", "archive": "bog1-2026-11-30T02-30-11Z", "archive_time": 1796047811,
         "services": ["nextcloud"], "figures": {}, "error": None, "kept": None,
     }  # fmt: skip
     result = RestoreResult.model_validate(values | changed)
-    return Results(event="restore_results", pending=False, results=[result])
+    return RestoreResultsAnswer(event="restore_results", pending=False, results=[result])
 
 
 def test_restore_that_went_on_without_this_command_is_not_repeated(

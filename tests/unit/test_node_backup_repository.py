@@ -34,7 +34,7 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
     restores: list[str],
     refused: bool,
 ) -> None:
-    place = run.Place(tmp_path, restores=tmp_path / "history")
+    place = run.ProgramFolders(tmp_path, restores=tmp_path / "history")
     place.restores.mkdir()
     for number, text in enumerate(restores):
         (place.restores / f"{number}.json").write_text(text)
@@ -71,7 +71,7 @@ def test_accepted_repository_is_remembered(tmp_path: Path, monkeypatch: pytest.M
             raise answer
         return answer, None
 
-    monkeypatch.setattr(borg, "call", call)
+    monkeypatch.setattr(borg, "run_borg", call)
     assert run.repository.repository_id(found, target, tmp_path) == "b2"
     assert run.repository.repository_id(found, target, tmp_path) is None
 
@@ -102,7 +102,7 @@ def test_first_backup_that_exceeds_the_quota_is_refused_before_it_begins(
     monkeypatch.setattr(borg, "BORG", str(program))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "large").write_bytes(bytes(3000))
-    found, place = settings(tmp_path), run.Place(tmp_path, restores=tmp_path / "history")
+    found, place = settings(tmp_path), run.ProgramFolders(tmp_path, restores=tmp_path / "history")
     events = run.Events(tmp_path / "events.jsonl")
     for _ in range(2):
         one = run.TargetRun(found, found.target("himalaya"), events, place, Pause())

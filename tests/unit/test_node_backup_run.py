@@ -188,7 +188,7 @@ def test_lost_connection_is_retried_while_data_arrives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: list[int], attempts: int
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    place = run.Place(tmp_path)
+    place = run.ProgramFolders(tmp_path)
     events = run.Events(tmp_path / "events.jsonl")
     one = run.TargetRun(settings(tmp_path), settings(tmp_path).targets[0], events, place, Pause())
     waiting = list(sent)
@@ -219,7 +219,7 @@ def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
     (tmp_path / "data" / "x").touch()
     events, found = run.Events(tmp_path / "events.jsonl"), settings(tmp_path)
     pause = Pause(tmp_path / "paused.json", Commands())
-    assert not run.back_up(found, events, run.Place(tmp_path), pause, found.targets)
+    assert not run.back_up(found, events, run.ProgramFolders(tmp_path), pause, found.targets)
     assert len(calls) == tried
     known = state_file.read_state(tmp_path / "state.json")
     assert [item["error"]["code"] for item in known["targets"].values()] == [code, code]
@@ -231,7 +231,7 @@ def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
     found = settings(tmp_path, targets=[])
     pause = Pause(tmp_path / "paused.json", Commands())
     events = run.Events(tmp_path / "events.jsonl")
-    assert not run.back_up(found, events, run.Place(tmp_path), pause, ())
+    assert not run.back_up(found, events, run.ProgramFolders(tmp_path), pause, ())
     assert "no_targets" in (tmp_path / "events.jsonl").read_text()
 
 
@@ -249,7 +249,7 @@ def test_check_that_borg_ends_with_a_warning_found_damage(
     program.chmod(0o755)
     monkeypatch.setattr(borg, "BORG", str(program))
     all_settings = settings(tmp_path)
-    healthy = check.check_all(
+    healthy = check.check_repositories(
         all_settings.with_targets((all_settings.target("himalaya"),)), [], tmp_path
     )
     known = state_file.read_state(tmp_path / "state.json")["targets"]["himalaya"]
@@ -311,7 +311,7 @@ def mails(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def look(tmp_path: Path, hours: float) -> int:
-    return watch.watch(settings(tmp_path), tmp_path, NOW + hours * HOUR)
+    return watch.mail_new_problems(settings(tmp_path), tmp_path, NOW + hours * HOUR)
 
 
 def remember(tmp_path: Path, hours: float, *names: str, **values: Any) -> None:

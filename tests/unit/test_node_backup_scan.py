@@ -85,7 +85,7 @@ def test_missing_file_is_left_out(data: Path) -> None:
 def changed(group: archive.Group) -> tuple[set[str], set[str]]:
     items = list(group.changes())
     new = {os.fsdecode(i.path) for i in items if isinstance(i, scan.Entry) and i.is_file}
-    return new, {os.fsdecode(i.path) for i in items if isinstance(i, scan.Gone)}
+    return new, {os.fsdecode(i.path) for i in items if isinstance(i, scan.DeletedPath)}
 
 
 def test_changes_are_found_since_the_last_list(data: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_damaged_settings_are_reported_with_a_code(tmp_path: Path) -> None:
 
 def test_environment_of_borg_has_no_secret(tmp_path: Path) -> None:
     found = settings(tmp_path)
-    env = borg.environment(found, found.targets[0])
+    env = borg.borg_environment(found, found.targets[0])
     assert env["BORG_PASSCOMMAND"] == f"/usr/bin/cat {tmp_path}/etc/passphrase"
     assert "BORG_PASSPHRASE" not in env and "SSH_AUTH_SOCK" not in env
     assert env["BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"] == "no"
@@ -96,7 +96,7 @@ def test_archive_is_stored_with_the_decided_parameters() -> None:
     ],
 )
 def test_archive_counts_only_under_its_final_name(name: str, finished: bool) -> None:
-    assert borg.is_finished(name) is finished
+    assert borg.is_name_of_finished_archive(name) is finished
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.backup import node_program
-from chautari.backup.node_program import Problem, ProgramEvent
+from chautari.backup.node_program import NodeProblem, ProgramEvent
 from chautari.backup.node_state import NodeError
 from chautari.backup.scope import is_peer_target, nodes_with_backup, targets_of_node
 from chautari.backup.secrets import borg_key_name, public_login_key
@@ -39,7 +39,7 @@ class NodeResult:
 
     node: str
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    problem: Problem | None = None
+    problem: NodeProblem | None = None
     error: dict[str, Any] | None = None
     saved_keys: list[str] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
         if isinstance(event, node_program.TargetFinished):
             values = event.model_dump(exclude={"event", "target", "error"})
             result.targets[event.target] = values | {"error": error_object(event.error)}
-        elif isinstance(event, node_program.Finished):
+        elif isinstance(event, node_program.ProgramFinished):
             result.error = error_object(event.error)
 
     result.problem = node_program.follow_backup(region.region, target, take)
@@ -135,7 +135,7 @@ def _exported_keys(region: Region, target: SSHTarget, result: NodeResult) -> dic
     found: dict[str, str] = {}
 
     def take(event: ProgramEvent) -> None:
-        if isinstance(event, node_program.Key):
+        if isinstance(event, node_program.RepositoryKey):
             found[event.target] = event.key.rstrip("\n") + "\n"
 
     for name, item in result.targets.items():
@@ -160,7 +160,7 @@ def list_archives(request: Request) -> list[NodeResult]:
                         "archives": [archive.model_dump() for archive in item.archives],
                         "error": error_object(item.error),
                     }
-            elif isinstance(event, node_program.Finished):
+            elif isinstance(event, node_program.ProgramFinished):
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("list",), take)
@@ -182,7 +182,7 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
             if isinstance(event, node_program.TargetChecked):
                 values = event.model_dump(include={"ok", "seconds"})
                 result.targets[event.target] = values | {"error": error_object(event.error)}
-            elif isinstance(event, node_program.Finished):
+            elif isinstance(event, node_program.ProgramFinished):
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("check",), take)

@@ -17,7 +17,7 @@ from chautari.backup.restore_order import (
     RestoreOrder,
     plan_orders,
     targets_of_backup,
-    with_target,
+    with_repository_address,
 )
 from chautari.deploy import pipeline
 from chautari.deploy.request import DeployContext, Listener, Request, ensure_context
@@ -130,7 +130,7 @@ def _with_address(order: RestoreOrder) -> RestoreOrder:
         for line in order.known_hosts:
             name, _, key = line.partition(" ")
             known_hosts.append(f"{names.get(name, name)} {key}")
-        return with_target(order, repository, known_hosts)
+        return with_repository_address(order, repository, known_hosts)
     return order
 
 
@@ -211,11 +211,11 @@ def record_drill(drill: Drill, outcome: DrillOutcome) -> list[str]:
 def _record_on_node(target: SSHTarget, record: Mapping[str, Any]) -> bool:
     arguments: dict[str, Any] = {"action": "restore_record_drill", "record": dict(record)}
     try:
-        return restore.ask_node(target, arguments, DrillRecorded).error is None
+        return restore.run_short_action(target, arguments, DrillRecorded).error is None
     except restore.NodeRefused:
         return False
 
 
-def names_of(orders: Sequence[RestoreOrder]) -> list[str]:
+def node_names_of_orders(orders: Sequence[RestoreOrder]) -> list[str]:
     """Return the names of the nodes whose backups are restored."""
     return [order.backup_of for order in orders]

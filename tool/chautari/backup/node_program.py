@@ -44,13 +44,13 @@ _MAX_SAID = 300  # characters
 _NO_COMMAND = (NO_PYTHON, 126)
 
 
-class Started(NodeModel):
+class BackupStarted(NodeModel):
     """A backup began."""
 
     event: Literal["started"]
 
 
-class Announced(NodeModel):
+class UploadAnnounced(NodeModel):
     """How much a backup will read, before it uploads anything."""
 
     event: Literal["announced"]
@@ -85,7 +85,7 @@ class TargetFinished(NodeModel):
     error: NodeError | None = None
 
 
-class Archive(NodeModel):
+class ArchiveInTarget(NodeModel):
     """One archive in a target."""
 
     name: ArchiveName
@@ -95,7 +95,7 @@ class Archive(NodeModel):
 class TargetArchives(NodeModel):
     """The archives in one target, or why they are not known."""
 
-    archives: list[Archive] = Field(default_factory=list, max_length=MAX_ARCHIVES)
+    archives: list[ArchiveInTarget] = Field(default_factory=list, max_length=MAX_ARCHIVES)
     error: NodeError | None = None
 
 
@@ -116,7 +116,7 @@ class TargetChecked(NodeModel):
     error: NodeError | None = None
 
 
-class Key(NodeModel):
+class RepositoryKey(NodeModel):
     """The key of a repository, encrypted with the passphrase of the node."""
 
     event: Literal["key"]
@@ -124,7 +124,7 @@ class Key(NodeModel):
     key: str = Field(pattern=KEY_PATTERN)
 
 
-class Finished(NodeModel):
+class ProgramFinished(NodeModel):
     """The end of what was asked for."""
 
     event: Literal["finished"]
@@ -133,13 +133,20 @@ class Finished(NodeModel):
 
 
 ProgramEvent = (
-    Started | Announced | Progress | TargetFinished | Archives | TargetChecked | Key | Finished
+    BackupStarted
+    | UploadAnnounced
+    | Progress
+    | TargetFinished
+    | Archives
+    | TargetChecked
+    | RepositoryKey
+    | ProgramFinished
 )
 Listener = Callable[[ProgramEvent], None]
-_LAST = (Finished, Archives, Key)
+_LAST = (ProgramFinished, Archives, RepositoryKey)
 
 
-class Problem(NamedTuple):
+class NodeProblem(NamedTuple):
     """Why a node did not do what it was asked for: a code with data, and its texts."""
 
     code: str
@@ -184,14 +191,14 @@ def parse_program_event(line: str) -> ProgramEvent | None:
 
 def call_program(
     region: str, target: SSHTarget, arguments: tuple[str, ...], tell: Listener
-) -> Problem | None:
+) -> NodeProblem | None:
     """Run the program once, and pass on its events. Return why there is no result, if so."""
     if problem := _never_reached(region, target):
         return problem
     return _problem_of(region, target, _read_connection(target, arguments, tell))
 
 
-def follow_backup(region: str, target: SSHTarget, tell: Listener) -> Problem | None:
+def follow_backup(region: str, target: SSHTarget, tell: Listener) -> NodeProblem | None:
     """Start a backup, or join the one that runs, and follow it until it ends.
 
     When the connection drops, this side connects again. Return why there is no result, if so.
@@ -214,10 +221,12 @@ def follow_backup(region: str, target: SSHTarget, tell: Listener) -> Problem | N
         arguments = ("follow", "--after", str(events))
 
 
-def _never_reached(region: str, target: SSHTarget) -> Problem | None:
+def _never_reached(region: str, target: SSHTarget) -> NodeProblem | None:
     if target.address in read_known_hosts_text(target.known_hosts):
         return None
-    return Problem("program_missing", *node_problem_texts("program_missing", {"region": region}))
+    return NodeProblem(
+        "program_missing", *node_problem_texts("program_missing", {"region": region})
+    )
 
 
 def _read_connection(target: SSHTarget, arguments: tuple[str, ...], tell: Listener) -> _Connection:
@@ -245,7 +254,7 @@ def _read_connection(target: SSHTarget, arguments: tuple[str, ...], tell: Listen
     return _Connection(count, ended, unreadable, stream.flooded, stream.code, said[:_MAX_SAID])
 
 
-def _problem_of(region: str, target: SSHTarget, found: _Connection) -> Problem | None:
+def _problem_of(region: str, target: SSHTarget, found: _Connection) -> NodeProblem | None:
     """Return why a connection brought no result; None if it did."""
     if found.ended:
         return None
@@ -262,9 +271,9 @@ def _problem_of(region: str, target: SSHTarget, found: _Connection) -> Problem |
     return _problem(region, target, code, found)
 
 
-def _problem(region: str, target: SSHTarget, code: str, found: _Connection) -> Problem:
+def _problem(region: str, target: SSHTarget, code: str, found: _Connection) -> NodeProblem:
     data = {"region": region, "node": target.name, "said": found.said}
     if code == "unreachable":
         refusal = no_answer_refusal(target, found.code, found.said)
         data |= {"reason": refusal.reason, "fix": refusal.fix}
-    return Problem(code, *node_problem_texts(code, data))
+    return NodeProblem(code, *node_problem_texts(code, data))

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from chautari.backup.node_program import Announced, ProgramEvent, Progress, Started
+from chautari.backup.node_program import BackupStarted, ProgramEvent, Progress, UploadAnnounced
 from chautari.report.backup_texts import size_text
 from chautari.report.text_format import duration_text
 
@@ -31,16 +31,16 @@ class ProgressPrinter:
     def take(self, node: str, event: ProgramEvent) -> None:
         """Print a line for an event, if it is time for one."""
         line = ""
-        if isinstance(event, Started):
+        if isinstance(event, BackupStarted):
             line = f"{node}: the backup is running"
-        elif isinstance(event, Announced):
+        elif isinstance(event, UploadAnnounced):
             line = f"{node} to {event.target}: {self._announcement(event)}"
         elif isinstance(event, Progress) and self._is_due(node, event):
             line = f"{node} to {event.target}: {_progress_text(event)}"
         if line:
             self._say(line)
 
-    def _announcement(self, event: Announced) -> str:
+    def _announcement(self, event: UploadAnnounced) -> str:
         amount = f"{size_text(event.bytes)} in {event.files:,} files"
         if not event.first:
             files = f"{event.files:,} files are compared with the last backup"

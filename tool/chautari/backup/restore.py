@@ -12,26 +12,26 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from chautari.backup.restore_events import (
-    Chosen,
-    Cleaned,
-    Ended,
-    Extracted,
-    Finished,
-    GaveUp,
-    Planned,
+    ArchiveChosen,
+    BytesExtracted,
+    ContentPlanned,
+    NoActiveRestore,
+    RecoveryGivenUp,
+    RestoreCleanAnswer,
+    RestoreFinished,
     RestoreProblem,
     RestoreResult,
-    Results,
-    Started,
-    Step,
-    Stuck,
-    Undoing,
+    RestoreResultsAnswer,
+    RestoreStartAnswer,
+    StepStarted,
+    UndoStarted,
+    UndoStepFailed,
     parse_restore_event,
 )
 from chautari.backup.restore_order import (
     RestoreOrder,
-    access_of_order,
     initial_journal,
+    repository_access_of_order,
     request_of_order,
 )
 from chautari.deploy.remote_run import MAX_OUTAGE_SECONDS, no_answer_refusal
@@ -92,7 +92,7 @@ def run_restores(
         payload = {
             "modules": restore_module_sources(),
             "journal": initial_journal(request),
-            "access": access_of_order(order, secrets),
+            "access": repository_access_of_order(order, secrets),
         }
         try:
             start_restore(target, payload)
@@ -110,7 +110,7 @@ def start_restore(target: SSHTarget, payload: Mapping[str, Any]) -> None:
         NodeRefused: when the node refuses it or does not answer.
     """
     packed = zlib.compress(json.dumps(payload).encode())
-    answer = ask_node(target, {"action": "restore_start"}, Started, packed)
+    answer = run_short_action(target, {"action": "restore_start"}, RestoreStartAnswer, packed)
     if answer.error:
         raise _refused(target, answer.error)
 
@@ -119,7 +119,7 @@ def _refused(target: SSHTarget, problem: RestoreProblem) -> NodeRefused:
     return NodeRefused(f"{target.name}: {problem.reason}", fix=problem.fix)
 
 
-def ask_node(
+def run_short_action(
     target: SSHTarget, arguments: dict[str, Any], kind: type[Answer], payload: bytes = b""
 ) -> Answer:
     """Run a short action on a node and return its answer.
@@ -152,20 +152,20 @@ def follow_restore(target: SSHTarget, say: Say) -> NodeOutcome:
             return follower.outcome()
         if code != SSH_FAILED:
             reason = error or "the node stopped sending events"
-            return NodeOutcome(target.name, None, reason, follow_fix(target.name))
+            return NodeOutcome(target.name, None, reason, command_to_follow_restore(target.name))
         if follower.offset > offset:
             lost_since = None
         lost_since = lost_since or time.monotonic()
         if time.monotonic() - lost_since > MAX_OUTAGE_SECONDS:
             return NodeOutcome(
                 target.name, None, "The connection was lost. The restore continues on the node.",
-                follow_fix(target.name),
+                command_to_follow_restore(target.name),
             )  # fmt: skip
         say(target.name, "the connection was lost; connecting again")
         time.sleep(RETRY_SECONDS)
 
 
-def follow_fix(node: str) -> str:
+def command_to_follow_restore(node: str) -> str:
     """Return how to follow a restore that goes on."""
     return f"follow it: deploy restore REGION --follow --node {node}"
 
@@ -221,35 +221,37 @@ class _Follower:
 
     def _handle(self, event: object) -> None:
         text = ""
-        if isinstance(event, Step):
+        if isinstance(event, StepStarted):
             text = step_text(event.step)
-        elif isinstance(event, Chosen):
+        elif isinstance(event, ArchiveChosen):
             moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(event.time))
             text = f"archive {event.archive}, from {moment}"
-        elif isinstance(event, Planned):
+        elif isinstance(event, ContentPlanned):
             self._total = event.bytes
             text = f"{event.files:,} files, {event.bytes >> 20:,} MB"
-        elif isinstance(event, Extracted):
+        elif isinstance(event, BytesExtracted):
             text = f"extracted {event.bytes >> 20:,} of {self._total >> 20:,} MB"
-        elif isinstance(event, Undoing):
+        elif isinstance(event, UndoStarted):
             text = f"failed, and is undone: {event.error.reason}"
-        elif isinstance(event, Stuck):
+        elif isinstance(event, UndoStepFailed):
             text = f"the undo failed and is tried again: {event.error.reason}"
-        elif isinstance(event, Finished):
+        elif isinstance(event, RestoreFinished):
             self._result = event
-        elif isinstance(event, GaveUp):
+        elif isinstance(event, RecoveryGivenUp):
             self.ended, self._gave_up = True, True
-        elif isinstance(event, Ended):
+        elif isinstance(event, NoActiveRestore):
             self.ended = True
         if text:
             self._say(self._target.name, to_one_line(text))
 
 
-def results_of_node(target: SSHTarget) -> Results:
+def results_of_node(target: SSHTarget) -> RestoreResultsAnswer:
     """Return the earlier restores of a node."""
-    return ask_node(target, {"action": "restore_results"}, Results)
+    return run_short_action(target, {"action": "restore_results"}, RestoreResultsAnswer)
 
 
-def clean_node(target: SSHTarget, ids: Sequence[str]) -> Cleaned:
+def delete_kept_data_on_node(target: SSHTarget, ids: Sequence[str]) -> RestoreCleanAnswer:
     """Delete the old data that restores kept on a node."""
-    return ask_node(target, {"action": "restore_clean", "ids": list(ids)}, Cleaned)
+    return run_short_action(
+        target, {"action": "restore_clean", "ids": list(ids)}, RestoreCleanAnswer
+    )

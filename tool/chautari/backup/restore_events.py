@@ -37,7 +37,7 @@ class RestoreProblem(_Message):
         return error_text(self.code, self.data)[1]
 
 
-class Figures(_Message):
+class RestoreFigures(_Message):
     """What a restore counted and measured."""
 
     files: _Count = 0
@@ -71,19 +71,19 @@ class RestoreResult(_Message):
     archive: _Text
     archive_time: _Count
     services: list[_Text] = Field(max_length=100)
-    figures: Figures
+    figures: RestoreFigures
     error: RestoreProblem | None
     kept: KeptData | None
 
 
-class Started(_Message):
+class RestoreStartAnswer(_Message):
     """The answer to `restore_start`."""
 
     event: Literal["restore_start"]
     error: RestoreProblem | None
 
 
-class Results(_Message):
+class RestoreResultsAnswer(_Message):
     """The answer to `restore_results`."""
 
     event: Literal["restore_results"]
@@ -91,7 +91,7 @@ class Results(_Message):
     results: list[RestoreResult] = Field(max_length=MAX_RESULTS)
 
 
-class Cleaned(_Message):
+class RestoreCleanAnswer(_Message):
     """The answer to `restore_clean`."""
 
     event: Literal["restore_clean"]
@@ -110,14 +110,14 @@ class _Progress(_Message):
     offset: _Count
 
 
-class Step(_Progress):
+class StepStarted(_Progress):
     """A step begins."""
 
     event: Literal["step"]
     step: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 
 
-class Chosen(_Progress):
+class ArchiveChosen(_Progress):
     """The archive was chosen."""
 
     event: Literal["chosen"]
@@ -125,7 +125,7 @@ class Chosen(_Progress):
     time: _Count
 
 
-class Planned(_Progress):
+class ContentPlanned(_Progress):
     """The content of the archive is known."""
 
     event: Literal["planned"]
@@ -133,64 +133,74 @@ class Planned(_Progress):
     bytes: _Count
 
 
-class Extracted(_Progress):
+class BytesExtracted(_Progress):
     """So many bytes are extracted."""
 
     event: Literal["extracted"]
     bytes: _Count
 
 
-class Undoing(_Progress):
+class UndoStarted(_Progress):
     """The restore failed and is undone."""
 
     event: Literal["undoing"]
     error: RestoreProblem
 
 
-class Stuck(_Progress):
+class UndoStepFailed(_Progress):
     """A step of the undo failed; the node tries again."""
 
     event: Literal["stuck"]
     error: RestoreProblem
 
 
-class GaveUp(_Progress):
+class RecoveryGivenUp(_Progress):
     """The node tries no longer to complete or undo a restore."""
 
     event: Literal["gave_up"]
 
 
-class Finished(_Progress, RestoreResult):
+class RestoreFinished(_Progress, RestoreResult):
     """The restore is finished."""
 
     event: Literal["finished"]
 
 
-class Ended(_Progress):
+class NoActiveRestore(_Progress):
     """No restore is active."""
 
     event: Literal["ended"]
 
 
-RestoreEvent = Step | Chosen | Planned | Extracted | Undoing | Stuck | GaveUp | Finished | Ended
+RestoreEvent = (
+    StepStarted
+    | ArchiveChosen
+    | ContentPlanned
+    | BytesExtracted
+    | UndoStarted
+    | UndoStepFailed
+    | RecoveryGivenUp
+    | RestoreFinished
+    | NoActiveRestore
+)
 _EVENTS: TypeAdapter[Any] = TypeAdapter(Annotated[RestoreEvent, Field(discriminator="event")])
 
 
-class Named(BaseModel):
+class EventHead(BaseModel):
     """The name of an event, and where it ends in the node's list."""
 
     event: str
     offset: _Count
 
 
-def parse_restore_event(line: str) -> RestoreEvent | Named | None:
+def parse_restore_event(line: str) -> RestoreEvent | EventHead | None:
     """Return the event of a line; `Named` for one that is only passed over, None for other text.
 
     Raises:
         ValueError: when a known event has values that no node of ours sends.
     """
     try:
-        named = Named.model_validate_json(line)
+        named = EventHead.model_validate_json(line)
     except ValidationError:
         return None
     try:

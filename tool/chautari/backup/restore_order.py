@@ -198,7 +198,7 @@ def request_of_order(
     )
 
 
-def access_of_order(order: RestoreOrder, secrets: SecretStore) -> dict[str, str]:
+def repository_access_of_order(order: RestoreOrder, secrets: SecretStore) -> dict[str, str]:
     """Return what opens the repository.
 
     Raises:
@@ -223,7 +223,9 @@ def initial_journal(request: Request) -> dict[str, Any]:
     return Journal(request, "choose").as_object()
 
 
-def with_target(order: RestoreOrder, repository: str, known_hosts: Sequence[str]) -> RestoreOrder:
+def with_repository_address(
+    order: RestoreOrder, repository: str, known_hosts: Sequence[str]
+) -> RestoreOrder:
     """Return the order with another address of the same repository."""
     target = replace(order.target, repository=repository)
     return replace(order, target=target, known_hosts=tuple(known_hosts))

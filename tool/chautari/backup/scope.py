@@ -68,7 +68,7 @@ def nodes_with_backup(region: Region) -> tuple[str, ...]:
     return tuple(node for node in region.nodes if targets_of_node(region, node))
 
 
-def giving_node(region: Region) -> str | None:
+def node_that_stores_for_peers(region: Region) -> str | None:
     """Return the node that stores the backups of peers; None if the region gives no space."""
     if region.backup is None or not region.backup.give:
         return None
@@ -80,7 +80,7 @@ def is_peer_target(region: Region, target: str) -> bool:
     return region.backup is not None and target not in region.backup.targets
 
 
-def givers(region: Region) -> tuple[str, ...]:
+def peers_that_store_backups(region: Region) -> tuple[str, ...]:
     """Return the peers in whose space the region stores backups."""
     names = region.backup.to if region.backup else ()
     return tuple(dict.fromkeys(name for name in names if is_peer_target(region, name)))

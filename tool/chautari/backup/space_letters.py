@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from chautari.backup.scope import giving_node, nodes_with_backup, targets_of_node
+from chautari.backup.scope import node_that_stores_for_peers, nodes_with_backup, targets_of_node
 from chautari.backup.secrets import public_login_key
 from chautari.federation.descriptor import Ed25519Key, StrictDescriptorModel
 from chautari.region.field_types import (
@@ -78,7 +78,7 @@ def account_of_borrower(peer: str) -> str:
 def make_space_offer(loaded_region: LoadedRegion, peer: str, _: Secrets) -> SpaceOffer | None:
     """Return where a peer stores its backups; None before the host key of the node is known."""
     region = loaded_region.region
-    name = giving_node(region)
+    name = node_that_stores_for_peers(region)
     if name is None or region.backup is None:
         return None
     node = region.nodes[name]

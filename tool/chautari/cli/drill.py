@@ -107,5 +107,5 @@ def _print_outcome(
         return
     print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
     word = "passed" if outcome.ok else "failed"
-    names = ", ".join(drill.names_of(planned.orders))
+    names = ", ".join(drill.node_names_of_orders(planned.orders))
     echo(f"{what} ({names}) {word} after {duration_text(outcome.seconds)}.")

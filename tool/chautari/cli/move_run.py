@@ -13,7 +13,7 @@ import click
 from chautari.backup import restore
 from chautari.backup.move import release_on_node
 from chautari.backup.move_progress import MoveProgress, next_step
-from chautari.backup.restore_events import Results
+from chautari.backup.restore_events import RestoreResultsAnswer
 from chautari.cli import main
 from chautari.cli.output import echo
 from chautari.errors import BadInput, RunFailed
@@ -177,7 +177,7 @@ def _is_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     )
 
 
-def _results_of_new_node(move: Move, identities: tuple[Path, ...]) -> Results:
+def _results_of_new_node(move: Move, identities: tuple[Path, ...]) -> RestoreResultsAnswer:
     endpoints = known_endpoints(move.loaded_region)
     [target] = ssh_targets(move.loaded_region, endpoints, (move.to,), identities)
     return restore.results_of_node(target)

@@ -303,7 +303,7 @@ def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
     deleted: dict[str, Mapping[str, object]] = {}
     for target in targets:
         if ids[target.name]:
-            answer = restore.clean_node(target, ids[target.name])
+            answer = restore.delete_kept_data_on_node(target, ids[target.name])
             deleted[target.name] = answer.model_dump(mode="json")
             if answer.error:
                 raise BadInput(f"{target.name}: {answer.error.reason}", fix=answer.error.fix)

@@ -56,7 +56,7 @@ def resources_lent_to(region: Region, peer: str) -> tuple[str, ...]:
 def resources_borrowed_from(region: Region, peer: str) -> tuple[str, ...]:
     """Return the names of everything that the region borrows from a peer."""
     nodes: tuple[str, ...] = region.federation.borrow.get(peer, ())
-    return (*nodes, space_letters.NAME) if peer in scope.givers(region) else nodes
+    return (*nodes, space_letters.NAME) if peer in scope.peers_that_store_backups(region) else nodes
 
 
 def lends_to_or_borrows_from(region: Region, peer: str) -> bool:
@@ -68,5 +68,5 @@ def lends_to_or_borrows_from(region: Region, peer: str) -> bool:
 def backup_settings_that_name_peer(region: Region, peer: str) -> tuple[str, ...]:
     """Return the settings of backups in `region.yml` that name a peer."""
     given = region.backup is not None and peer in region.backup.give
-    stored = peer in scope.givers(region)
+    stored = peer in scope.peers_that_store_backups(region)
     return (*(["backup.to"] if stored else []), *(["backup.give"] if given else []))

@@ -22,7 +22,7 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     if arguments["action"] == "restore_follow":
         from chautari.node.restore import service
 
-        return service.follow(int(arguments["offset"]))
+        return service.print_events_until_finished(int(arguments["offset"]))
     if arguments["action"] == "service_logs":
         from chautari.node import service_logs
 
@@ -72,15 +72,17 @@ def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping
         from chautari.node import lock
         from chautari.node.restore import service
 
-        return service.start(json.loads(zlib.decompress(payload.read())), lock.lock_holder())
+        return service.start_restore_unit(
+            json.loads(zlib.decompress(payload.read())), lock.lock_holder()
+        )
     if action == "restore_results":
         from chautari.node.restore import service
 
-        return service.results()
+        return service.earlier_results()
     if action == "restore_clean":
         from chautari.node.restore import clean
 
-        return clean.clean(arguments["ids"])
+        return clean.delete_kept_data(arguments["ids"])
     if action == "restore_record_drill":
         from chautari.node.restore import drill_record
 

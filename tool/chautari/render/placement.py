@@ -21,7 +21,7 @@ def roles_of_node(region: Region, node: str) -> tuple[str, ...]:
         required |= set(service.roles)
     if scope.targets_of_node(region, node):
         required.add(BACKUP_ROLE)
-    if node == scope.giving_node(region):
+    if node == scope.node_that_stores_for_peers(region):
         required.add(BACKUP_SPACE_ROLE)
     return tuple(role for role in ROLES if role in required)
 

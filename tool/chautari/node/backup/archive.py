@@ -60,7 +60,7 @@ class Group:
         """Yield what changed since the list was written, and write a new list."""
         new, self.totals = self.list_file.with_suffix(".new"), scan.Scan()
         later = scan.write_list(self.totals.entries(self.states), new)
-        yield from scan.changes(scan.read_list(self.list_file), later)
+        yield from scan.changes_between_lists(scan.read_list(self.list_file), later)
         new.replace(self.list_file)
 
 
@@ -162,7 +162,7 @@ class ArchiveWriter:
 
     def _present(self, changed: Iterable[Any]) -> Iterator[scan.Entry]:
         for item in changed:
-            if isinstance(item, scan.Gone):
+            if isinstance(item, scan.DeletedPath):
                 self._gone.add(item.path)
             else:
                 self._gone.discard(item.path)

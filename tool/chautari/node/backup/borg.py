@@ -66,7 +66,7 @@ _TEXT_CODES = (
 RETRIED = ("connection_lost", "target_unreachable", "stalled")
 
 
-def environment(settings: Settings, target: Target, home: Path = HOME) -> dict[str, str]:
+def borg_environment(settings: Settings, target: Target, home: Path = HOME) -> dict[str, str]:
     """Return the whole environment of borg; the passphrase is in a file, not in it."""
     return {
         "PATH": PATH,
@@ -110,7 +110,7 @@ def ssh_command(settings: Settings) -> list[str]:
     return ["/usr/bin/ssh", "-F", "none", "-T", "-i", str(settings.folder / "login_key"), *given]
 
 
-def command(*arguments: str, lock_seconds: int = LOCK_SECONDS) -> list[str]:
+def borg_command(*arguments: str, lock_seconds: int = LOCK_SECONDS) -> list[str]:
     """Return a call of borg whose messages are JSON."""
     return [BORG, "--log-json", "--lock-wait", str(lock_seconds), *arguments]
 
@@ -119,7 +119,7 @@ def create_command(archive: str, limit_kib: int, *, is_retry: bool = False) -> l
     """Return the call that stores the paths on its standard input as `archive`."""
     interval = CLOSE_CHECKPOINT_SECONDS if is_retry else CHECKPOINT_SECONDS
     limit = ["--upload-ratelimit", str(limit_kib)] if limit_kib else []
-    return DIE_WITH_PARENT + command(
+    return DIE_WITH_PARENT + borg_command(
         "--progress", "--info", *limit, "create", "--json", "--paths-from-stdin",
         "--paths-delimiter", "\\0", "--read-special", "--chunker-params", CHUNKS,
         "--checkpoint-interval", str(interval), "--compression", "auto,zstd,3",
@@ -180,7 +180,7 @@ def _bytes(text: str) -> int:
     return int(float(number) * powers.get(unit[0], 1))
 
 
-def call(
+def run_borg(
     settings: Settings,
     target: Target,
     *arguments: str,
@@ -203,8 +203,8 @@ def call(
     """
     try:
         done = subprocess.run(
-            command(*arguments),
-            env=environment(settings, target, home),
+            borg_command(*arguments),
+            env=borg_environment(settings, target, home),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -225,13 +225,13 @@ def call(
 def archive_list(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
     """Return the complete archives of this node, oldest first: name, id and time."""
     found = sorted_archives(list_repository(settings, target, home))
-    return [item for item in found if is_finished(item["name"])]
+    return [item for item in found if is_name_of_finished_archive(item["name"])]
 
 
 def list_repository(settings: Settings, target: Target, home: Path = HOME) -> dict[str, Any]:
     """Return what borg tells about a repository and the archives of this node."""
     options = ("--json", "--consider-checkpoints", "--glob-archives", f"{settings.node}-*")
-    text, _ = call(settings, target, "list", *options, home=home)
+    text, _ = run_borg(settings, target, "list", *options, home=home)
     return dict(json.loads(text))
 
 
@@ -244,6 +244,6 @@ def sorted_archives(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 _FINISHED = re.compile(r"[a-z0-9-]+-[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
-def is_finished(name: str) -> bool:
+def is_name_of_finished_archive(name: str) -> bool:
     """Return whether an archive has the name of one that is complete."""
     return _FINISHED.fullmatch(name) is not None

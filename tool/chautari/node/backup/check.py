@@ -16,7 +16,7 @@ LIMIT_SECONDS = 20 * 3600
 HEARTBEAT_SECONDS = 15
 
 
-def check_all(settings: Settings, names: list[str], home: Path = HOME) -> bool:
+def check_repositories(settings: Settings, names: list[str], home: Path = HOME) -> bool:
     """Check the targets called `names`, or all; print and remember the results."""
     targets = [settings.target(name) for name in names] or list(settings.targets)
     results = [_check_and_remember(settings, target, home) for target in targets]
@@ -31,7 +31,7 @@ def _check_and_remember(settings: Settings, target: Target, home: Path) -> bool:
     heart = threading.Thread(target=_heartbeat, args=(target.name, done), daemon=True)
     heart.start()
     try:
-        check(settings, target, home)
+        check_repository(settings, target, home)
     except BackupError as found:
         error = found
     finally:
@@ -51,14 +51,14 @@ def _check_and_remember(settings: Settings, target: Target, home: Path) -> bool:
     return error is None
 
 
-def check(settings: Settings, target: Target, home: Path = HOME) -> None:
+def check_repository(settings: Settings, target: Target, home: Path = HOME) -> None:
     """Raise an error when the repository of a target is damaged or does not answer."""
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
         # borg reports damage with the exit code of a warning.
         command = ("check", "--repository-only")
-        borg.call(settings, target, *command, home=home, limit=LIMIT_SECONDS, highest_code=0)
+        borg.run_borg(settings, target, *command, home=home, limit=LIMIT_SECONDS, highest_code=0)
     except BackupError as error:
         if error.code in ("borg_failed", "repository_damaged"):
             raise BackupError("check_failed", reason=error.data.get("reason", "")) from None

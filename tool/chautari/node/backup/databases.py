@@ -12,7 +12,10 @@ from chautari.node.backup.mariadb import MariaDBSnapshot
 from chautari.node.backup.postgresql import PostgreSQLSnapshot
 
 Snapshot = Union[MariaDBSnapshot, PostgreSQLSnapshot]  # noqa: UP007
-PROBES = {"postgresql": postgresql.probe, "mariadb": mariadb.probe}
+PROBES = {
+    "postgresql": postgresql.reason_database_is_unreachable,
+    "mariadb": mariadb.reason_database_is_unreachable,
+}
 
 
 def unreachable_databases(databases: Sequence[tuple[str, str]]) -> list[BackupError]:
@@ -28,7 +31,9 @@ def unreachable_databases(databases: Sequence[tuple[str, str]]) -> list[BackupEr
 def take_snapshots(databases: Sequence[tuple[str, str]], stack: ExitStack) -> list[Snapshot]:
     """Return a snapshot of each database; `stack` closes them."""
     found: list[Snapshot] = []
-    for snapshot in mariadb.take([name for engine, name in databases if engine == "mariadb"]):
+    for snapshot in mariadb.take_snapshots_at_same_moment(
+        [name for engine, name in databases if engine == "mariadb"]
+    ):
         stack.callback(snapshot.close)
         found.append(snapshot)
     for engine, name in databases:

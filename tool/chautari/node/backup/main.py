@@ -38,7 +38,7 @@ from chautari.node.backup.events import Events, print_event
 from chautari.node.backup.reasons import error_text
 from chautari.node.backup.services import Pause
 from chautari.node.backup.settings import SETTINGS, read_settings
-from chautari.node.backup.watch import watch
+from chautari.node.backup.watch import mail_new_problems
 
 MAX_ARCHIVES = 1000
 BUSY_EXIT = 75
@@ -68,7 +68,7 @@ def run_command(given: argparse.Namespace) -> int:
     """Back up every target, or those that are named."""
     settings = read_settings(given.settings)
     chosen = tuple(settings.target(name) for name in given.target) or settings.targets
-    place = run.Place()
+    place = run.ProgramFolders()
     with run.hold_lock(seconds=given.wait):
         run.stop_on_signals()
         events = Events()
@@ -104,14 +104,14 @@ def check_command(given: argparse.Namespace) -> int:
     """Check the repositories."""
     settings = read_settings(given.settings)
     with run.hold_lock(seconds=given.wait):
-        return 0 if check.check_all(settings, given.target) else 1
+        return 0 if check.check_repositories(settings, given.target) else 1
 
 
 def export_key_command(given: argparse.Namespace) -> int:
     """Print the key of a repository, which opens it with the passphrase."""
     settings = read_settings(given.settings)
     target = settings.target(given.target)
-    key, _ = borg.call(settings, target, "key", "export", "::", "-")
+    key, _ = borg.run_borg(settings, target, "key", "export", "::", "-")
     print_event("key", target=target.name, key=key)
     return 0
 
@@ -127,7 +127,7 @@ def accept_command(given: argparse.Namespace) -> int:
 
 def watch_command(given: argparse.Namespace) -> int:
     """Mail root when backups are missing."""
-    watch(read_settings(given.settings))
+    mail_new_problems(read_settings(given.settings))
     return 0
 
 
@@ -153,7 +153,7 @@ def reasons_command(given: argparse.Namespace) -> int:
 def borg_command(given: argparse.Namespace) -> int:
     """Replace this process by borg, with the environment for a target."""
     settings = read_settings(given.settings)
-    env = borg.environment(settings, settings.target(given.target))
+    env = borg.borg_environment(settings, settings.target(given.target))
     arguments = [item for item in given.arguments if item != "--"]
     os.execve(borg.BORG, [borg.BORG, *arguments], env)
     return 1

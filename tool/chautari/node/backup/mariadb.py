@@ -63,7 +63,7 @@ def dump_command(database: str) -> list[str]:
     ]  # fmt: skip
 
 
-def probe(database: str) -> str:
+def reason_database_is_unreachable(database: str) -> str:
     """Return why a database does not answer; empty if it does."""
     try:
         session = SQLSession(session_command(database))
@@ -201,7 +201,7 @@ def _unreachable(database: str, error: Exception) -> BackupError:
     return BackupError("database_unreachable", server=ENGINE, database=database, reason=str(error))
 
 
-def take(databases: Sequence[str]) -> list[MariaDBSnapshot]:
+def take_snapshots_at_same_moment(databases: Sequence[str]) -> list[MariaDBSnapshot]:
     """Return the snapshots of all databases, of the same moment."""
     taken: list[MariaDBSnapshot] = []
     if databases:

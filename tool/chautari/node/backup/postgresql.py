@@ -54,7 +54,7 @@ def dump_command(version: int, port: int, snapshot: str, database: str) -> list[
     ]  # fmt: skip
 
 
-def probe(database: str) -> str:
+def reason_database_is_unreachable(database: str) -> str:
     """Return why a database does not answer; empty if it does."""
     try:
         session = SQLSession(session_command(database))

@@ -51,7 +51,7 @@ def open_repository(
             raise
         # With --info, the server says its quota when the first transaction begins.
         create = ("--info", "init", "--encryption", "repokey-blake2", "--make-parent-dirs")
-        _, messages = borg.call(settings, target, *create, home=home)
+        _, messages = borg.run_borg(settings, target, *create, home=home)
         found = _read(settings, target, home)
         return found._replace(is_new=True, quota_bytes=messages.quota or None)
     # Disks are exchanged, so that one of them is elsewhere. A server has one repository.
@@ -84,7 +84,7 @@ def _read(settings: Settings, target: Target, home: Path) -> Repository:
 
 def check_cache(settings: Settings, target: Target, home: Path = HOME) -> None:
     """Raise an error when borg's cache on this node is locked; `borg list` does not use it."""
-    borg.call(settings, target, "info", "--json", home=home)
+    borg.run_borg(settings, target, "info", "--json", home=home)
 
 
 def break_lock(settings: Settings, target: Target, home: Path = HOME) -> None:
@@ -92,4 +92,4 @@ def break_lock(settings: Settings, target: Target, home: Path = HOME) -> None:
 
     Only this node writes to its repository, and only one run at a time does.
     """
-    borg.call(settings, target, "break-lock", home=home)
+    borg.run_borg(settings, target, "break-lock", home=home)

@@ -59,12 +59,16 @@ def prune(
         archives: what the repository had when the backup began.
         home: folder of this program's own.
     """
-    check_dates([item for item in archives if borg.is_finished(item["name"])], time.time())
-    if names := [item["name"] for item in archives if not borg.is_finished(item["name"])]:
-        borg.call(settings, target, "delete", "::", *names, home=home)
+    check_dates(
+        [item for item in archives if borg.is_name_of_finished_archive(item["name"])], time.time()
+    )
+    if names := [
+        item["name"] for item in archives if not borg.is_name_of_finished_archive(item["name"])
+    ]:
+        borg.run_borg(settings, target, "delete", "::", *names, home=home)
     if options := keep_options(settings.keep):
         pattern = f"{settings.node}-{_DATE}"
-        borg.call(settings, target, "prune", *options, "--glob-archives", pattern, home=home)
+        borg.run_borg(settings, target, "prune", *options, "--glob-archives", pattern, home=home)
     if not target.append_only:
         # The peer does this itself for repositories that this node cannot empty.
-        borg.call(settings, target, "compact", home=home)
+        borg.run_borg(settings, target, "compact", home=home)

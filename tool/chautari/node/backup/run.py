@@ -41,7 +41,7 @@ MAX_LEFT_OUT = 20
 
 
 @dataclass
-class Place:
+class ProgramFolders:
     """The folders of this program, which tests replace."""
 
     home: Path = HOME
@@ -95,7 +95,7 @@ def stop_on_signals() -> None:
 
 
 def back_up(
-    settings: Settings, events: Events, place: Place, pause: Pause, known: Sequence[Target]
+    settings: Settings, events: Events, place: ProgramFolders, pause: Pause, known: Sequence[Target]
 ) -> bool:
     """Back up to every target of `settings`, and return whether all succeeded.
 
@@ -144,7 +144,12 @@ class TargetRun:
     """One run to one target."""
 
     def __init__(
-        self, settings: Settings, target: Target, events: Events, place: Place, pause: Pause
+        self,
+        settings: Settings,
+        target: Target,
+        events: Events,
+        place: ProgramFolders,
+        pause: Pause,
     ) -> None:
         """Prepare a run."""
         self._settings, self._target = settings, target
@@ -246,7 +251,7 @@ class TargetRun:
         never_stored = known["repository_id"] is None and known["last_success"] is None
         if found.is_new or not never_stored or preconditions.was_restored(self._place.restores):
             return
-        if any(borg.is_finished(item["name"]) for item in found.archives):
+        if any(borg.is_name_of_finished_archive(item["name"]) for item in found.archives):
             raise BackupError(
                 "not_restored",
                 target=self._target.name, region=self._settings.region, node=self._settings.node,
@@ -261,7 +266,7 @@ class TargetRun:
         for group in groups:
             old = before.with_name(f"{before.name}.{group.list_file.name}")
             earlier = scan.read_list(old) if old.is_file() else iter(())
-            for item in scan.changes(earlier, group.entries()):
+            for item in scan.changes_between_lists(earlier, group.entries()):
                 new += item.size if isinstance(item, scan.Entry) else 0
         return new
 
@@ -270,7 +275,7 @@ class TargetRun:
         home = self._place.home
         create = BorgCreate(
             borg.create_command(name, self._settings.limit_kib, is_retry=self._is_retry),
-            borg.environment(self._settings, self._target, home),
+            borg.borg_environment(self._settings, self._target, home),
             self._place.work / "stage",
             self._note_progress,
             self._check_room,
@@ -292,7 +297,9 @@ class TargetRun:
             "paused_seconds": round(self._pause.seconds, 2),
             "quota_bytes": messages.quota or None,
             "quota_used": messages.quota_used or None,
-            "left_out": (writer.left_out + unread(messages.warnings))[:MAX_LEFT_OUT],
+            "left_out": (writer.left_out + files_borg_could_not_store(messages.warnings))[
+                :MAX_LEFT_OUT
+            ],
         }
         return name
 
@@ -317,7 +324,7 @@ class TargetRun:
         self._events.progress(self._target.name, step, *self._numbers)
 
 
-def unread(warnings: list[str]) -> list[str]:
+def files_borg_could_not_store(warnings: list[str]) -> list[str]:
     """Return the warnings of borg about files that it could not store.
 
     A file that is gone, or that changed while it was read, is not among them: it is compared again

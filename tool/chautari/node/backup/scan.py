@@ -138,7 +138,7 @@ class Scan:
             self.left_out.append(f"{os.fsdecode(path)!a}: {reason}")
 
 
-class Gone(NamedTuple):
+class DeletedPath(NamedTuple):
     """A path that an earlier list has, and the later one lacks."""
 
     path: bytes
@@ -163,7 +163,9 @@ def _is_excluded(name: bytes, relative: bytes, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(os.fsdecode(relative), pattern) for pattern in patterns)
 
 
-def changes(earlier: Iterable[Entry], later: Iterable[Entry]) -> Iterator[Union[Entry, Gone]]:  # noqa: UP007
+def changes_between_lists(
+    earlier: Iterable[Entry], later: Iterable[Entry]
+) -> Iterator[Union[Entry, DeletedPath]]:  # noqa: UP007
     """Yield the entries of `later` that are new or differ from `earlier`, and what is gone."""
     old_entries = iter(earlier)
     old = next(old_entries, None)
@@ -171,7 +173,7 @@ def changes(earlier: Iterable[Entry], later: Iterable[Entry]) -> Iterator[Union[
         if old is not None and old.path != new.path:
             key = _key(new.path)
             while old is not None and _key(old.path) < key:
-                yield Gone(old.path)
+                yield DeletedPath(old.path)
                 old = next(old_entries, None)
         if old is not None and old.path == new.path:
             if old != new:
@@ -180,7 +182,7 @@ def changes(earlier: Iterable[Entry], later: Iterable[Entry]) -> Iterator[Union[
         else:
             yield new
     while old is not None:
-        yield Gone(old.path)
+        yield DeletedPath(old.path)
         old = next(old_entries, None)
 
 

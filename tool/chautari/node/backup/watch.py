@@ -61,7 +61,7 @@ def find_problems(
     return found
 
 
-def watch(settings: Settings, home: Path = state_file.HOME, now: float = 0.0) -> int:
+def mail_new_problems(settings: Settings, home: Path = state_file.HOME, now: float = 0.0) -> int:
     """Mail what is new, and return 1 if a backup is missing."""
     now = now or time.time()
     memory_file = home / "watch.json"
@@ -75,7 +75,7 @@ def watch(settings: Settings, home: Path = state_file.HOME, now: float = 0.0) ->
     is_new = bool(set(kinds) - set(memory["problems"]))
     is_due = bool(kinds) and (is_new or now - memory["mailed"] > REPEAT_SECONDS)
     if is_due or (memory["problems"] and not kinds):
-        send_mail(compose(settings, problems))
+        send_mail(compose_mail(settings, problems))
         memory["mailed"] = now
     state_file.write_atomically(memory_file, memory | {"problems": kinds}, 0o600)
     for problem in problems:
@@ -83,7 +83,7 @@ def watch(settings: Settings, home: Path = state_file.HOME, now: float = 0.0) ->
     return 1 if problems else 0
 
 
-def compose(settings: Settings, problems: Sequence[Problem]) -> EmailMessage:
+def compose_mail(settings: Settings, problems: Sequence[Problem]) -> EmailMessage:
     """Return the mail to root."""
     name = f"{settings.node} ({settings.region})"
     message = EmailMessage()

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.restore.copy import Database
-from chautari.node.restore.databases import copy_name
+from chautari.node.restore.databases import name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import STATE, write_json
 from chautari.node.restore.request import RESTORE_ID
 from chautari.node.restore.switch import delete_old_data
 
 
-def clean(ids: list[str], state: Path = STATE) -> dict[str, Any]:
+def delete_kept_data(ids: list[str], state: Path = STATE) -> dict[str, Any]:
     """Delete the old data of the restores called `ids`; return what was deleted."""
     deleted: list[str] = []
     try:
@@ -40,4 +40,4 @@ def _delete_kept(result: Mapping[str, Any]) -> list[str]:
         return []
     databases = [Database(server, name, "") for server, name in kept["databases"]]
     delete_old_data(kept["paths"], databases, restore)
-    return [*kept["paths"], *(copy_name(item.name, "before", restore) for item in databases)]
+    return [*kept["paths"], *(name_of_copy(item.name, "before", restore) for item in databases)]

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup.manifest import FOLDER, Manifest, StateSpec, dump_path
-from chautari.node.restore.databases import Engine, copy_name, engine
+from chautari.node.restore.databases import Engine, engine_of_server, name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import Extraction, Reader, archived_path, compare_with_archive
 from chautari.node.restore.file_index import FileIndex
-from chautari.node.restore.places import Place, find_place, needed_by_filesystem
+from chautari.node.restore.places import RestorePlace, find_place, needed_by_filesystem
 from chautari.node.restore.repository import Archive, Repository
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -41,7 +41,7 @@ class Database:
     @property
     def server(self) -> Engine:
         """Return the server."""
-        return engine(self.engine)
+        return engine_of_server(self.engine)
 
 
 @dataclass
@@ -57,7 +57,7 @@ class CopyJob:
     repository: Repository
     archive: Archive
     manifest: Manifest
-    places: Sequence[Place]
+    places: Sequence[RestorePlace]
     databases: Sequence[Database]
     index: FileIndex
     tell: Tell
@@ -192,7 +192,7 @@ def databases_to_copy(states: Sequence[StateSpec], kind: str, restore: str) -> I
     """Yield the databases of the services, with the names of their copies."""
     for state in states:
         for server, name in state.database_names:
-            yield Database(server, name, copy_name(name, kind, restore))
+            yield Database(server, name, name_of_copy(name, kind, restore))
 
 
 def read_archive(

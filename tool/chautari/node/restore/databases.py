@@ -25,7 +25,7 @@ SOCKET = "/run/mysqld/mysqld.sock"
 KEPT_ERROR = 2000
 
 
-def copy_name(database: str, kind: str, restore: str) -> str:
+def name_of_copy(database: str, kind: str, restore: str) -> str:
     """Return the name of a copy; `kind` is `restore`, `drill` or `before`."""
     return f"{database}_{kind}_{restore}"
 
@@ -67,7 +67,7 @@ class Engine(Protocol):
         """Undo a switch, also an interrupted one."""
 
 
-def engine(name: str) -> Engine:
+def engine_of_server(name: str) -> Engine:
     """Return the server called `name`."""
     return PostgreSQL() if name == "postgresql" else MariaDB()
 

@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.file_index import FileIndex
-from chautari.node.restore.places import Place, find_place
+from chautari.node.restore.places import RestorePlace, find_place
 from chautari.node.restore.tar_stream import BLOCK, TarStream
 
 REPORT_BYTES = 64 << 20
@@ -41,7 +41,7 @@ class Extraction:
 
     def __init__(
         self,
-        places: Sequence[Place],
+        places: Sequence[RestorePlace],
         readers: Mapping[str, Reader],
         index: FileIndex,
         progress: Progress,
@@ -119,7 +119,7 @@ class Extraction:
             return
         self._set_metadata(staged, member)
 
-    def _prepare_parent(self, place: Place, staged: str) -> None:
+    def _prepare_parent(self, place: RestorePlace, staged: str) -> None:
         """Create the folder of `staged`, and make sure that no link leads out of the place."""
         parent = os.path.dirname(staged)
         if parent in self._checked_parents:
@@ -218,7 +218,7 @@ def archived_path(name: str) -> str:
     return "/" + "/".join(parts)
 
 
-def compare_with_archive(places: Sequence[Place], index: FileIndex) -> None:
+def compare_with_archive(places: Sequence[RestorePlace], index: FileIndex) -> None:
     """Read every extracted file from the disk and compare it with what the archive holds.
 
     Raises:

@@ -30,7 +30,7 @@ from chautari.node.restore.copy import (
 )
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import MEMORY, Journal, JournalFile
-from chautari.node.restore.places import Place, places_to_restore
+from chautari.node.restore.places import RestorePlace, places_to_restore
 from chautari.node.restore.repository import Archive, Repository
 from chautari.node.restore.request import access_in
 
@@ -48,7 +48,7 @@ class Restore:
         self.files, self.journal, self.memory = files, journal, memory
         request = journal.request
         self._manifest: Manifest | None = None
-        self.places: list[Place] = places_to_restore(request.states, request.id)
+        self.places: list[RestorePlace] = places_to_restore(request.states, request.id)
         self.databases: list[Database] = list(
             databases_to_copy(request.states, "restore", request.id)
         )

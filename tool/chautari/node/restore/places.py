@@ -37,7 +37,7 @@ class Swap(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class RestorePlace:
     """A folder or file of a service, and where its copy is made.
 
     Attributes:
@@ -72,7 +72,7 @@ def _swap(live: str, staged: str, aside: str) -> Swap:
     return Swap(live, staged, aside, os.path.lexists(live), os.path.lexists(staged))
 
 
-def places_to_restore(states: Sequence[StateSpec], restore: str) -> list[Place]:
+def places_to_restore(states: Sequence[StateSpec], restore: str) -> list[RestorePlace]:
     """Return a place next to the live data for each folder and file of the services."""
     return [
         _place_beside(path, folder, restore)
@@ -81,10 +81,10 @@ def places_to_restore(states: Sequence[StateSpec], restore: str) -> list[Place]:
     ]
 
 
-def places_in_folder(states: Sequence[StateSpec], root: Path) -> list[Place]:
+def places_in_folder(states: Sequence[StateSpec], root: Path) -> list[RestorePlace]:
     """Return places below `root`, away from all live data, for a drill."""
     return [
-        Place(path, path, f"{root}{path}", folder)
+        RestorePlace(path, path, f"{root}{path}", folder)
         for state in states
         for path, folder in _paths_of(state)
     ]
@@ -95,16 +95,16 @@ def _paths_of(state: StateSpec) -> Iterator[tuple[str, FolderSpec | None]]:
     yield from ((file, None) for file in state.files)
 
 
-def _place_beside(path: str, folder: FolderSpec | None, restore: str) -> Place:
+def _place_beside(path: str, folder: FolderSpec | None, restore: str) -> RestorePlace:
     live = os.path.realpath(path)
     staging = STAGING.format(restore)
     if folder is not None and os.path.ismount(live):
-        return Place(path, live, os.path.join(live, staging), folder, is_mount=True)
+        return RestorePlace(path, live, os.path.join(live, staging), folder, is_mount=True)
     parent, name = os.path.split(live)
-    return Place(path, live, os.path.join(parent, staging, name), folder)
+    return RestorePlace(path, live, os.path.join(parent, staging, name), folder)
 
 
-def find_place(places: Sequence[Place], path: str) -> tuple[Place, str] | None:
+def find_place(places: Sequence[RestorePlace], path: str) -> tuple[RestorePlace, str] | None:
     """Return the place that a path in the archive belongs to, and where its copy is made."""
     for place in places:
         if path == place.path:
@@ -121,7 +121,7 @@ def is_excluded(folder: FolderSpec, relative: str) -> bool:
     return any(fnmatch(head, pattern) for head in heads for pattern in folder.exclude)
 
 
-def copy_excluded(place: Place) -> None:
+def copy_excluded(place: RestorePlace) -> None:
     """Link what backups leave out from the live folder into its copy.
 
     Roles made it for this node, and would have to make it again.

@@ -50,7 +50,9 @@ CODE = (
 )
 
 
-def start(payload: Mapping[str, Any], holder: Mapping[str, Any] | None) -> dict[str, Any]:
+def start_restore_unit(
+    payload: Mapping[str, Any], holder: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Install the code, write the journal and start the unit; return the answer."""
     if holder:
         code = "pending" if (STATE / "journal.json").exists() else "busy"
@@ -110,7 +112,7 @@ def _write_private(file: Path, content: str) -> None:
         os.fsync(handle)
 
 
-def follow(offset: int) -> int:
+def print_events_until_finished(offset: int) -> int:
     """Print the events of the newest restore from byte `offset` on, until it is finished.
 
     Each event gets an `offset`, from which another connection can go on.
@@ -146,7 +148,7 @@ def remove_unit() -> None:
     subprocess.run(["systemctl", "daemon-reload"], capture_output=True)
 
 
-def results() -> dict[str, Any]:
+def earlier_results() -> dict[str, Any]:
     """Return the results of earlier restores, and whether one is not finished."""
     files = sorted((STATE / "history").glob("*.json"))
     return {

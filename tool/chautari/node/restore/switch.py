@@ -14,10 +14,10 @@ from pathlib import Path
 
 from chautari.node.backup.manifest import StateSpec
 from chautari.node.restore.copy import Database
-from chautari.node.restore.databases import copy_name
+from chautari.node.restore.databases import name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import sync_folder
-from chautari.node.restore.places import Place, Swap, copy_excluded
+from chautari.node.restore.places import RestorePlace, Swap, copy_excluded
 
 KEPT_ERROR = 2000
 
@@ -74,7 +74,7 @@ def resume(states: Sequence[StateSpec]) -> None:
             run_command(state.resume)
 
 
-def plan_swaps(places: Sequence[Place], restore: str) -> list[Swap]:
+def plan_swaps(places: Sequence[RestorePlace], restore: str) -> list[Swap]:
     """Return the exchanges of all places that the archive contains.
 
     What an archive lacks, such as a folder that did not exist yet, stays as it is.
@@ -121,10 +121,12 @@ def undo_switch_databases(databases: Sequence[Database], restore: str) -> None:
 
 
 def _aside(database: Database, restore: str) -> str:
-    return copy_name(database.name, "before", restore)
+    return name_of_copy(database.name, "before", restore)
 
 
-def delete_copies(places: Sequence[Place], databases: Sequence[Database], restore: str) -> None:
+def delete_copies(
+    places: Sequence[RestorePlace], databases: Sequence[Database], restore: str
+) -> None:
     """Delete what is left of the restored copy: staging folders and copies of databases."""
     for place in places:
         folder = place.staged if place.is_mount else os.path.dirname(place.staged)
@@ -146,7 +148,7 @@ def delete_old_data(paths: Sequence[str], databases: Sequence[Database], restore
         database.server.drop(_aside(database, restore))
 
 
-def kept_paths(places: Sequence[Place], swaps: Sequence[Swap], restore: str) -> list[str]:
+def kept_paths(places: Sequence[RestorePlace], swaps: Sequence[Swap], restore: str) -> list[str]:
     """Return the paths to which old data was renamed."""
     folders = {place.live for place in places if place.is_mount}
     aside = {
