@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -173,7 +174,7 @@ def test_service_moves_to_a_newer_debian_and_an_interrupted_move_continues(
     first = moving.move()
     while first.read_until_question() and not first.step.startswith("Close"):
         first.answer("y\n")
-    first.answer("\x03")
+    os.killpg(first.process.pid, signal.SIGINT)  # as Ctrl-C in the person's terminal
     assert not first.read_until_question() and first.process.wait(60) == 130
 
     second = moving.move()
