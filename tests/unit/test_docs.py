@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import prose
 import pytest
+from commands_in_texts import problem_with_command
 
-from chautari.cli.default_command import GroupWithDefault
 from chautari.cli.main import deploy
 from chautari.reference.command_reference import command_reference_text
 from chautari.region.load import load_region
@@ -96,25 +96,56 @@ def _slug(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-@each_page
-def test_commands_in_pages_exist(page: Path) -> None:
-    commands = [code for code in code_of(page) if code.startswith("deploy ")]
-    assert [code for code in commands if _unknown_in(code)] == []
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)
+def test_commands_in_pages_are_accepted_by_the_parser(page: Path) -> None:
+    """A command in a block can be pasted; one within a sentence may lack arguments."""
+    blocks, inline = commands_of(page)
+    problems = [problem_with_command(line) for line in blocks]
+    problems += [problem_with_command(code, whole=False) for code in inline]
+    assert [problem for problem in problems if problem] == []
 
 
-def _unknown_in(code: str) -> list[str]:
-    """Return the subcommands and options in a line of `deploy` that do not exist."""
-    # What follows `--` belongs to a command on a node.
-    words = code.partition(" #")[0].partition(" -- ")[0].split()[1:]
-    command: click.Command | None = deploy
-    while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z-]+", words[0]):
-        if isinstance(command, GroupWithDefault) and words[0] not in command.commands:
-            words.insert(0, command.default)
-        command = command.get_command(click.Context(command), words.pop(0))
-    if command is None:
-        return [code]
-    known = {name for item in command.params for name in item.opts} | {"--help"}
-    return [word for word in words if word.startswith("-") and word not in known]
+def commands_of(page: Path) -> tuple[list[str], list[str]]:
+    """Return the lines of `deploy` in blocks, and within sentences; usage lines are left out."""
+    source = page.read_text()
+    blocks = "".join(re.findall(r"```\w*\n(.*?)```", source, re.S)).replace("\\\n", " ")
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", source, flags=re.S))
+    lines = [line.strip() for line in blocks.splitlines()]
+    return (
+        [line for line in lines if line.startswith("deploy ") and "[OPTIONS]" not in line],
+        [code for code in inline if code.startswith("deploy ")],
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("deploy regoin andes", "no command deploy regoin"),
+        ("deploy verify", "NAME is missing"),
+        ("deploy verify andes --ful", "--ful"),
+        ("deploy move andes nextcloud", "to is missing"),
+        ("deploy sandbox break demo full-disc", "full-disc"),
+        ("deploy logs andes nextcloud --since yesterday", "yesterday"),
+        ("deploy completion csh > FILE", "csh"),
+        ("deploy dns andes med1", "too many arguments"),
+    ],
+)
+def test_parser_refuses_commands_that_do_not_exist(line: str, part: str) -> None:
+    assert part in (problem_with_command(line) or "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "deploy run NAME occ status",
+        "deploy ssh NAME NODE -- df -h",
+        "deploy backup andes --node bog1  # one node",
+        "deploy region NAME --identity FILE | tee log",
+        "deploy logs NAME nextcloud --since TIME",
+    ],
+)
+def test_parser_accepts_commands_with_placeholders(line: str) -> None:
+    assert problem_with_command(line) is None
 
 
 @each_page

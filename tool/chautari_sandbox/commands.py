@@ -14,8 +14,9 @@ from chautari.cli.output import echo
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
-from chautari_sandbox import api
+from chautari_sandbox import api, practice
 from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.practice_faults import FAULTS
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
@@ -93,6 +94,55 @@ def status(name: str, as_json: bool) -> int:
             word = "running" if item.running else "stopped"
             echo(f"{item.name:<16} {item.address:<16} {word}")
     return 0 if found.running else 1
+
+
+@sandbox_group.command("break")
+@region_argument
+@click.argument("fault", required=False, metavar="[FAULT]", type=click.Choice(sorted(FAULTS)))
+@click.option("--hint", is_flag=True, help="Say where to look for the active fault.")
+@click.option("--solve", is_flag=True, help="Print the answer, and undo the active fault.")
+@json_option
+def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool) -> None:
+    """Set a fault to practise with; find it, and repair it.
+
+    Without FAULT, the command chooses one and does not say which. Only a sandbox can be broken.
+
+    FAULT is one of: closed-port, database-down, expiring-certificate, full-disk, refused-mail,
+    stopped-service, wrong-dns-record, wrong-permissions.
+    """
+    if sum((hint, solve, fault is not None)) > 1:
+        raise click.UsageError("use only one of FAULT, --hint and --solve")
+    place = practice.open_practice(_load_region(name))
+    region = place.spec.name
+    if hint:
+        active = place.require_active()
+        _print_exercise(active.text(FAULTS[active.fault].hint, region), active, as_json)
+    elif solve:
+        active = practice.solve(place)
+        known = FAULTS[active.fault]
+        repair = active.text(known.repair, region)
+        answer = (
+            f"{active.text(known.answer, region)}\nIn a real region: {repair}\n"
+            f"The fault was undone. Check the region: deploy verify {region}"
+        )
+        _print_exercise(answer, active, as_json)
+    else:
+        active = practice.set_fault(place, fault)
+        _print_exercise(
+            f"Something in {region} is broken now. Find it, and repair it:\n"
+            f"  deploy verify {region}\n"
+            f"A hint: deploy sandbox break {region} --hint\n"
+            f"The answer: deploy sandbox break {region} --solve",
+            active if fault else None, as_json,
+        )  # fmt: skip
+
+
+def _print_exercise(text: str, active: practice.ActiveFault | None, as_json: bool) -> None:
+    if as_json:
+        known = {"fault": active.fault, "node": active.node} if active else {}
+        print_json({**known, "text": text})
+    else:
+        echo(text)
 
 
 def _load_region(name: str) -> LoadedRegion:
