@@ -19,7 +19,7 @@ WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench setup packages generate wheels release clean
+.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench docs docs-pictures setup packages generate wheels release clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -76,6 +76,17 @@ bench: setup $(VENV)/peers/.ready  ## Compare Chautari with similar tools: bench
 $(VENV)/peers/.ready: benchmarks/requirements.lock | packages
 	$(PYTHON) -m venv $(VENV)/peers
 	$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+docs: $(VENV)/docs/.ready  ## Build the documentation site in site/; any warning is an error
+	$(call timed,docs,$(VENV)/docs/bin/python website/build.py)
+
+docs-pictures: setup  ## Draw the pictures of the documentation again (needs chromium)
+	$(BIN)/python website/pictures.py
+
+$(VENV)/docs/.ready: website/requirements.lock | packages
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 setup: packages $(VENV)/.ready  ## Install what the toolkit needs on this machine

@@ -27,7 +27,7 @@ from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 MEMORY = "practice.json"
-# What a step says if somebody already repaired what it would undo.
+# What a step says if what it would undo was already repaired.
 ALREADY_REPAIRED = ("not mounted", "No such file or directory")
 
 
@@ -46,7 +46,7 @@ class ActiveFault:
 
 @dataclass(frozen=True)
 class Practice:
-    """A running sandbox in which somebody practises."""
+    """A running sandbox in which a volunteer practises."""
 
     region: Region
     spec: SandboxSpec

@@ -1,6 +1,6 @@
 """Faults to practise with: what breaks in a sandbox, a hint, and the answer.
 
-A step is a command in a node's container, run as root. Undoing a fault that somebody already
+A step is a command in a node's container, run as root. Undoing a fault that was already
 repaired changes nothing, so every way to repair it is allowed.
 """
 
@@ -152,7 +152,7 @@ FAULTS: dict[str, Fault] = {
             hint="People can log in and read, but they cannot store a file. How much space is "
             "free? deploy ssh {region} {node} -- df -h",
             answer="The disk for files is full. The file old-recording.bin uses all of it. Delete "
-            "what nobody needs, or add a disk. The sandbox filled a small disk of its own at "
+            "files that are not needed, or add a disk. The sandbox filled a small disk of its own at "
             + FILES
             + ".",
             repair=f"deploy ssh {{region}} {{node}} -- rm {FILES}/old-recording.bin",
@@ -200,7 +200,7 @@ FAULTS: dict[str, Fault] = {
             hint="Nextcloud cannot read something that belongs to it. Which file changed since the "
             "last deploy? deploy drift {region}",
             answer="config.php of Nextcloud belongs to root, so the web server cannot read it. "
-            "This happens if somebody edits the file as root. A deploy gives it back.",
+            "This happens if an operator edits the file as root. A deploy gives it back.",
             repair="deploy region {region}",
             break_steps=lambda _: (("chown", "root:root", CONFIG), ("chmod", "0600", CONFIG)),
             undo_steps=lambda _: (
@@ -225,7 +225,7 @@ FAULTS: dict[str, Fault] = {
             hint="People wait for mail that does not arrive. What does the queue say? "
             "deploy ssh {region} {node} -- mailq",
             answer="The mail relay refuses the password that the node sends. In a real region, "
-            "somebody changed the password at the relay. Store the new one with "
+            "the password at the relay was changed. Store the new one with "
             "`deploy secrets set {region} mail_relay_password`, and deploy.",
             repair="deploy region {region}",
             break_steps=lambda _: (
