@@ -81,8 +81,8 @@ $(VENV)/peers/.ready: benchmarks/requirements.lock | packages
 docs: $(VENV)/docs/.ready  ## Build the documentation site in site/; any warning is an error
 	$(call timed,docs,$(VENV)/docs/bin/python website/build.py)
 
-docs-pictures: setup  ## Draw the pictures of the documentation again (needs chromium)
-	$(BIN)/python website/pictures.py
+docs-pictures: setup  ## Draw the pictures of the site from a deployed sandbox (REGION=demo; needs chromium)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python website/pictures.py $(or $(REGION),demo)
 
 $(VENV)/docs/.ready: website/requirements.lock | packages
 	$(PYTHON) -m venv $(VENV)/docs

@@ -152,9 +152,8 @@ FAULTS: dict[str, Fault] = {
             hint="People can log in and read, but they cannot store a file. How much space is "
             "free? deploy ssh {region} {node} -- df -h",
             answer="The disk for files is full. The file old-recording.bin uses all of it. Delete "
-            "files that are not needed, or add a disk. The sandbox filled a small disk of its own at "
-            + FILES
-            + ".",
+            "files that are not needed, or add a disk. In the sandbox, this is a small disk of its "
+            f"own at {FILES}.",
             repair=f"deploy ssh {{region}} {{node}} -- rm {FILES}/old-recording.bin",
             break_steps=_fill_disk,
             undo_steps=lambda _: (("umount", "--lazy", FILES),),
