@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-
-from sphinx.cmd.build import main as sphinx_build
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTED = ROOT / "build/website/pages"
@@ -108,9 +107,8 @@ def main() -> int:
     write_index("decisions", "Decisions", "Hard decisions, and their reasons.")
     shutil.rmtree(SITE, ignore_errors=True)
     options = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "-c", str(ROOT / "website")]
-    code = sphinx_build(
-        [*options, "-d", str(COLLECTED.parent / "cache"), str(COLLECTED), str(SITE)]
-    )
+    sphinx = [sys.executable, "-m", "sphinx", *options, "-d", str(COLLECTED.parent / "cache")]
+    code = subprocess.run([*sphinx, str(COLLECTED), str(SITE)], check=False).returncode
     problems = [] if code else problems_of_site()
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -6,6 +6,7 @@ that region. Chromium must be installed: `sudo apt-get install chromium`.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -78,7 +79,7 @@ def draw_terminal(name: str) -> None:
         env={"COLUMNS": str(COLUMNS), "PATH": str(Path(sys.executable).parent), **_account()},
         check=False, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    console = Console(record=True, width=COLUMNS, file=tempfile.TemporaryFile("w"))
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(f"$ deploy report {name}", style="bold"))
     console.print(Text.from_ansi(shown.stdout))
     picture = console.export_svg(title=f"deploy report {name}")
