@@ -183,6 +183,17 @@ def test_fault_that_cannot_be_set_is_undone(region: LoadedRegion, containers: Co
     assert opened.active() is None
 
 
+def test_node_without_the_service_keeps_no_fault(
+    region: LoadedRegion, containers: Containers
+) -> None:
+    containers.failures = {"systemctl": "Unit nginx.service not found."}
+    opened = practice.open_practice(region)
+    with pytest.raises(RunFailed, match="stopped-service could not be set") as refused:
+        practice.set_fault(opened, "stopped-service")
+    assert refused.value.fix == "deploy region andes"
+    assert opened.active() is None
+
+
 def test_solve_accepts_what_was_already_repaired(
     region: LoadedRegion, containers: Containers
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from chautari.errors import BadInput, RunFailed
@@ -117,8 +118,11 @@ def set_fault(practice: Practice, name: str | None = None) -> ActiveFault:
     write_atomically(practice.client.folder / MEMORY, json.dumps(asdict(chosen)) + "\n", 0o600)
     try:
         _break(practice, fault, place_of_fault(practice.region, node))
-    except (ProcessError, RunFailed) as error:
-        _undo(practice, chosen)
+    except RunFailed as error:
+        # On a node without the service, the steps that undo the fault fail too.
+        with suppress(ProcessError):
+            _undo(practice, chosen)
+        _forget(practice)
         raise RunFailed(
             f"the practice fault {fault.name} could not be set on {node}: {error}",
             fix=f"deploy region {sandbox}",
@@ -178,6 +182,10 @@ def _undo(practice: Practice, active: ActiveFault) -> None:
         _run_undo_step(practice.client, container, step)
     if fault.wrong_dns:
         _write_hosts(practice, dns.hosts_file_text(practice.spec))
+    _forget(practice)
+
+
+def _forget(practice: Practice) -> None:
     (practice.client.folder / MEMORY).unlink(missing_ok=True)
 
 
