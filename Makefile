@@ -84,7 +84,7 @@ docs: $(VENV)/docs/.ready  ## Build the documentation site in site/; any warning
 docs-pictures: setup  ## Draw the pictures of the site from a deployed sandbox (REGION=demo; needs chromium)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python website/pictures.py $(or $(REGION),demo)
 
-$(VENV)/docs/.ready: website/requirements.lock | packages
+$(VENV)/docs/.ready: website/requirements.lock
 	$(PYTHON) -m venv $(VENV)/docs
 	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
