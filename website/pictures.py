@@ -26,7 +26,7 @@ from chautari.region.model import Region
 PICTURES = Path(__file__).resolve().parents[1] / "docs/pictures"
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser")
 MAX_KB = 60
-COLUMNS = 80
+COLUMNS, LINES = 80, 34
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     PICTURES.mkdir(exist_ok=True)
     draw_terminal(name)
     report = state_dir() / "reports" / name / "latest" / "report.html"
-    draw_page(browser, report.resolve().as_uri(), "report", (760, 760))
+    draw_page(browser, report.resolve().as_uri(), "report", (600, 470))
     if region.nodes_running("portal"):
         draw_page(browser, f"https://{region.domain}/", "front-page", (480, 640), region)
     too_big = [path for path in PICTURES.iterdir() if path.stat().st_size > MAX_KB * 1024]
@@ -81,7 +81,8 @@ def draw_terminal(name: str) -> None:
     )  # fmt: skip
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text(f"$ deploy report {name}", style="bold"))
-    console.print(Text.from_ansi(shown.stdout))
+    lines = shown.stdout.splitlines()[:LINES]
+    console.print(Text.from_ansi("\n".join([*lines, "…"])))
     picture = console.export_svg(title=f"deploy report {name}")
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     (PICTURES / "terminal.svg").write_text(picture.replace("Fira Code", "monospace"))

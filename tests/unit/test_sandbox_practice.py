@@ -17,9 +17,10 @@ from chautari.cli.main import deploy
 from chautari.errors import BadInput, RunFailed
 from chautari.process import ProcessError
 from chautari.region.load import LoadedRegion
-from chautari_sandbox import dns, paths, practice, practice_faults, privileges, state
+from chautari_sandbox import dns, paths, podman_commands, privileges, state
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
-from chautari_sandbox.practice_faults import FAULTS
+from chautari_sandbox.practice import exercise as practice
+from chautari_sandbox.practice.faults import FAULTS, Fault, rule_handle
 
 RULES = {
     "nftables": [
@@ -44,7 +45,7 @@ class Containers:
         monkeypatch.setattr(PodmanClient, "containers_by_member", lambda _: self.listed())
         monkeypatch.setattr(PodmanClient, "run_in_container", lambda _, *words: self.run(*words))
         monkeypatch.setattr(privileges, "require_root_access", lambda: None)
-        monkeypatch.setattr(practice.podman_commands, "podman_command_prefix", lambda: ("podman",))
+        monkeypatch.setattr(podman_commands, "podman_command_prefix", lambda: ("podman",))
 
     def listed(self) -> dict[str, ExistingContainer]:
         return {
@@ -132,7 +133,7 @@ def test_closed_port_deletes_only_the_rule_of_its_port(
 ) -> None:
     practice.set_fault(practice.open_practice(region), "closed-port")
     assert containers.commands[-1][-2:] == ("handle", "9")
-    assert practice_faults.rule_handle(json.dumps(RULES), 443) == ""
+    assert rule_handle(json.dumps(RULES), 443) == ""
 
 
 def test_wrong_dns_record_moves_only_the_first_public_name(
@@ -225,7 +226,7 @@ def test_fault_that_nothing_in_the_region_can_have_is_refused(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
-def test_commands_in_hints_and_answers_exist(fault: practice_faults.Fault) -> None:
+def test_commands_in_hints_and_answers_exist(fault: Fault) -> None:
     texts = [text.format(region="demo", node="lima") for text in (fault.hint, fault.repair)]
     commands = [f"deploy {text.rpartition('deploy ')[2]}" for text in texts if "deploy " in text]
     assert "deploy " in fault.repair

@@ -14,9 +14,10 @@ from chautari.cli.output import echo
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
-from chautari_sandbox import api, practice
+from chautari_sandbox import api
 from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
-from chautari_sandbox.practice_faults import FAULTS
+from chautari_sandbox.practice import exercise
+from chautari_sandbox.practice.faults import FAULTS
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
@@ -112,13 +113,13 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
     """
     if sum((hint, solve, fault is not None)) > 1:
         raise click.UsageError("use only one of FAULT, --hint and --solve")
-    place = practice.open_practice(_load_region(name))
+    place = exercise.open_practice(_load_region(name))
     region = place.spec.name
     if hint:
         active = place.require_active()
         _print_exercise(active.text(FAULTS[active.fault].hint, region), active, as_json)
     elif solve:
-        active = practice.solve(place)
+        active = exercise.solve(place)
         known = FAULTS[active.fault]
         repair = active.text(known.repair, region)
         answer = (
@@ -127,7 +128,7 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
         )
         _print_exercise(answer, active, as_json)
     else:
-        active = practice.set_fault(place, fault)
+        active = exercise.set_fault(place, fault)
         _print_exercise(
             f"Something in {region} is broken now. Find it, and repair it:\n"
             f"  deploy verify {region}\n"
@@ -137,7 +138,7 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
         )  # fmt: skip
 
 
-def _print_exercise(text: str, active: practice.ActiveFault | None, as_json: bool) -> None:
+def _print_exercise(text: str, active: exercise.ActiveFault | None, as_json: bool) -> None:
     if as_json:
         known = {"fault": active.fault, "node": active.node} if active else {}
         print_json({**known, "text": text})

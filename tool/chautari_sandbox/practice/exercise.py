@@ -15,7 +15,7 @@ from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari_sandbox import dns, internet_container, paths, podman_commands, privileges, state
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
-from chautari_sandbox.practice_faults import (
+from chautari_sandbox.practice.faults import (
     FAULTS,
     WRONG_ADDRESS,
     Command,
@@ -151,7 +151,7 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
     if not found:
         raise BadInput(
             f"no node of {practice.spec.name} has what {name or 'a practice fault'} breaks",
-            fix="choose another fault, or add a service, such as nextcloud, and deploy",
+            fix="choose another fault, or add a service, and deploy",
         )
     return found
 

@@ -1,0 +1,1 @@
+"""Practice faults: what volunteers break, find and repair in a sandbox."""
