@@ -79,12 +79,12 @@ $(VENV)/peers/.ready: benchmarks/requirements.lock | packages
 	@touch $@
 
 docs: $(VENV)/docs/.ready  ## Build the documentation site in site/; any warning is an error
-	$(call timed,docs,$(VENV)/docs/bin/python website/build.py)
+	$(call timed,docs,$(VENV)/docs/bin/python docs/site/build.py)
 
 docs-pictures: setup  ## Draw the pictures of the site from a deployed sandbox (REGION=demo; needs chromium)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python website/pictures.py $(or $(REGION),demo)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/site/pictures.py $(or $(REGION),demo)
 
-$(VENV)/docs/.ready: website/requirements.lock
+$(VENV)/docs/.ready: docs/site/requirements.lock
 	$(PYTHON) -m venv $(VENV)/docs
 	$(VENV)/docs/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture(scope="module")
 def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("website_build", ROOT / "website/build.py")
+    spec = importlib.util.spec_from_file_location("docs_site_build", ROOT / "docs/site/build.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -68,9 +68,9 @@ def test_site_refuses_files_of_other_servers(
 
 
 def test_lock_has_a_hash_for_every_package() -> None:
-    lock = (ROOT / "website/requirements.lock").read_text()
+    lock = (ROOT / "docs/site/requirements.lock").read_text()
     packages = re.findall(r"^[a-z0-9-]+==\S+.*", lock, re.MULTILINE)
     assert len(packages) > 20
     assert all(line.endswith("\\") for line in packages)
-    wanted = (ROOT / "website/requirements.in").read_text().split()
+    wanted = (ROOT / "docs/site/requirements.in").read_text().split()
     assert [name for name in wanted if f"{name} \\" not in lock] == []

@@ -23,7 +23,7 @@ from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.region.model import Region
 
-PICTURES = Path(__file__).resolve().parents[1] / "docs/pictures"
+PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 BROWSERS = ("chromium", "chromium-headless-shell", "chromium-browser")
 MAX_KB = 60
 COLUMNS, LINES = 80, 34

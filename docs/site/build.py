@@ -13,8 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-COLLECTED = ROOT / "build/website/pages"
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+COLLECTED = ROOT / "build/docs/pages"
 SITE = ROOT / "site"
 # Pages and files outside of `docs/`, and where the site has them.
 OTHERS = {
@@ -64,7 +65,7 @@ def adapt_links(text: str, source: Path, target: Path) -> str:
 def collect_pages() -> None:
     """Copy every page to one folder, as Sphinx needs them."""
     shutil.rmtree(COLLECTED, ignore_errors=True)
-    shutil.copytree(ROOT / "docs", COLLECTED)
+    shutil.copytree(ROOT / "docs", COLLECTED, ignore=shutil.ignore_patterns(HERE.name))
     pages = [path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md")]
     for source in (*pages, *OTHERS):
         target = site_path(source)
@@ -106,7 +107,7 @@ def main() -> int:
     write_index("roles", "Roles", "Each role sets up one part of a node: its files and variables.")
     write_index("decisions", "Decisions", "Hard decisions, and their reasons.")
     shutil.rmtree(SITE, ignore_errors=True)
-    options = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "-c", str(ROOT / "website")]
+    options = ["-W", "--keep-going", "-q", "-j", "auto", "-b", "html", "-c", str(HERE)]
     sphinx = [sys.executable, "-m", "sphinx", *options, "-d", str(COLLECTED.parent / "cache")]
     code = subprocess.run([*sphinx, str(COLLECTED), str(SITE)], check=False).returncode
     problems = [] if code else problems_of_site()
