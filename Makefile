@@ -16,6 +16,8 @@ MIRROR ?=
 WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
 # Tests that use all nodes at once; the others share the nodes that these deploy.
 WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_faults)
+# Tests of the long campaign that deploy small regions of their own.
+OWN_REGIONS := $(patsubst %,tests/integration/test_%.py,lost_node moving)
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
@@ -65,8 +67,9 @@ containers: setup  ## Run the tests in containers
 
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)
-	$(call timed,faults,$(BIN)/python -m pytest tests/integration --soak -k "backup or broken_release or changed_settings or downloads or faults or first_deploy or interruptions or manual_changes or receipts or test_upgrade")
+	$(call timed,faults,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(OWN_REGIONS)) --soak -k "backup or broken_release or changed_settings or downloads or faults or first_deploy or interruptions or manual_changes or receipts or test_upgrade")
 	$(call timed,federation,$(BIN)/python -m pytest tests/integration/test_federation.py --soak)
+	$(call timed,lost and moved machines,$(BIN)/python -m pytest $(OWN_REGIONS) --soak)
 	$(call timed,molecule,for s in $(SCENARIOS); do env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.
