@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dns.resolver
 import pytest
 from tests.integration.conftest import DEPLOY, REGIONS, ProgressReporter
 
@@ -229,6 +230,7 @@ def regions(progress: ProgressReporter) -> Iterator[Laptops]:
         prepare_regions()
         progress.report(f"both regions are deployed after {time.monotonic() - began:.0f} s")
         yield laptops
+        dns.resolver.restore_system_resolver()
         remove_all()
 
 
@@ -251,6 +253,7 @@ def prepare_regions() -> None:
     demo = steps.DemoRun(())
     demo.start_sandboxes((QUITO, THIMPHU))
     demo.start_sandboxes((QUITO,))  # which now knows the names of its neighbour
+    steps.use_name_server_of_sandbox(QUITO)
     for region in (QUITO, THIMPHU):
         deploy("region", region.name, "--no-checks")
     steps.pin_peer_if_new(QUITO, THIMPHU)

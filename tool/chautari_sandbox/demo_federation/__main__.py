@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import click
-import dns.resolver
 
 from chautari.cli import json_output
 from chautari.cli.json_output import print_json
@@ -23,7 +22,7 @@ from chautari_sandbox.demo_federation.steps import (
     DemoRun,
     ca_file_of,
     refuse_other_sandboxes,
-    sandbox_state_of,
+    use_name_server_of_sandbox,
 )
 
 
@@ -82,13 +81,6 @@ def run_demo_steps(
         demonstration.check_front_pages(pairs)
     if leave:
         demonstration.leave((one, other))
-
-
-def use_name_server_of_sandbox(region: DemoRegion) -> None:
-    """Resolve names like the nodes of a region do, whose name server knows its neighbours."""
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [sandbox_state_of(region).resolver]
-    dns.resolver.override_system_resolver(resolver)
 
 
 def summary_text(demonstration: DemoRun, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:

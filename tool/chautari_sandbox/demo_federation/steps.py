@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import dns.resolver
+
 from chautari.cli.output import echo
 from chautari.errors import BadInput, RunFailed
 from chautari.region.locate import REGION_FILE
@@ -153,6 +155,13 @@ def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
                     f"this machine runs the sandbox {region.name} of the region in {owner}",
                     fix=f"remove it first: deploy sandbox down {owner}/{REGION_FILE}",
                 )
+
+
+def use_name_server_of_sandbox(region: DemoRegion) -> None:
+    """Resolve names like the nodes of a region do, whose name server knows its neighbours."""
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [sandbox_state_of(region).resolver]
+    dns.resolver.override_system_resolver(resolver)
 
 
 def sandbox_state_of(region: DemoRegion) -> SandboxState:
