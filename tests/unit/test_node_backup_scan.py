@@ -119,7 +119,7 @@ def test_copies_keep_mode_owner_and_times(data: Path, tmp_path: Path) -> None:
     (data / "z").chmod(0o2750)
     (data / "link").symlink_to("/nowhere")
     os.utime(data / "a" / "1", ns=(5, 1_000_000_007))
-    stage.empty_stage(tmp_path / "stage")
+    stage.create_empty_stage(tmp_path / "stage")
     for entry in scan.Scan().entries([state(data)]):
         relative = stage.copy_entry(entry, tmp_path / "stage")
         assert relative == entry.path[1:]
@@ -131,7 +131,7 @@ def test_copies_keep_mode_owner_and_times(data: Path, tmp_path: Path) -> None:
 
 
 def test_file_that_is_gone_or_became_a_pipe_is_not_copied(data: Path, tmp_path: Path) -> None:
-    stage.empty_stage(tmp_path / "stage")
+    stage.create_empty_stage(tmp_path / "stage")
     entries = [e for e in scan.Scan().entries([state(data)]) if e.path.endswith((b"/1", b"/2"))]
     (data / "a" / "1").unlink()
     (data / "a" / "b" / "2").unlink()

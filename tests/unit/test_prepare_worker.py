@@ -346,7 +346,7 @@ def test_first_contact_with_another_host_key_is_taken_back(
         "address": "203.0.113.1", "port": 2222, "known_hosts": str(file),
         "host_key": own if expected == "its own" else expected,
     }  # fmt: skip
-    accepted = worker._report_or_unpin_new_host_key("bog1", node, OTHERS)
+    accepted = worker._report_or_unpin_first_contact_key("bog1", node, OTHERS)
     [event] = map(json.loads, capsys.readouterr().out.splitlines())
     if expected == "SHA256:another":
         assert not accepted and event["event"] == "refused"

@@ -124,7 +124,7 @@ def _node_page(context: NodeContextSource, node: str, secrets: SecretStore) -> I
         if item.get("mount"):
             yield from _paragraph(f"It is on the disk that the node mounts at {item['mount']}.")
         yield "Key of this repository:"
-        yield from _key_lines(secrets, borg_key_name(node, item["name"]))
+        yield from _paper_key_lines_of_secret(secrets, borg_key_name(node, item["name"]))
         yield ""
     if lines := variables["backup_known_hosts"]:
         yield "Host keys of the servers:"
@@ -167,7 +167,7 @@ def _secret(secrets: SecretStore, name: str) -> str:
     return secrets[name].strip() if name in secrets else f"(not in secrets.age: {name})"
 
 
-def _key_lines(secrets: SecretStore, name: str) -> Iterator[str]:
+def _paper_key_lines_of_secret(secrets: SecretStore, name: str) -> Iterator[str]:
     if name not in secrets:
         yield f"  (not in secrets.age yet: {name})"
         return

@@ -74,7 +74,7 @@ def sizes_of_machines(
     asked = tuple(name for name in nodes if not set(_MEASURED) <= set(said.get(name, {})))
     measured = _measure_machines(loaded_region, endpoints, asked, identities) if asked else {}
     return {
-        name: _with_assumed_values(
+        name: _with_replaced_values(
             measured.get(name, MeasuredSize(MachineSize())), said.get(name, {})
         )
         for name in nodes
@@ -121,6 +121,6 @@ def _measure_machine(target: SSHTarget, host_key: str) -> MeasuredSize:
     return MeasuredSize(MachineSize(), last[0])
 
 
-def _with_assumed_values(measured: MeasuredSize, values: Mapping[str, float]) -> MeasuredSize:
+def _with_replaced_values(measured: MeasuredSize, values: Mapping[str, float]) -> MeasuredSize:
     fields = measured.size._asdict() | dict(values)
     return MeasuredSize(MachineSize(**fields), measured.problem)

@@ -37,7 +37,9 @@ class OutputFolder(click.Path):
     type=OutputFolder(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
 )  # fmt: skip
 @click.option(
-    "--no-secrets", is_flag=True, help="Leave out the secrets, so that no SSH key is needed."
+    "--no-secrets",
+    is_flag=True,
+    help="Leave out the secrets. Then no SSH key is needed to decrypt them.",
 )
 @identity_option
 @json_option

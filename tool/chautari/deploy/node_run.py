@@ -339,7 +339,7 @@ def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
-        one.state = _next_state_after_run(one, checks)
+        one.state = _finished_or_unknown_state(one, checks)
     else:
         one.set_state_for_active_run(holder)
 
@@ -357,12 +357,12 @@ def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
     if one.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
-        one.state = _next_state_after_run(one, checks)
+        one.state = _finished_or_unknown_state(one, checks)
     else:
         one.survey_again()
 
 
-def _next_state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
+def _finished_or_unknown_state(one: NodeRun, checks: list[CheckResult]) -> State:
     return (ResultUnknownState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
         tuple(checks)
     )

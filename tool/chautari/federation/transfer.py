@@ -95,7 +95,7 @@ def fetch_files(
     Raises:
         AnswerRefused: when there is no complete answer within the limits.
     """
-    exchange, limit = _FileRequests(address, limits, surroundings), seconds or SECONDS
+    exchange, limit = _TimeLimitedFileRequests(address, limits, surroundings), seconds or SECONDS
     try:
         return call_within(limit, exchange.run)
     except TimeoutError:
@@ -124,7 +124,7 @@ def _connection_error_text(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-class _FileRequests:
+class _TimeLimitedFileRequests:
     """The requests for some files; another thread ends them when they take too long."""
 
     def __init__(

@@ -80,7 +80,7 @@ def main() -> None:
     state = State(inventory, config, check_for_changes=False)
 
     def work(host: Host) -> None:
-        if release := _connect_and_check(host, nodes[host.name], orders):
+        if release := _connect_and_find_os_to_prepare(host, nodes[host.name], orders):
             _install_environment(state, host, release, orders)
 
     with ctx_state.use(state):
@@ -110,7 +110,7 @@ def pyinfra_connection_data(node: NodeOrder) -> dict[str, object]:
     return data
 
 
-def _connect_and_check(host: Host, node: NodeOrder, orders: WorkerOrders) -> str:
+def _connect_and_find_os_to_prepare(host: Host, node: NodeOrder, orders: WorkerOrders) -> str:
     """Return the OS of a machine that passed the preflight and has to be prepared; else nothing."""
     # An unexpected error of one machine must not end the work on the others.
     try:
@@ -126,7 +126,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: WorkerOrders) -> str
             return ""
         set_tcp_options(host.connector.client.get_transport().sock)
         limit_client_output(host.connector.client)
-        if not _report_or_unpin_new_host_key(host.name, node, before):
+        if not _report_or_unpin_first_contact_key(host.name, node, before):
             return ""
         found, said = _gather_facts(host, node)
         if found is not None:
@@ -262,7 +262,7 @@ def _back_up_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Re
     return []
 
 
-def _report_or_unpin_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
+def _report_or_unpin_first_contact_key(name: str, node: NodeOrder, before: str) -> bool:
     """Report a key that was pinned at first contact; take back one that the region does not name.
 
     `before` is the text of the file that pins host keys, as it was before the connection.

@@ -316,7 +316,7 @@ def as_flow_yaml(value: Any) -> str:
 
 def _model_at(location: Sequence[str | int]) -> type[BaseModel] | None:
     """Return the model that describes the mapping at `location`."""
-    model = _without_annotations(_type_at(location))
+    model = _without_annotated_and_none(_type_at(location))
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
@@ -324,7 +324,7 @@ def _type_at(location: Sequence[str | int]) -> Any:
     """Return the type of the value at `location`, walking from `Region`; None if unknown."""
     found: Any = Region
     for part in location:
-        plain = _without_annotations(found)
+        plain = _without_annotated_and_none(found)
         if isinstance(plain, type) and issubclass(plain, BaseModel):
             fields = {field.alias or name: field for name, field in plain.model_fields.items()}
             found = fields[str(part)].rebuild_annotation() if str(part) in fields else None
@@ -337,7 +337,7 @@ def _type_at(location: Sequence[str | int]) -> Any:
     return found
 
 
-def _without_annotations(annotation: Any) -> Any:
+def _without_annotated_and_none(annotation: Any) -> Any:
     """Return the type inside of `Annotated` and of `… | None`."""
     while get_origin(annotation) is Annotated or _is_optional(annotation):
         annotation = next(part for part in get_args(annotation) if part is not type(None))

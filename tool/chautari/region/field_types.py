@@ -249,7 +249,7 @@ def check_storage_size(value: str) -> str:
     return f"{value[:-2].strip()} {value[-2:]}"
 
 
-def validate_version(value: str) -> str:
+def validate_three_part_version(value: str) -> str:
     """Return `value` when it is a version of three numbers."""
     if not _VERSION.fullmatch(value):
         raise ValueError(f"{value!r} is not a version; write three numbers, such as 35.0.1")
@@ -449,7 +449,7 @@ Timezone = Annotated[str, AfterValidator(validate_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
 Size = Annotated[str, AfterValidator(check_storage_size)]
 SandboxNetwork = Annotated[str, AfterValidator(validate_sandbox_network)]
-Version = Annotated[str, AfterValidator(validate_version)]
+Version = Annotated[str, AfterValidator(validate_three_part_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(validate_public_key)]
 HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]

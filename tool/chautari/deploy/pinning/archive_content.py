@@ -59,7 +59,9 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
         raise release.refused("other_version", found=", ".join(sorted(set(found)))[:100])
 
 
-def _check_member(release: _ArchiveOfRelease, name: str, count: int, size: int) -> None:
+def _refuse_unsafe_or_too_large(
+    release: _ArchiveOfRelease, name: str, count: int, size: int
+) -> None:
     if count > MAX_MEMBERS or size > MAX_UNPACKED:
         raise release.refused("archive_too_large")
     if name.startswith("/") or "\\" in name or ".." in name.split("/"):
@@ -87,7 +89,7 @@ def _zip_versions(release: _ArchiveOfRelease) -> Iterator[str]:
     with zipfile.ZipFile(release.file) as archive:
         for count, member in enumerate(archive.infolist(), 1):
             total += member.file_size
-            _check_member(release, member.filename, count, total)
+            _refuse_unsafe_or_too_large(release, member.filename, count, total)
             with archive.open(member) as content:
                 yield from _read_member(release, member.filename, content)
 
@@ -99,7 +101,7 @@ def _tar_versions(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
         with tarfile.open(fileobj=plain, mode="r|") as archive:
             for count, member in enumerate(archive, 1):
                 total += member.size
-                _check_member(release, member.name, count, total)
+                _refuse_unsafe_or_too_large(release, member.name, count, total)
                 if member.isfile() and _names_the_version(release, member.name):
                     content = archive.extractfile(member)
                     assert content is not None
@@ -108,7 +110,7 @@ def _tar_versions(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
             total += len(piece)
             if piece.strip(b"\0"):
                 raise tarfile.ReadError("there are bytes after its end")
-            _check_member(release, "", 0, total)
+            _refuse_unsafe_or_too_large(release, "", 0, total)
 
 
 def _decompress(file: Path, kind: str) -> IO[bytes]:

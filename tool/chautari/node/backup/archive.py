@@ -204,4 +204,4 @@ def os_name(release: Path = Path("/etc/os-release")) -> str:
 def empty_work_folder(work: Path) -> None:
     """Remove copies of a run that was interrupted, and make room for new ones."""
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stage.empty_stage(work / "stage")
+    stage.create_empty_stage(work / "stage")

@@ -17,7 +17,7 @@ from chautari.node.backup.scan import Entry
 _COPY_BLOCK = 1 << 20
 
 
-def empty_stage(stage: Path) -> None:
+def create_empty_stage(stage: Path) -> None:
     """Create an empty folder for copies, closed to other accounts."""
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True, mode=0o700)

@@ -65,7 +65,7 @@ def mail_new_problems(settings: Settings, home: Path = state_file.HOME, now: flo
     """Mail what is new, and return 1 if a backup is missing."""
     now = now or time.time()
     memory_file = home / "watch.json"
-    memory = _read(memory_file) or {"since": now, "mailed": 0, "problems": []}
+    memory = _read_watch_state(memory_file) or {"since": now, "mailed": 0, "problems": []}
     if uptime() < STARTING_SECONDS and not memory["problems"]:
         problems: list[Problem] = []
     else:
@@ -116,7 +116,7 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_watch_state(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
         return {"since": float(found["since"]), "mailed": float(found["mailed"]),

@@ -65,7 +65,7 @@ class CopyJob:
     figures: dict[str, Any] = field(default_factory=dict)
     _load_seconds: float = 0.0
 
-    def plan(self) -> None:
+    def read_contents_and_check_space(self) -> None:
         """Read what the archive contains, and make sure that the copy fits on the disks."""
         needed, dumps = self._list_archive()
         for path, database in self._dumps.items():

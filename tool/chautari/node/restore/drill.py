@@ -103,7 +103,7 @@ def _copy_and_compare(
             repository, archive, manifest, places_in_folder(states, folder / "files"), databases,
             index, lambda _: None, known_owners=False,
         )  # fmt: skip
-        job.plan()
+        job.read_contents_and_check_space()
         job.extract()
         job.compare()
         return archive, job.figures

@@ -161,7 +161,7 @@ class Restore:
         """Make the copy and prove it; after an interruption, begin again."""
         switch.delete_copies(self.places, self.databases, self.journal.request.id)
         with self._job() as job:
-            job.plan()
+            job.read_contents_and_check_space()
             self._show("extract")
             job.extract()
             self._show("compare")

@@ -57,18 +57,20 @@ class RestorePlace:
     def swaps(self, restore: str) -> list[Swap]:
         """Return the exchanges of the switch; the services must be paused for a mount point."""
         if not self.is_mount:
-            return [_swap(self.live, self.staged, ASIDE.format(self.live, restore))]
+            return [_describe_swap(self.live, self.staged, ASIDE.format(self.live, restore))]
         aside = os.path.join(self.live, ASIDE_IN_MOUNT.format(restore))
         own = ("lost+found", STAGING.format(""), ASIDE_IN_MOUNT.format(""))
         names = {*_names(self.live), *_names(self.staged)}
         return [
-            _swap(*(os.path.join(folder, name) for folder in (self.live, self.staged, aside)))
+            _describe_swap(
+                *(os.path.join(folder, name) for folder in (self.live, self.staged, aside))
+            )
             for name in sorted(names)
             if not name.startswith(own)
         ]
 
 
-def _swap(live: str, staged: str, aside: str) -> Swap:
+def _describe_swap(live: str, staged: str, aside: str) -> Swap:
     return Swap(live, staged, aside, os.path.lexists(live), os.path.lexists(staged))
 
 
