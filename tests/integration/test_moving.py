@@ -54,7 +54,9 @@ class Moving(Proof):
     container_prefix = "chautari_moving_"
 
     def move(self) -> MoveCommand:
-        return MoveCommand([DEPLOY, "move", str(self.file), "polls", "--to", "new", "--run"])
+        # A shell that started the tests in the background made them ignore Ctrl-C.
+        program = ["env", "--default-signal=INT", DEPLOY]
+        return MoveCommand([*program, "move", str(self.file), "polls", "--to", "new", "--run"])
 
 
 class MoveCommand:
