@@ -31,6 +31,7 @@ KEYS = ["code", "file", "line", "column", "where", "message", "fix"]
 WORDS = {
     "service": "nextcloud", "service_command": "occ", "words": "status", "node": "bog1",
     "secret": "mail_relay_password", "url": "https://peer.example.org", "peer": "himalaya",
+    "fault": "full-disk",
 }  # fmt: skip
 OPTIONS = {"output": ["--output", "out"], "to": ["--to", "bog1"]}
 
