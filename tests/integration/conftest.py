@@ -149,9 +149,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remove the sandbox after the last worker."""
+    """Remove the sandbox after the last worker, if this session used it."""
     options = session.config.option
     stays = options.collectonly or (options.keep_sandbox and exitstatus == 0)
+    # The controller of workers has no items; its sessions always use the sandbox.
+    items = getattr(session, "items", [])
+    stays |= bool(items) and not any("proof" in getattr(item, "fixturenames", ()) for item in items)
     if not stays and not is_worker(session.config):
         MARKER.unlink(missing_ok=True)
         Proof(REGIONS / "proof").deploy("sandbox down")

@@ -68,6 +68,20 @@ def forget_other_targets(names: list[str], path: Path = STATE) -> None:
         write_atomically(path, state)
 
 
+def forget_errors(code: str, path: Path = STATE) -> None:
+    """Forget why backups failed, if this was the reason and it no longer exists."""
+    state = read_state(path)
+    names = [
+        name
+        for name in state["targets"]
+        if (target_state(state, name)["error"] or {}).get("code") == code
+    ]
+    if names:
+        for name in names:
+            state["targets"][name] |= {"error": None}
+        write_atomically(path, state)
+
+
 def write_atomically(path: Path, content: object, mode: int = 0o644) -> None:
     """Write a file that readers see either whole or not at all, also after a power cut."""
     temporary = path.with_name(f".{path.name}.new")

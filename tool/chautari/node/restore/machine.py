@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from chautari.node.backup import state_file
 from chautari.node.backup.manifest import Manifest
 from chautari.node.restore import switch
 from chautari.node.restore.copy import (
@@ -248,6 +249,9 @@ class Restore:
         }
         self.files.tell({"event": "finished", **result})
         self.files.end(result)
+        if ok:
+            # Until now, the node refused to store the new machine over the lost one.
+            state_file.forget_errors("not_restored")
 
 
 def used_resources() -> dict[str, float]:
