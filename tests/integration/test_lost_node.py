@@ -207,8 +207,11 @@ class Laptops:
         self._environment.setenv("XDG_STATE_HOME", str(home / "state"))
         state = home / "state" / "chautari"
         state.mkdir(parents=True, exist_ok=True)
-        if not (state / "sandbox").is_symlink():
-            (state / "sandbox").symlink_to(FOLDER / "sandboxes")
+        sandboxes = state / "sandbox"
+        if not sandboxes.is_symlink():
+            # Without the link, an earlier session may have left a folder here.
+            shutil.rmtree(sandboxes, ignore_errors=True)
+            sandboxes.symlink_to(FOLDER / "sandboxes")
 
 
 @pytest.fixture(scope="module")
