@@ -61,12 +61,12 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
 
 def test_restore_ends_the_refusal_to_store_a_new_machine(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    state_file.forget_errors("not_restored", path)
+    assert not state_file.forget_errors("not_restored", path)
     assert not path.exists()
     for name, code in (("box", "not_restored"), ("disk", "disk_not_mounted")):
         state_file.update_target(name, path, error={"code": code}, last_attempt=7)
     state_file.update_target("himalaya", path, last_success=7)
-    state_file.forget_errors("not_restored", path)
+    assert state_file.forget_errors("not_restored", path)
     targets = state_file.read_state(path)["targets"]
     assert [targets[name]["error"] for name in ("box", "disk", "himalaya")] == [
         None, {"code": "disk_not_mounted"}, None,

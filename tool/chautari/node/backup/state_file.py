@@ -68,8 +68,11 @@ def forget_other_targets(names: list[str], path: Path = STATE) -> None:
         write_atomically(path, state)
 
 
-def forget_errors(code: str, path: Path = STATE) -> None:
-    """Forget why backups failed, if this was the reason and it no longer exists."""
+def forget_errors(code: str, path: Path = STATE) -> bool:
+    """Forget this reason why backups failed, because it no longer exists.
+
+    Return whether it was the reason for any target.
+    """
     state = read_state(path)
     names = [
         name
@@ -80,6 +83,7 @@ def forget_errors(code: str, path: Path = STATE) -> None:
         for name in names:
             state["targets"][name] |= {"error": None}
         write_atomically(path, state)
+    return bool(names)
 
 
 def write_atomically(path: Path, content: object, mode: int = 0o644) -> None:

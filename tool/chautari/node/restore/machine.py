@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import resource
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from chautari.node.backup import state_file
+from chautari.node.backup.follow import UNIT
 from chautari.node.backup.manifest import Manifest
 from chautari.node.restore import switch
 from chautari.node.restore.copy import (
@@ -233,6 +235,7 @@ class Restore:
             switch.delete_copies(self.places, [], request.id)
             kept = switch.kept_paths(self.places, journal.swaps, request.id)
             journal.figures |= used_resources()
+            forget_refused_backup()
         databases = [[item.engine, item.name] for item in self.databases] if ok else []
         result = {
             "id": request.id,
@@ -249,9 +252,13 @@ class Restore:
         }
         self.files.tell({"event": "finished", **result})
         self.files.end(result)
-        if ok:
-            # Until now, the node refused to store the new machine over the lost one.
-            state_file.forget_errors("not_restored")
+
+
+def forget_refused_backup() -> None:
+    """Forget that this node refused to store a new machine over a lost one."""
+    if state_file.forget_errors("not_restored"):
+        # Otherwise, a check reports the unit until the next backup.
+        subprocess.run(["systemctl", "reset-failed", UNIT], capture_output=True, check=False)
 
 
 def used_resources() -> dict[str, float]:
