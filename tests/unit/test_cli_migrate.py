@@ -171,8 +171,8 @@ def test_problems_that_the_old_name_hid_are_refused_at_their_lines(file: Path) -
 
 
 def test_other_mistakes_of_the_file_do_not_stop_it(file: Path) -> None:
-    found = migrated(file, OLD.replace("contact: ops@andes.example.org", "contact: nobody"))
-    assert "  os_substitutes:" in found and "contact: nobody\n" in found
+    found = migrated(file, OLD.replace("contact: ops@andes.example.org", "contact: no-address"))
+    assert "  os_substitutes:" in found and "contact: no-address\n" in found
 
 
 def test_duplicate_keys_and_broken_yaml_are_refused(file: Path) -> None:

@@ -117,7 +117,7 @@ def export_key_command(given: argparse.Namespace) -> int:
 
 
 def accept_command(given: argparse.Namespace) -> int:
-    """Remember the repository that a target has now, whatever it had before."""
+    """Remember the repository that a target has now, and forget the earlier one."""
     settings = read_settings(given.settings)
     target = settings.target(given.target)
     found = repository.repository_id(settings, target)
