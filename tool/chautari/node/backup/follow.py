@@ -10,8 +10,8 @@ from pathlib import Path
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.events import EVENTS, print_event
 from chautari.node.backup.reasons import error_text
+from chautari.node.backup.state_file import UNIT
 
-UNIT = "chautari-backup.service"
 POLL_SECONDS = 0.5
 RUNNING = ("active", "activating", "reloading", "deactivating")
 

@@ -10,6 +10,8 @@ from typing import Any
 
 FORMAT = 1
 HOME = Path("/var/lib/chautari/backup")
+# The unit whose runs this file is about.
+UNIT = "chautari-backup.service"
 STATE = HOME / "state.json"
 # The web server publishes it, so it is outside of the closed folder.
 PROOF = Path("/var/lib/chautari-backup/proof.json")

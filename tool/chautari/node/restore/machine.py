@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup import state_file
-from chautari.node.backup.follow import UNIT
 from chautari.node.backup.manifest import Manifest
 from chautari.node.restore import switch
 from chautari.node.restore.copy import (
@@ -258,7 +257,8 @@ def forget_refused_backup() -> None:
     """Forget that this node refused to store a new machine over a lost one."""
     if state_file.forget_errors("not_restored"):
         # Otherwise, a check reports the unit until the next backup.
-        subprocess.run(["systemctl", "reset-failed", UNIT], capture_output=True, check=False)
+        command = ["systemctl", "reset-failed", state_file.UNIT]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 def used_resources() -> dict[str, float]:
