@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import dns.resolver
 import pytest
 from tests.integration.conftest import DEPLOY, REGIONS, ProgressReporter
+from tests.integration.contents import Content, read_content
 
 from chautari_sandbox import paths
 from chautari_sandbox.demo_federation import steps
@@ -41,23 +42,6 @@ LIMIT_SECONDS = 1800
 LONGEST_RETURN = 1200
 SENT, RECEIVED = "from-quito.txt", "from-thimphu.txt"
 COPY = "/srv/chautari-backups/.copies/before-the-attack"
-# Rows of every table, then the hash of every file.
-ROWS = r"""
-cd /
-chautari-psql -XtAq --dbname=nextcloud <<'SQL'
-SELECT format('SELECT %L, count(*) FROM %I.%I', 'nextcloud/' || schemaname || '.' || tablename,
-              schemaname, tablename)
-  FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 \gexec
-SQL
-for table in $(mariadb -BN -e "SELECT table_name FROM information_schema.tables
-    WHERE table_schema = 'framadate' ORDER BY 1"); do
-    echo "framadate/$table|$(mariadb -BN -e "SELECT count(*) FROM framadate.$table")"
-done
-"""
-FILES = r"""
-cd / && find var/lib/nextcloud/data var/lib/nextcloud/custom_apps var/lib/nextcloud/themes \
-    var/lib/nextcloud/pins -type f ! -name '*.log' -print0 | sort -z | xargs -0 sha256sum
-"""
 SHARED_SECRET = r"""
 cd / && chautari-psql -XtAq --dbname=nextcloud -c 'SELECT shared_secret FROM oc_trusted_servers'
 """
@@ -65,13 +49,6 @@ NEWEST_MANIFEST = r"""
 borg() { chautari-backup borg thimphu "$@"; }
 borg extract --stdout "::$(borg list --short --last 1)" run/chautari-backup/manifest.json
 """
-# Tables that logins, checks and background jobs change at any time.
-VOLATILE = re.compile(
-    r"nextcloud/public\.oc_(appconfig|authtoken|bruteforce|file_locks|filecache|files_trash|job|"
-    r"mounts|preferences|properties|storages|federated_reshares|share_external|trusted_servers)"
-)
-# Accounts of the checks, and what Nextcloud makes of files.
-VOLATILE_FILES = re.compile(r"var/lib/nextcloud/data/(admin|chautari-check|appdata_)")
 # A stolen machine has the passphrase and the login key. Nothing of this may succeed for good.
 ATTACK = r"""
 set -u
@@ -120,24 +97,8 @@ def on(region: DemoRegion, script: str, *words: str, check: bool = True) -> str:
     return done.stdout
 
 
-class Content(NamedTuple):
-    """What a machine has: rows by table, and hashes by file."""
-
-    rows: dict[str, int]
-    files: dict[str, str]
-
-    def stable(self) -> Content:
-        """Return what logins, checks and background jobs leave as it is."""
-        return Content(
-            {table: count for table, count in self.rows.items() if not VOLATILE.match(table)},
-            {path: found for path, found in self.files.items() if not VOLATILE_FILES.match(path)},
-        )
-
-
 def content_of(region: DemoRegion) -> Content:
-    rows = dict(line.rsplit("|", 1) for line in on(region, ROWS).split())
-    files = dict(line.split("  ", 1)[::-1] for line in on(region, FILES).splitlines())
-    return Content({table: int(count) for table, count in rows.items()}, files)
+    return read_content(lambda script: on(region, script))
 
 
 class Trust(NamedTuple):

@@ -1,4 +1,7 @@
-"""A service moves to a node with a newer Debian; an interrupted move continues where it stopped."""
+"""Services move to a node with a newer Debian; an interrupted move continues where it stopped.
+
+The tests build on each other: polls move first.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.conftest import DEPLOY, REGIONS, Outcome, ProgressReporter, Proof, kill_group
+from tests.integration.contents import Content, read_content
 
 from chautari_sandbox import paths
 
@@ -48,15 +52,20 @@ done
 """
 
 
+ACCOUNTS = """
+cd /var/lib/prosody && find . -type f -path '*accounts*' -print0 | sort -z | xargs -0 sha256sum
+"""
+
+
 class Moving(Proof):
     """The region `moving`."""
 
     container_prefix = "chautari_moving_"
 
-    def move(self) -> MoveCommand:
+    def move(self, service: str) -> MoveCommand:
         # A shell that started the tests in the background made them ignore Ctrl-C.
         program = ["env", "--default-signal=INT", DEPLOY]
-        return MoveCommand([*program, "move", str(self.file), "polls", "--to", "new", "--run"])
+        return MoveCommand([*program, "move", str(self.file), service, "--to", "new", "--run"])
 
 
 class MoveCommand:
@@ -104,7 +113,7 @@ class MoveCommand:
 
 @pytest.fixture(scope="module")
 def moving() -> Iterator[Moving]:
-    """Return the region, with polls on the old node and a backup server on the new one."""
+    """Return the region, with its services on the old node and a backup server on the new one."""
     folder = paths.cache_dir() / "tests" / "moving"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -173,23 +182,23 @@ def test_service_moves_to_a_newer_debian_and_an_interrupted_move_continues(
     assert "fd_poll\t1" in before
 
     # A person stops at a question, and later the computer loses power during a restore.
-    first = moving.move()
+    first = moving.move("polls")
     while first.read_until_question() and not first.step.startswith("Close"):
         first.answer("y\n")
     os.killpg(first.process.pid, signal.SIGINT)  # as Ctrl-C in the person's terminal
     assert not first.read_until_question() and first.process.wait(60) == 130
 
-    second = moving.move()
+    second = moving.move("polls")
     while second.read_until_question() and not second.step.startswith("Restore"):
-        second.answer(answer_step(moving, second.step))
+        second.answer(answer_step(moving, second))
     closed = (page_of(moving, "old"), site_is_enabled(moving), unit_state(moving))
     assert closed == ("000", False, "disabled")
     second.answer("y\n")
     time.sleep(3)
     kill_group(second.process)
 
-    third = moving.move()
-    assert third.run_while(lambda step: answer_step(moving, step)) == 0
+    third = moving.move("polls")
+    assert third.run_while(lambda _: answer_step(moving, third)) == 0
     progress.summarize(f"moved polls to Debian 13 in {time.monotonic() - began:.0f} s")
 
     assert rows(moving, "new") == before
@@ -207,18 +216,67 @@ def test_service_moves_to_a_newer_debian_and_an_interrupted_move_continues(
     succeed(moving.deploy("verify"))
 
 
-def answer_step(region: Moving, step: str) -> str:
+@pytest.mark.parametrize("service", ["nextcloud", "jitsi"])
+def test_service_with_accounts_moves_to_a_newer_debian(
+    moving: Moving, service: str, progress: ProgressReporter
+) -> None:
+    read, servers = CONTENTS[service]
+    command, began = moving.move(service), time.monotonic()
+    assert command.run_while(lambda _: answer_step(moving, command)) == 0
+    progress.summarize(f"moved {service} to Debian 13 in {time.monotonic() - began:.0f} s")
+
+    # What is left on the old node is complete; no service there needs its database server now.
+    for server in servers:
+        moving.on("old", "systemctl", "start", server)
+    before = read(moving, "old")
+    for server in servers:
+        moving.on("old", "systemctl", "stop", server)
+    assert before and read(moving, "new") == before
+    # The checks log in with an account of the service.
+    succeed(moving.deploy("verify"))
+
+
+def cloud_content(region: Moving, node: str) -> Content:
+    """Return what accounts of Nextcloud have there."""
+    found = read_content(lambda script: region.run_with_input(node, script, "sh", "-s")).stable()
+    rows = {table: count for table, count in found.rows.items() if table.startswith("nextcloud/")}
+    assert rows and found.files
+    return Content(rows, found.files)
+
+
+def meeting_accounts(region: Moving, node: str) -> str:
+    """Return the hash of each file that Prosody stores about accounts."""
+    return region.run_with_input(node, ACCOUNTS, "sh", "-s")
+
+
+CONTENTS = {
+    "nextcloud": (cloud_content, ["postgresql"]),
+    "jitsi": (meeting_accounts, []),
+}
+
+
+def answer_step(region: Moving, command: MoveCommand) -> str:
     """Do what a step asks of a person, and return the answer to its question."""
+    step = command.step
     if step.startswith("Move the service"):
-        text = region.file.read_text()
-        if ", services: [polls]}" in text.partition("  new:")[0]:
-            region.edit("os: debian-12, services: [polls]}", "os: debian-12}")
-            region.edit("os: debian-13}", "os: debian-13, services: [polls]}")
+        follow_region_file_step(region, command.text)
     elif step.startswith("Point the DNS names"):
         succeed(region.deploy("sandbox up"))  # its name server follows region.yml
     elif step.startswith("Back up the new node"):
         authorize(region, "new")
     return "y\n"
+
+
+def follow_region_file_step(region: Moving, step: str) -> None:
+    """Change the lines of region.yml that a step names, unless they are already changed."""
+    text = region.file.read_text()
+    for node, services in re.findall(r"(old|new): \{…, services: (\[.*?\])\}", step):
+        line = re.compile(rf"^(  {node}: .*?os: debian-\d+).*", re.MULTILINE)
+        text = line.sub(rf"\1, services: {services}}}", text)
+    for service, version in re.findall(r'(\w+): \{…, version: "([\d.]+)"\}', step):
+        if "version:" not in text:
+            text = text.replace(f"  {service}: {{", f'  {service}: {{version: "{version}", ')
+    region.write(text)
 
 
 def site_is_enabled(region: Moving) -> bool:
