@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.integration.conftest import Proof
+from tests.integration.test_broken_release import LOCK, NEWER
 
 pytestmark = [pytest.mark.containers]
 NODE = "cloud"
@@ -175,20 +177,47 @@ def test_killed_backup_leaves_services_running_and_the_next_one_succeeds(
     assert not [name for name in names if "checkpoint" in name]
 
 
-def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:
+@contextlib.contextmanager
+def unmounted_disk(proof: Proof) -> Iterator[None]:
+    """Take the disk away for a while."""
     # A move keeps the content; an unmounted tmpfs would lose it.
-    backed_up.on(NODE, "mkdir", "-p", "/mnt/elsewhere")
-    backed_up.on(NODE, "mount", "--bind", DISK, "/mnt/elsewhere")
-    backed_up.on(NODE, "umount", DISK)
+    proof.on(NODE, "mkdir", "-p", "/mnt/elsewhere")
+    proof.on(NODE, "mount", "--bind", DISK, "/mnt/elsewhere")
+    proof.on(NODE, "umount", DISK)
     try:
+        yield
+    finally:
+        proof.on(NODE, "mount", "--bind", "/mnt/elsewhere", DISK)
+        proof.on(NODE, "umount", "/mnt/elsewhere")
+
+
+def test_disk_that_is_not_mounted_is_refused(backed_up: Proof) -> None:
+    with unmounted_disk(backed_up):
         found = back_up(backed_up)
         assert found["error"]["code"] == "disk_not_mounted"
         assert found["error"]["data"]["path"] == DISK
         assert backed_up.on(NODE, "ls", "-A", DISK) == ""
-    finally:
-        backed_up.on(NODE, "mount", "--bind", "/mnt/elsewhere", DISK)
-        backed_up.on(NODE, "umount", "/mnt/elsewhere")
     assert back_up(backed_up)["error"] is None
+
+
+@pytest.mark.soak
+def test_upgrade_does_not_begin_without_its_backup(backed_up: Proof) -> None:
+    lock, original = backed_up.folder / "artifacts.lock", backed_up.file.read_text()
+    release = backed_up.on(NODE, "readlink", "/opt/nextcloud/current")
+    lock.write_text(LOCK)
+    backed_up.edit("{host: cloud-files,", f"{{host: cloud-files, version: '{NEWER}',")
+    try:
+        with unmounted_disk(backed_up):
+            outcome = backed_up.deploy("region", "--no-checks", "--json", "--node", NODE)
+    finally:
+        lock.unlink()
+        backed_up.write(original)
+    assert outcome.code == 1
+    message = outcome.node(NODE)["failure"]["message"]
+    assert "not mounted" in message and DISK in message
+    assert backed_up.on(NODE, "readlink", "/opt/nextcloud/current") == release
+    again = backed_up.deploy("region", "--json", "--node", NODE)
+    assert again.code == 0, again.problems
 
 
 def test_check_finds_flipped_bytes(backed_up: Proof, soak: bool) -> None:
