@@ -232,13 +232,13 @@ def test_target_of_a_drill_gets_its_address(
 ) -> None:
     monkeypatch.setattr("socket.gethostbyname", lambda _: "198.51.100.7")
     [order] = plan_orders(source, ("bog1",), target="box")
-    found = drill._with_address(order)
+    found = drill._add_target_address(order)
     assert found.target.repository == "ssh://u1@198.51.100.7:23/./chautari/andes/bog1"
     assert found.known_hosts == (f"[198.51.100.7]:23 {KEY}",)
 
 
 def test_drill_does_not_use_a_disk_of_the_node(source: NodeContextSource) -> None:
     [order] = plan_orders(source, ("bog1",))
-    assert drill._without_disks(source, order, "").target.name == "box"
+    assert drill._replace_disk_target(source, order, "").target.name == "box"
     with pytest.raises(BadInput, match="are on a disk of this node"):
-        drill._without_disks(source, order, "disk")
+        drill._replace_disk_target(source, order, "disk")

@@ -88,22 +88,22 @@ def nodes_of_request(request: Request) -> tuple[str, ...]:
 def back_up_now(request: Request, tell: Tell) -> list[NodeResult]:
     """Back up the nodes of a command, and store the keys of new repositories in the secrets."""
     endpoints = known_endpoints(request.loaded_region)
-    _open(request, endpoints)  # it fails now, and not after hours of work
+    _open_region_secrets(request, endpoints)  # it fails now, and not after hours of work
 
     def one(target: SSHTarget) -> tuple[NodeResult, dict[str, str]]:
         result = _back_up_node(request.loaded_region.region, target, tell)
-        return result, _exported_keys(request.loaded_region.region, target, result)
+        return result, _exported_repository_keys(request.loaded_region.region, target, result)
 
     found = map_parallel(one, _ssh_targets(request, endpoints))
-    _save_new_keys(request, endpoints, found)
+    _save_new_repository_keys(request, endpoints, found)
     return [result for result, _ in found]
 
 
-def _save_new_keys(
+def _save_new_repository_keys(
     request: Request, endpoints: Endpoints, found: Sequence[tuple[NodeResult, Mapping[str, str]]]
 ) -> None:
     """Store the keys of repositories that the region's secrets do not have yet."""
-    opened, new = _open(request, endpoints), {}
+    opened, new = _open_region_secrets(request, endpoints), {}
     for result, keys in found:
         for target, key in keys.items():
             name = borg_key_name(result.node, target)
@@ -111,7 +111,7 @@ def _save_new_keys(
                 new[name] = key
                 result.saved_keys.append(target)
     if new:
-        _save(request, endpoints, opened.with_values(new))
+        _save_region_secrets(request, endpoints, opened.with_values(new))
 
 
 def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
@@ -126,11 +126,13 @@ def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
             result.error = error_object(event.error)
 
     result.problem = node_program.follow_backup(region.region, target, take)
-    _complete_targets(region, result)
+    _align_result_targets_with_region(region, result)
     return result
 
 
-def _exported_keys(region: Region, target: SSHTarget, result: NodeResult) -> dict[str, str]:
+def _exported_repository_keys(
+    region: Region, target: SSHTarget, result: NodeResult
+) -> dict[str, str]:
     """Return the keys of the repositories in which the node stored a backup, by target."""
     found: dict[str, str] = {}
 
@@ -164,7 +166,7 @@ def list_archives(request: Request) -> list[NodeResult]:
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("list",), take)
-        _complete_targets(region, result)
+        _align_result_targets_with_region(region, result)
         return result
 
     return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
@@ -186,7 +188,7 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
                 result.error = error_object(event.error)
 
         result.problem = node_program.call_program(region.region, target, ("check",), take)
-        _complete_targets(region, result)
+        _align_result_targets_with_region(region, result)
         return result
 
     return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
@@ -194,7 +196,7 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
 
 def login_keys(request: Request) -> dict[str, str]:
     """Return the public keys with which the nodes of a command log in where backups are stored."""
-    opened = _open(request, known_endpoints(request.loaded_region))
+    opened = _open_region_secrets(request, known_endpoints(request.loaded_region))
     values = opened.values_of_names(opened.names)
     try:
         return {name: public_login_key(name, values) for name in nodes_of_request(request)}
@@ -213,7 +215,7 @@ def error_object(error: NodeError | None) -> dict[str, Any] | None:
     return error.model_dump() | {"text": backup_error_line(error.code, error.data)}
 
 
-def _complete_targets(region: Region, result: NodeResult) -> None:
+def _align_result_targets_with_region(region: Region, result: NodeResult) -> None:
     """Limit a result to the region's targets, and add those that the node does not know yet.
 
     A node is believed about its own targets only.
@@ -224,11 +226,11 @@ def _complete_targets(region: Region, result: NodeResult) -> None:
         return
     for name in known:
         if name not in result.targets:
-            error = _unknown_target_error(region, result.node, name)
+            error = _undeployed_target_error(region, result.node, name)
             result.targets[name] = {"ok": False, "error": error}
 
 
-def _unknown_target_error(region: Region, node: str, target: str) -> dict[str, Any]:
+def _undeployed_target_error(region: Region, node: str, target: str) -> dict[str, Any]:
     code = "space_not_known" if is_peer_target(region, target) else "not_deployed"
     data = {"region": region.region, "node": node, "target": target}
     cause, fix = backup_state_texts(code, data)
@@ -240,18 +242,18 @@ def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
     return ssh_targets(request.loaded_region, endpoints, names, request.identities)
 
 
-def _identities(request: Request, endpoints: Endpoints) -> list[Path]:
+def _private_keys_for_request(request: Request, endpoints: Endpoints) -> list[Path]:
     known = [*request.identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
     return known or default_private_keys()
 
 
-def _open(request: Request, endpoints: Endpoints) -> SecretStore:
-    return open_secrets(request.loaded_region, _identities(request, endpoints))
+def _open_region_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
+    return open_secrets(request.loaded_region, _private_keys_for_request(request, endpoints))
 
 
-def _save(request: Request, endpoints: Endpoints, complete: SecretStore) -> None:
+def _save_region_secrets(request: Request, endpoints: Endpoints, complete: SecretStore) -> None:
     loaded_region = request.loaded_region
     extra = [key for keys in endpoints.operators.values() for key in keys]
     recipients = recipients_of(loaded_region, extra)
-    identities = _identities(request, endpoints)
+    identities = _private_keys_for_request(request, endpoints)
     save_encrypted(complete, loaded_region.secrets_file, recipients, identities)

@@ -87,15 +87,17 @@ def plan_drill(
     nodes = sandbox_copy.nodes_to_copy(loaded_region.region, request.node_names())
     source = NodeContextSource(loaded_region, context.endpoints)
     orders = [
-        order if backup_of else _without_disks(source, order, target)
+        order if backup_of else _replace_disk_target(source, order, target)
         for order in plan_orders(source, nodes, service, target, backup_of)
     ]
     copy = sandbox_copy.write_copy(loaded_region, nodes, network)
-    reachable = tuple(_with_address(order) for order in orders)
+    reachable = tuple(_add_target_address(order) for order in orders)
     return Drill(request, context, copy, reachable, at)
 
 
-def _without_disks(source: NodeContextSource, order: RestoreOrder, target: str) -> RestoreOrder:
+def _replace_disk_target(
+    source: NodeContextSource, order: RestoreOrder, target: str
+) -> RestoreOrder:
     """Return the order with a target that a container can read.
 
     Raises:
@@ -116,7 +118,7 @@ def _without_disks(source: NodeContextSource, order: RestoreOrder, target: str) 
     return replace(found_order, states=order.states)
 
 
-def _with_address(order: RestoreOrder) -> RestoreOrder:
+def _add_target_address(order: RestoreOrder) -> RestoreOrder:
     """Return the order with the address of its target: containers know only their own names."""
     url = urlsplit(order.target.repository)
     host = url.hostname or ""
@@ -203,12 +205,12 @@ def record_drill(drill: Drill, outcome: DrillOutcome) -> list[str]:
     )
     missing = [node for node in nodes if node not in known]
     for target in reached:
-        if not _record_on_node(target, record_of_node(drill, outcome, target.name)):
+        if not _record_drill_on_node(target, record_of_node(drill, outcome, target.name)):
             missing.append(target.name)
     return missing
 
 
-def _record_on_node(target: SSHTarget, record: Mapping[str, Any]) -> bool:
+def _record_drill_on_node(target: SSHTarget, record: Mapping[str, Any]) -> bool:
     arguments: dict[str, Any] = {"action": "restore_record_drill", "record": dict(record)}
     try:
         return restore.run_short_action(target, arguments, DrillRecorded).error is None

@@ -98,26 +98,26 @@ def move_steps(
     region = region_before_move(region, service, source, to)
     has_data = bool(states_to_restore(region, source, service))
     if has_data:
-        _check_backup(region, source, to)
+        _require_backup_for_move(region, source, to)
     steps = [_prepare_step(region, to)]
     if has_data:
         steps.append(_first_backup_step(region, source))
     steps += [
-        _ttl_step(region, service, source),
-        _close_step(region, source, service, has_data=has_data),
-        _region_file_step(region, service, source, to, version),
-        _dns_step(region, service, to),
-        _deploy_step(region, to, service),
+        _shorten_dns_ttl_step(region, service, source),
+        _close_service_step(region, source, service, has_data=has_data),
+        _edit_region_file_step(region, service, source, to, version),
+        _change_dns_records_step(region, service, to),
+        _deploy_new_machine_step(region, to, service),
     ]
     if has_data:
         steps.append(_restore_step(region, service, source, to))
-    steps += _check_steps(region, service, source, to)
+    steps += _steps_to_check_new_machine(region, service, source, to)
     if has_data:
-        steps.append(_new_backup_step(region, to))
-    return [*steps, *_last_steps(region, service, source)]
+        steps.append(_back_up_new_node_step(region, to))
+    return [*steps, *_steps_to_clean_up_old_machine(region, service, source)]
 
 
-def _check_backup(region: Region, source: str, to: str) -> None:
+def _require_backup_for_move(region: Region, source: str, to: str) -> None:
     if region.backup is None or not region.backup.to:
         raise BadInput(
             f"a move restores a backup of {source}, and {region.region} has no backups",
@@ -136,12 +136,12 @@ def _check_backup(region: Region, source: str, to: str) -> None:
         )
 
 
-def _deploy(*words: str) -> tuple[str, tuple[str, ...]]:
+def _deploy_command_and_action(*words: str) -> tuple[str, tuple[str, ...]]:
     return f"deploy {' '.join(words)}", ("deploy", *words)
 
 
 def _prepare_step(region: Region, to: str) -> MoveStep:
-    command, action = _deploy("prepare", region.region, "--node", to)
+    command, action = _deploy_command_and_action("prepare", region.region, "--node", to)
     return MoveStep(
         "Prepare the new machine",
         "This step finds problems with the new machine while the old one keeps running.",
@@ -151,7 +151,7 @@ def _prepare_step(region: Region, to: str) -> MoveStep:
 
 
 def _first_backup_step(region: Region, source: str) -> MoveStep:
-    command, action = _deploy("backup", "now", region.region, "--node", source)
+    command, action = _deploy_command_and_action("backup", "now", region.region, "--node", source)
     return MoveStep(
         "Back up the old node",
         "This uploads most of the data while the service keeps running. The last backup then only "
@@ -161,20 +161,22 @@ def _first_backup_step(region: Region, source: str) -> MoveStep:
     )
 
 
-def _ttl_step(region: Region, service: str, source: str) -> MoveStep:
+def _shorten_dns_ttl_step(region: Region, service: str, source: str) -> MoveStep:
     return MoveStep(
         "Shorten the lifetime of the DNS records",
         "One day before the move, set the TTL (time to live) of these records to 300 seconds.",
-        _records(region, service, source),
+        _dns_record_lines(region, service, source),
     )
 
 
-def _close_step(region: Region, source: str, service: str, *, has_data: bool) -> MoveStep:
-    commands = _close_commands(region, source, service)
-    texts = [_ssh_text(region, source, " && ".join(commands))]
+def _close_service_step(region: Region, source: str, service: str, *, has_data: bool) -> MoveStep:
+    commands = _commands_closing_service(region, source, service)
+    texts = [_ssh_command_text(region, source, " && ".join(commands))]
     actions: list[tuple[str, ...]] = [("ssh", source, " && ".join(commands))]
     if has_data:
-        command, action = _deploy("backup", "now", region.region, "--node", source)
+        command, action = _deploy_command_and_action(
+            "backup", "now", region.region, "--node", source
+        )
         texts.append(command)
         actions.append(action)
     others = [name for name in region.nodes[source].services if name != service]
@@ -190,7 +192,7 @@ def _close_step(region: Region, source: str, service: str, *, has_data: bool) ->
     )
 
 
-def _close_commands(region: Region, source: str, service: str) -> list[str]:
+def _commands_closing_service(region: Region, source: str, service: str) -> list[str]:
     """Return the commands of root that close a service on a node until the next deploy."""
     found = SERVICES[service].with_region_settings(region)
     commands = []
@@ -202,10 +204,12 @@ def _close_commands(region: Region, source: str, service: str) -> list[str]:
     return [*commands, *(f"systemctl disable --now {unit}" for unit in units)]
 
 
-def _region_file_step(region: Region, service: str, source: str, to: str, version: str) -> MoveStep:
+def _edit_region_file_step(
+    region: Region, service: str, source: str, to: str, version: str
+) -> MoveStep:
     before = [name for name in region.nodes[source].services if name != service]
     after = [*region.nodes[to].services, service]
-    command, action = _deploy("validate", region.region)
+    command, action = _deploy_command_and_action("validate", region.region)
     pin, why = [], ""
     if version:
         pin = [f'{service}: {{…, version: "{version}"}}']
@@ -228,20 +232,20 @@ def _region_file_step(region: Region, service: str, source: str, to: str, versio
     )
 
 
-def _dns_step(region: Region, service: str, to: str) -> MoveStep:
-    command, action = _deploy("dns", region.region, "--wait")
+def _change_dns_records_step(region: Region, service: str, to: str) -> MoveStep:
+    command, action = _deploy_command_and_action("dns", region.region, "--wait")
     return MoveStep(
         "Point the DNS names to the new machine",
         "Certificates need the new address. Change these records, then wait until the changes are "
         "visible.",
-        (*_records(region, service, to), command),
+        (*_dns_record_lines(region, service, to), command),
         (action,),
         by_person=True,
     )
 
 
-def _deploy_step(region: Region, to: str, service: str) -> MoveStep:
-    command, action = _deploy("region", region.region, "--node", to)
+def _deploy_new_machine_step(region: Region, to: str, service: str) -> MoveStep:
+    command, action = _deploy_command_and_action("region", region.region, "--node", to)
     return MoveStep(
         "Set up the service on the new machine",
         f"{service} is empty there, and people can already open it. Ask them to wait. This step "
@@ -252,7 +256,7 @@ def _deploy_step(region: Region, to: str, service: str) -> MoveStep:
 
 
 def _restore_step(region: Region, service: str, source: str, to: str) -> MoveStep:
-    command, action = _deploy(
+    command, action = _deploy_command_and_action(
         "restore", region.region, "--node", to, "--service", service, "--backup-of", source, "--yes"
     )
     return MoveStep(
@@ -265,8 +269,10 @@ def _restore_step(region: Region, service: str, source: str, to: str) -> MoveSte
     )
 
 
-def _check_steps(region: Region, service: str, source: str, to: str) -> list[MoveStep]:
-    verify, action = _deploy("verify", region.region, "--node", to)
+def _steps_to_check_new_machine(
+    region: Region, service: str, source: str, to: str
+) -> list[MoveStep]:
+    verify, action = _deploy_command_and_action("verify", region.region, "--node", to)
     back = f"deploy region {region.region} --node {source}"
     return [
         MoveStep(
@@ -284,7 +290,7 @@ def _check_steps(region: Region, service: str, source: str, to: str) -> list[Mov
     ]
 
 
-def _new_backup_step(region: Region, to: str) -> MoveStep:
+def _back_up_new_node_step(region: Region, to: str) -> MoveStep:
     """Return the step that stores backups of the new node; SSH servers need its key first."""
     assert region.backup is not None
     targets = region.backup.targets
@@ -297,7 +303,7 @@ def _new_backup_step(region: Region, to: str) -> MoveStep:
     ]
     peers = [name for name in region.backup.to if name not in targets]
     keys = f"deploy backup keys {region.region} --node {to}"
-    command, action = _deploy("backup", "now", region.region, "--node", to)
+    command, action = _deploy_command_and_action("backup", "now", region.region, "--node", to)
     why = [f"The backups of {to} have a key and repositories of their own."]
     if servers:
         why.append(f"Add the lines that the first command prints to {', '.join(servers)}.")
@@ -312,8 +318,8 @@ def _new_backup_step(region: Region, to: str) -> MoveStep:
     )
 
 
-def _last_steps(region: Region, service: str, source: str) -> list[MoveStep]:
-    deploy, action = _deploy("region", region.region)
+def _steps_to_clean_up_old_machine(region: Region, service: str, source: str) -> list[MoveStep]:
+    deploy, action = _deploy_command_and_action("region", region.region)
     return [
         MoveStep(
             "Remove the service from the old machine",
@@ -324,13 +330,13 @@ def _last_steps(region: Region, service: str, source: str) -> list[MoveStep]:
         ),
         MoveStep(
             "Some weeks later, delete the old data",
-            _end_of_old_data(region, service, source),
+            _advice_about_old_data(region, service, source),
             later=True,
         ),
     ]
 
 
-def _end_of_old_data(region: Region, service: str, source: str) -> str:
+def _advice_about_old_data(region: Region, service: str, source: str) -> str:
     others = [name for name in region.nodes[source].services if name != service]
     if not others:
         return (
@@ -343,7 +349,7 @@ def _end_of_old_data(region: Region, service: str, source: str) -> str:
     )
 
 
-def _records(region: Region, service: str, node: str) -> tuple[str, ...]:
+def _dns_record_lines(region: Region, service: str, node: str) -> tuple[str, ...]:
     if SERVICES[service].is_auxiliary:
         return ()
     name = region.public_name(service, node)
@@ -353,7 +359,7 @@ def _records(region: Region, service: str, node: str) -> tuple[str, ...]:
     )
 
 
-def _ssh_text(region: Region, node: str, command: str) -> str:
+def _ssh_command_text(region: Region, node: str, command: str) -> str:
     found = region.nodes[node]
     port = "" if found.port == 22 else f"-p {found.port} "
     remote = command if found.user == "root" else f'sudo sh -c "{command}"'

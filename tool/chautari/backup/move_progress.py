@@ -14,7 +14,7 @@ from chautari.paths import state_dir
 from chautari.services.base import MoveStep
 
 
-class _Record(BaseModel):
+class _MoveRecord(BaseModel):
     """The file on this machine: what moves, and the last step that was completed."""
 
     format: Literal[1] = 1
@@ -38,17 +38,17 @@ class MoveProgress:
         file = state_dir() / "moves" / region / f"{service}-to-{to}.json"
         return cls(file, region_file.resolve())
 
-    def read(self) -> _Record | None:
+    def read(self) -> _MoveRecord | None:
         """Return how far the move is; None if none was begun with this region.yml."""
         try:
-            found = _Record.model_validate_json(self.file.read_bytes())
+            found = _MoveRecord.model_validate_json(self.file.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
         return found if found.region_file == str(self.region_file) else None
 
     def write(self, old: str, version: str, release: str, completed: str) -> None:
         """Record the title of the last step that was completed."""
-        found = _Record(
+        found = _MoveRecord(
             region_file=str(self.region_file), old=old, version=version, release=release,
             completed=completed,
         )  # fmt: skip

@@ -158,7 +158,7 @@ class NodeProblem(NamedTuple):
         return self._asdict()
 
 
-class _Connection(NamedTuple):
+class _ConnectionResult(NamedTuple):
     """How one connection ended."""
 
     events: int
@@ -170,7 +170,7 @@ class _Connection(NamedTuple):
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[ProgramEvent]:
+def _program_event_adapter() -> TypeAdapter[ProgramEvent]:
     return TypeAdapter(Annotated[ProgramEvent, Field(discriminator="event")])
 
 
@@ -181,7 +181,7 @@ def parse_program_event(line: str) -> ProgramEvent | None:
         ValueError: when the line is no event, or a field is not valid.
     """
     try:
-        return _adapter().validate_json(line, strict=True)
+        return _program_event_adapter().validate_json(line, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "union_tag_invalid":
@@ -193,9 +193,11 @@ def call_program(
     region: str, target: SSHTarget, arguments: tuple[str, ...], tell: Listener
 ) -> NodeProblem | None:
     """Run the program once, and pass on its events. Return why there is no result, if so."""
-    if problem := _never_reached(region, target):
+    if problem := _problem_if_never_connected(region, target):
         return problem
-    return _problem_of(region, target, _read_connection(target, arguments, tell))
+    return _problem_of_connection(
+        region, target, _relay_events_of_connection(target, arguments, tell)
+    )
 
 
 def follow_backup(region: str, target: SSHTarget, tell: Listener) -> NodeProblem | None:
@@ -203,25 +205,25 @@ def follow_backup(region: str, target: SSHTarget, tell: Listener) -> NodeProblem
 
     When the connection drops, this side connects again. Return why there is no result, if so.
     """
-    if problem := _never_reached(region, target):
+    if problem := _problem_if_never_connected(region, target):
         return problem
     budget, events = RetryBudget(), 0
     arguments: tuple[str, ...] = ("start",)
     while True:
-        found = _read_connection(target, arguments, tell)
+        found = _relay_events_of_connection(target, arguments, tell)
         events += found.events
         if found.ended or not events or not is_transient_ssh_error(found.code, found.said):
-            return _problem_of(region, target, found)
+            return _problem_of_connection(region, target, found)
         if found.events:
             budget.reset()
         pause = budget.next_delay()
         if pause is None:
-            return _problem(region, target, "disconnected", found)
+            return _make_node_problem(region, target, "disconnected", found)
         time.sleep(pause)
         arguments = ("follow", "--after", str(events))
 
 
-def _never_reached(region: str, target: SSHTarget) -> NodeProblem | None:
+def _problem_if_never_connected(region: str, target: SSHTarget) -> NodeProblem | None:
     if target.address in read_known_hosts_text(target.known_hosts):
         return None
     return NodeProblem(
@@ -229,7 +231,9 @@ def _never_reached(region: str, target: SSHTarget) -> NodeProblem | None:
     )
 
 
-def _read_connection(target: SSHTarget, arguments: tuple[str, ...], tell: Listener) -> _Connection:
+def _relay_events_of_connection(
+    target: SSHTarget, arguments: tuple[str, ...], tell: Listener
+) -> _ConnectionResult:
     """Pass on the events of one connection, and return how it ended."""
     command = command_as_root(target, shlex.join((PROGRAM, *arguments)))
     stream = RunningCommand(ssh_argv(target, command), limits=LIMITS)
@@ -251,10 +255,14 @@ def _read_connection(target: SSHTarget, arguments: tuple[str, ...], tell: Listen
         stream.stop()
         raise
     said = stream.stderr.splitlines()[-1] if stream.stderr else ""
-    return _Connection(count, ended, unreadable, stream.flooded, stream.code, said[:_MAX_SAID])
+    return _ConnectionResult(
+        count, ended, unreadable, stream.flooded, stream.code, said[:_MAX_SAID]
+    )
 
 
-def _problem_of(region: str, target: SSHTarget, found: _Connection) -> NodeProblem | None:
+def _problem_of_connection(
+    region: str, target: SSHTarget, found: _ConnectionResult
+) -> NodeProblem | None:
     """Return why a connection brought no result; None if it did."""
     if found.ended:
         return None
@@ -268,10 +276,12 @@ def _problem_of(region: str, target: SSHTarget, found: _Connection) -> NodeProbl
         code = "program_missing"
     else:
         code = "no_result"
-    return _problem(region, target, code, found)
+    return _make_node_problem(region, target, code, found)
 
 
-def _problem(region: str, target: SSHTarget, code: str, found: _Connection) -> NodeProblem:
+def _make_node_problem(
+    region: str, target: SSHTarget, code: str, found: _ConnectionResult
+) -> NodeProblem:
     data = {"region": region, "node": target.name, "said": found.said}
     if code == "unreachable":
         refusal = no_answer_refusal(target, found.code, found.said)

@@ -23,23 +23,23 @@ def paper_key_lines(exported: str) -> list[str]:
     word, _, repository = header.partition(" ")
     if word != HEADER or len(repository) != 64:
         raise ValueError("this is no exported key of borg")
-    return list(_lines(repository, binascii.a2b_base64(body)))
+    return list(_lines_with_checksums(repository, binascii.a2b_base64(body)))
 
 
-def _lines(repository: str, key: bytes) -> Iterator[str]:
+def _lines_with_checksums(repository: str, key: bytes) -> Iterator[str]:
     count, name = (len(key) + LINE_BYTES - 1) // LINE_BYTES, repository[:LINE_BYTES]
-    whole = _checksum(key, 12)
-    check = _checksum(f"{count}/{name}/{whole}".encode(), 2)
-    yield f"id: {count} / {_grouped(name)} / {_grouped(whole)} - {check}"
+    whole = _short_checksum(key, 12)
+    check = _short_checksum(f"{count}/{name}/{whole}".encode(), 2)
+    yield f"id: {count} / {_in_groups_of_six(name)} / {_in_groups_of_six(whole)} - {check}"
     for number in range(count):
         part = key[number * LINE_BYTES : (number + 1) * LINE_BYTES]
-        check = _checksum((number + 1).to_bytes(2, "big") + part, 2)
-        yield f"{number + 1:2d}: {_grouped(part.hex())} - {check}"
+        check = _short_checksum((number + 1).to_bytes(2, "big") + part, 2)
+        yield f"{number + 1:2d}: {_in_groups_of_six(part.hex())} - {check}"
 
 
-def _checksum(content: bytes, letters: int) -> str:
+def _short_checksum(content: bytes, letters: int) -> str:
     return hashlib.sha256(content).hexdigest()[:letters]
 
 
-def _grouped(text: str) -> str:
+def _in_groups_of_six(text: str) -> str:
     return " ".join(text[start : start + 6] for start in range(0, len(text), 6))

@@ -34,13 +34,13 @@ class ProgressPrinter:
         if isinstance(event, BackupStarted):
             line = f"{node}: the backup is running"
         elif isinstance(event, UploadAnnounced):
-            line = f"{node} to {event.target}: {self._announcement(event)}"
-        elif isinstance(event, Progress) and self._is_due(node, event):
+            line = f"{node} to {event.target}: {self._upload_announcement_text(event)}"
+        elif isinstance(event, Progress) and self._is_progress_line_due(node, event):
             line = f"{node} to {event.target}: {_progress_text(event)}"
         if line:
             self._say(line)
 
-    def _announcement(self, event: UploadAnnounced) -> str:
+    def _upload_announcement_text(self, event: UploadAnnounced) -> str:
         amount = f"{size_text(event.bytes)} in {event.files:,} files"
         if not event.first:
             files = f"{event.files:,} files are compared with the last backup"
@@ -51,7 +51,7 @@ class ProgressPrinter:
             text += f"; with the limit of {self._limit} KiB/s, up to {duration_text(seconds)}"
         return text
 
-    def _is_due(self, node: str, event: Progress) -> bool:
+    def _is_progress_line_due(self, node: str, event: Progress) -> bool:
         now = time.monotonic()
         with self._lock:
             step, before = self._shown.get((node, event.target), ("", 0.0))

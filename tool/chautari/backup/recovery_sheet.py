@@ -29,33 +29,33 @@ class Repository(NamedTuple):
 def recovery_sheet(context: NodeContextSource, secrets: SecretStore, now: float) -> str:
     """Return the page, in lines of at most 80 characters."""
     region = context.loaded_region.region
-    lines = [*_heading(region, now), *_whole_region(region)]
+    lines = [*_title_and_warning_lines(region, now), *_region_recovery_steps(region)]
     for node in nodes_with_backup(region):
-        lines += _node_page(context, node, secrets)
+        lines += _node_recovery_section(context, node, secrets)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _heading(region: Region, now: float) -> Iterator[str]:
+def _title_and_warning_lines(region: Region, now: float) -> Iterator[str]:
     title = f"RECOVERY SHEET OF THE REGION {region.region.upper()}"
     yield from ("=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH, "")
-    yield from _paragraph(
+    yield from _wrapped_paragraph(
         "SECRET. Who has this page can read all data of the region's members. Keep it on paper, "
         "in a closed envelope, at two places that one fire does not reach. Print it again after "
         "each change of the nodes, of the targets or of the keys."
     )
     yield f"Printed on {time.strftime('%Y-%m-%d', time.gmtime(now))}."
     yield f"Domain: {region.domain}"
-    yield from _paragraph(f"Contact: {region.contact}")
+    yield from _wrapped_paragraph(f"Contact: {region.contact}")
     yield from ("", "Nodes:")
     for name, node in region.nodes.items():
         services = ", ".join(node.services) or "no services"
-        yield from _paragraph(f"{name}  {node.address}  {node.os}  {services}", "  ")
+        yield from _wrapped_paragraph(f"{name}  {node.address}  {node.os}  {services}", "  ")
     yield ""
 
 
-def _whole_region(region: Region) -> Iterator[str]:
+def _region_recovery_steps(region: Region) -> Iterator[str]:
     name = region.region
-    yield from _section("A. With the inventory repository and the key of an operator")
+    yield from _section_heading("A. With the inventory repository and the key of an operator")
     steps = (
         ("Install the toolkit on any machine, and get the folder inventories/"
          f"{name} from git.", ()),
@@ -63,23 +63,24 @@ def _whole_region(region: Region) -> Iterator[str]:
          f"into inventories/{name}/region.yml. Point the DNS names to them.", ()),
         (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
         ("Deploy the region: it gets its services, without data.", (f"deploy region {name}",)),
-        (f"Restore the newest backup of each node. It is read in {_first_target(region)}; add "
-         "--from TARGET if this place is lost as well.", (f"deploy restore {name}",)),
+        ("Restore the newest backup of each node. It is read in "
+         f"{_first_backup_target(region)}; add --from TARGET if this place is lost as well.",
+         (f"deploy restore {name}",)),
         ("Run all checks again, and log in.", (f"deploy verify {name}",)),
     )  # fmt: skip
     for number, (text, commands) in enumerate(steps, 1):
-        yield from _paragraph(f"{number}. {text}")
+        yield from _wrapped_paragraph(f"{number}. {text}")
         yield from (f"       {command}" for command in commands)
     yield ""
-    yield from _section("B. With this page only")
-    yield from _paragraph(
+    yield from _section_heading("B. With this page only")
+    yield from _wrapped_paragraph(
         "Everything is readable with the program borg (Debian package borgbackup), a passphrase "
         "and a login key. The pages below have them for each node. The archives contain the "
         "files of the services, their databases (run/chautari-backup/databases) and a list of the "
         "content (run/chautari-backup/manifest.json)."
     )
     yield ""
-    yield from _paragraph(
+    yield from _wrapped_paragraph(
         "Type the passphrase, the login key and the host keys of the node into three files. Except "
         "for the login key, a value that fills several lines here is one line in its file."
     )
@@ -92,44 +93,48 @@ def _whole_region(region: Region) -> Iterator[str]:
         "       borg extract REPOSITORY::ARCHIVE",
         "",
     )
-    yield from _paragraph(
+    yield from _wrapped_paragraph(
         "If the repository reports that its key is missing or damaged, enter the lines of the "
         "repository key. Each line ends with a checksum, so a typing error is found at once."
     )
     yield from ("", "       borg key import --paper REPOSITORY", "")
-    yield from _paragraph(
+    yield from _wrapped_paragraph(
         "Then deploy new services as in A with new secrets (deploy secrets init), and load files "
         "and databases by hand: docs/disaster-recovery.md says how."
     )
     yield ""
 
 
-def _first_target(region: Region) -> str:
+def _first_backup_target(region: Region) -> str:
     return region.backup.to[0] if region.backup and region.backup.to else "the first target"
 
 
-def _node_page(context: NodeContextSource, node: str, secrets: SecretStore) -> Iterator[str]:
+def _node_recovery_section(
+    context: NodeContextSource, node: str, secrets: SecretStore
+) -> Iterator[str]:
     variables = targets_of_backup(context, node, node)
     settings = variables["backup_settings"]
-    yield from _section(f"Node {node}")
+    yield from _section_heading(f"Node {node}")
     yield "Passphrase:"
-    yield from _wrapped(_secret(secrets, passphrase_name(node)))
+    yield from _fixed_width_lines(_secret_or_note(secrets, passphrase_name(node)))
     yield ""
     yield "Login key:"
-    yield from _secret(secrets, login_key_name(node)).splitlines()
+    yield from _secret_or_note(secrets, login_key_name(node)).splitlines()
     yield ""
     for item in settings["targets"]:
         yield f"Repository in {item['name']}:"
-        yield from _wrapped(item["repository"])
+        yield from _fixed_width_lines(item["repository"])
         if item.get("mount"):
-            yield from _paragraph(f"It is on the disk that the node mounts at {item['mount']}.")
+            yield from _wrapped_paragraph(
+                f"It is on the disk that the node mounts at {item['mount']}."
+            )
         yield "Key of this repository:"
         yield from _paper_key_lines_of_secret(secrets, borg_key_name(node, item["name"]))
         yield ""
     if lines := variables["backup_known_hosts"]:
         yield "Host keys of the servers:"
         for line in lines:
-            yield from _wrapped(line)
+            yield from _fixed_width_lines(line)
         yield ""
 
 
@@ -138,23 +143,23 @@ def missing_keys(context: NodeContextSource, secrets: SecretStore) -> list[str]:
     return [
         f"{node} in {item['name']}"
         for node in nodes_with_backup(context.loaded_region.region)
-        for item in _targets(context, node)
+        for item in _targets_of_node(context, node)
         if borg_key_name(node, item["name"]) not in secrets
     ]
 
 
-def _targets(context: NodeContextSource, node: str) -> Sequence[Mapping[str, str]]:
+def _targets_of_node(context: NodeContextSource, node: str) -> Sequence[Mapping[str, str]]:
     found: Sequence[Mapping[str, str]] = targets_of_backup(context, node, node)["backup_settings"][
         "targets"
     ]
     return found
 
 
-def _section(title: str) -> Iterator[str]:
+def _section_heading(title: str) -> Iterator[str]:
     yield from (title, "-" * len(title), "")
 
 
-def _paragraph(text: str, indent: str = "") -> Iterator[str]:
+def _wrapped_paragraph(text: str, indent: str = "") -> Iterator[str]:
     """Yield a text in short lines; those of a numbered step are below its first word."""
     hanging = "   " if text[:1].isdigit() else indent
     yield from textwrap.wrap(
@@ -163,7 +168,7 @@ def _paragraph(text: str, indent: str = "") -> Iterator[str]:
     )  # fmt: skip
 
 
-def _secret(secrets: SecretStore, name: str) -> str:
+def _secret_or_note(secrets: SecretStore, name: str) -> str:
     return secrets[name].strip() if name in secrets else f"(not in secrets.age: {name})"
 
 
@@ -174,7 +179,7 @@ def _paper_key_lines_of_secret(secrets: SecretStore, name: str) -> Iterator[str]
     yield from (f"  {line}" for line in paper_key_lines(secrets[name]))
 
 
-def _wrapped(text: str) -> Iterator[str]:
+def _fixed_width_lines(text: str) -> Iterator[str]:
     """Yield a text that must be copied exactly, in short lines without a break at spaces."""
     for start in range(0, len(text), KEY_COLUMNS):
         yield f"  {text[start : start + KEY_COLUMNS]}"

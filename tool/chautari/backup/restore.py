@@ -112,10 +112,10 @@ def start_restore(target: SSHTarget, payload: Mapping[str, Any]) -> None:
     packed = zlib.compress(json.dumps(payload).encode())
     answer = run_short_action(target, {"action": "restore_start"}, RestoreStartAnswer, packed)
     if answer.error:
-        raise _refused(target, answer.error)
+        raise _node_refused_error(target, answer.error)
 
 
-def _refused(target: SSHTarget, problem: RestoreProblem) -> NodeRefused:
+def _node_refused_error(target: SSHTarget, problem: RestoreProblem) -> NodeRefused:
     return NodeRefused(f"{target.name}: {problem.reason}", fix=problem.fix)
 
 
@@ -143,7 +143,7 @@ def run_short_action(
 
 def follow_restore(target: SSHTarget, say: Say) -> NodeOutcome:
     """Follow the newest restore of a node until it ends; a broken connection is made again."""
-    follower = _Follower(target, say)
+    follower = _RestoreFollower(target, say)
     lost_since: float | None = None
     while True:
         offset = follower.offset
@@ -170,7 +170,7 @@ def command_to_follow_restore(node: str) -> str:
     return f"follow it: deploy restore REGION --follow --node {node}"
 
 
-class _Follower:
+class _RestoreFollower:
     """Reads the events of one restore, over one connection or several."""
 
     def __init__(self, target: SSHTarget, say: Say) -> None:
@@ -212,14 +212,14 @@ class _Follower:
                     break
                 if event is not None:
                     self.offset = max(self.offset, event.offset)
-                    self._handle(event)
+                    self._handle_restore_event(event)
         except BaseException:
             stream.stop()
             raise
         lines = stream.stderr.splitlines()
         return stream.code, lines[-1] if lines else ""
 
-    def _handle(self, event: object) -> None:
+    def _handle_restore_event(self, event: object) -> None:
         text = ""
         if isinstance(event, StepStarted):
             text = step_text(event.step)

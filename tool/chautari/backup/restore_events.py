@@ -16,11 +16,11 @@ _Seconds = Annotated[float, Field(ge=0, le=2**53)]
 _Id = Annotated[str, Field(pattern=f"^{RESTORE_ID.pattern}$")]
 
 
-class _Message(BaseModel):
+class _RestoreMessage(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class RestoreProblem(_Message):
+class RestoreProblem(_RestoreMessage):
     """Why a restore did not work: a code with its data."""
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
@@ -37,7 +37,7 @@ class RestoreProblem(_Message):
         return error_text(self.code, self.data)[1]
 
 
-class RestoreFigures(_Message):
+class RestoreFigures(_RestoreMessage):
     """What a restore counted and measured."""
 
     files: _Count = 0
@@ -53,14 +53,14 @@ class RestoreFigures(_Message):
     versions: dict[_Text, _Text] = Field(default_factory=dict, max_length=100)
 
 
-class KeptData(_Message):
+class KeptData(_RestoreMessage):
     """The old data that a restore renamed aside."""
 
     paths: list[_Text] = Field(max_length=1000)
     databases: list[tuple[_Text, _Text]] = Field(max_length=1000)
 
 
-class RestoreResult(_Message):
+class RestoreResult(_RestoreMessage):
     """How a restore ended."""
 
     id: _Id
@@ -76,14 +76,14 @@ class RestoreResult(_Message):
     kept: KeptData | None
 
 
-class RestoreStartAnswer(_Message):
+class RestoreStartAnswer(_RestoreMessage):
     """The answer to `restore_start`."""
 
     event: Literal["restore_start"]
     error: RestoreProblem | None
 
 
-class RestoreResultsAnswer(_Message):
+class RestoreResultsAnswer(_RestoreMessage):
     """The answer to `restore_results`."""
 
     event: Literal["restore_results"]
@@ -91,7 +91,7 @@ class RestoreResultsAnswer(_Message):
     results: list[RestoreResult] = Field(max_length=MAX_RESULTS)
 
 
-class RestoreCleanAnswer(_Message):
+class RestoreCleanAnswer(_RestoreMessage):
     """The answer to `restore_clean`."""
 
     event: Literal["restore_clean"]
@@ -99,25 +99,25 @@ class RestoreCleanAnswer(_Message):
     error: RestoreProblem | None
 
 
-class DrillRecorded(_Message):
+class DrillRecorded(_RestoreMessage):
     """The answer to `restore_record_drill`."""
 
     event: Literal["restore_record_drill"]
     error: RestoreProblem | None
 
 
-class _Progress(_Message):
+class _EventWithOffset(_RestoreMessage):
     offset: _Count
 
 
-class StepStarted(_Progress):
+class StepStarted(_EventWithOffset):
     """A step begins."""
 
     event: Literal["step"]
     step: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
 
 
-class ArchiveChosen(_Progress):
+class ArchiveChosen(_EventWithOffset):
     """The archive was chosen."""
 
     event: Literal["chosen"]
@@ -125,7 +125,7 @@ class ArchiveChosen(_Progress):
     time: _Count
 
 
-class ContentPlanned(_Progress):
+class ContentPlanned(_EventWithOffset):
     """The content of the archive is known."""
 
     event: Literal["planned"]
@@ -133,40 +133,40 @@ class ContentPlanned(_Progress):
     bytes: _Count
 
 
-class BytesExtracted(_Progress):
+class BytesExtracted(_EventWithOffset):
     """So many bytes are extracted."""
 
     event: Literal["extracted"]
     bytes: _Count
 
 
-class UndoStarted(_Progress):
+class UndoStarted(_EventWithOffset):
     """The restore failed and is undone."""
 
     event: Literal["undoing"]
     error: RestoreProblem
 
 
-class UndoStepFailed(_Progress):
+class UndoStepFailed(_EventWithOffset):
     """A step of the undo failed; the node tries again."""
 
     event: Literal["stuck"]
     error: RestoreProblem
 
 
-class RecoveryGivenUp(_Progress):
+class RecoveryGivenUp(_EventWithOffset):
     """The node tries no longer to complete or undo a restore."""
 
     event: Literal["gave_up"]
 
 
-class RestoreFinished(_Progress, RestoreResult):
+class RestoreFinished(_EventWithOffset, RestoreResult):
     """The restore is finished."""
 
     event: Literal["finished"]
 
 
-class NoActiveRestore(_Progress):
+class NoActiveRestore(_EventWithOffset):
     """No restore is active."""
 
     event: Literal["ended"]

@@ -85,10 +85,10 @@ def plan_orders(
         if not states and len(nodes) > 1:
             continue
         if not states:
-            raise _nothing_to_restore(region, node, service)
-        orders.append(_order(context, node, backup_of or node, states, target))
+            raise _nothing_to_restore_error(region, node, service)
+        orders.append(_make_restore_order(context, node, backup_of or node, states, target))
     if not orders:
-        raise _nothing_to_restore(region, nodes[0], service)
+        raise _nothing_to_restore_error(region, nodes[0], service)
     return orders
 
 
@@ -111,7 +111,7 @@ def states_to_restore(region: Region, node: str, service: str = "") -> tuple[Sto
     return tuple(state for state in known if state.name != NODE_STATE_NAME)
 
 
-def _nothing_to_restore(region: Region, node: str, service: str) -> BadInput:
+def _nothing_to_restore_error(region: Region, node: str, service: str) -> BadInput:
     known = [state.name for state in states_of_node(region, node)]
     what = service or "no service that keeps data"
     verb = "does not run" if service else "runs"
@@ -123,7 +123,7 @@ def _nothing_to_restore(region: Region, node: str, service: str) -> BadInput:
     )
 
 
-def _order(
+def _make_restore_order(
     context: NodeContextSource,
     node: str,
     backup_of: str,
@@ -135,13 +135,17 @@ def _order(
     usable = [item for item in known if item["kind"] != "disk" or node == backup_of]
     chosen = [item for item in usable if item["name"] == target] if target else usable
     if not chosen:
-        raise _no_target(backup_of, target, [item["name"] for item in known], bool(usable))
+        raise _no_usable_target_error(
+            backup_of, target, [item["name"] for item in known], bool(usable)
+        )
     item = chosen[0]
     read = Target(item["name"], item["kind"], item["repository"], item.get("mount", ""))
     return RestoreOrder(node, backup_of, states, read, tuple(found["backup_known_hosts"]))
 
 
-def _no_target(backup_of: str, target: str, known: list[str], usable: bool) -> BadInput:
+def _no_usable_target_error(
+    backup_of: str, target: str, known: list[str], usable: bool
+) -> BadInput:
     if target and target not in known:
         return BadInput(
             f"{target} stores no backups of {backup_of}",

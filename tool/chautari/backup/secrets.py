@@ -33,10 +33,12 @@ def borg_key_name(node: str, target: str) -> str:
 
 def secret_specs(region: Region) -> tuple[SecretSpec, ...]:
     """Return the secrets of the region's backups."""
-    return tuple(spec for node in nodes_with_backup(region) for spec in _secret_specs_of_node(node))
+    return tuple(
+        spec for node in nodes_with_backup(region) for spec in _backup_secret_specs_of_node(node)
+    )
 
 
-def _secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
+def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
     return (
         SecretSpec(
             passphrase_name(node),

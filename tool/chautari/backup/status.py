@@ -61,7 +61,7 @@ def backup_statuses(
 
 
 def _statuses_of_node(region: Region, answer: NodeAnswer, now: float) -> Iterator[BackupStatus]:
-    judge = _Judge(region, answer.node, now)
+    judge = _BackupJudge(region, answer.node, now)
     state, problem = NodeState(format=1), answer.problem
     if problem is None and answer.content is not None:
         try:
@@ -77,7 +77,7 @@ def _statuses_of_node(region: Region, answer: NodeAnswer, now: float) -> Iterato
         yield judge.of_drill(state.drill)
 
 
-class _Judge:
+class _BackupJudge:
     """Judges one node's record at one time."""
 
     def __init__(self, region: Region, node: str, now: float) -> None:
@@ -113,9 +113,9 @@ class _Judge:
         }
         if last is not None:
             data["age"] = age_text(self._now - last)
-        return self.status(target, *self._verdict(state, last, data), last)
+        return self.status(target, *self._state_code_and_data(state, last, data), last)
 
-    def _verdict(
+    def _state_code_and_data(
         self, state: TargetState, last: int | None, data: dict[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         if last is not None and last > self._now + _MAX_AHEAD_SECONDS:
@@ -123,16 +123,16 @@ class _Judge:
         is_stored = state.error is not None and state.error.code in _STORED_WITH_ERROR
         if state.error is not None and not is_stored:
             stored = last is not None and last >= (state.last_attempt or 0)
-            return "failed", data | _error_data(state.error) | {"stored": stored}
+            return "failed", data | _error_data_with_texts(state.error) | {"stored": stored}
         if last is None:
             return "never", data
         if state.check_ok is False:
             error = NodeError(code="check_failed", data=state.check_error or {})
-            return "damaged", data | _error_data(error)
+            return "damaged", data | _error_data_with_texts(error)
         if self._now - last > LIMIT_HOURS * _HOUR:
             return "too_old", data | {"limit_hours": LIMIT_HOURS}
         if state.error is not None:
-            return "incomplete", data | _error_data(state.error)
+            return "incomplete", data | _error_data_with_texts(state.error)
         if state.quota_bytes and (state.quota_used or 0) > _FULL * state.quota_bytes:
             percent = min(100, 100 * (state.quota_used or 0) // state.quota_bytes)
             return "nearly_full", data | {"percent": percent}
@@ -149,12 +149,12 @@ class _Judge:
             code = "in_future"
         elif not drill.ok:
             code = "drill_failed"
-            data |= _error_data(drill.error) if drill.error else {}
+            data |= _error_data_with_texts(drill.error) if drill.error else {}
         else:
             code = "drill_old" if self._now - drill.time > limit * _DAY else "drill_passed"
         return self.status("", code, data, drill.time)
 
 
-def _error_data(error: NodeError) -> dict[str, Any]:
+def _error_data_with_texts(error: NodeError) -> dict[str, Any]:
     reason, fix = backup_error_texts(error.code, error.data)
     return {"error": error.model_dump(), "reason": reason, "fix": fix}

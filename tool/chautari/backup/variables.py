@@ -26,7 +26,7 @@ def backup_variables(context: NodeContext) -> Variables:
     settings = region.backup
     if settings is None:
         return {}
-    places = list(_places(context))
+    places = list(_usable_targets_of_node(context))
     return {
         "backup_settings": {
             "format": SETTINGS_FORMAT,
@@ -45,14 +45,14 @@ def backup_variables(context: NodeContext) -> Variables:
     }
 
 
-class _Place(NamedTuple):
+class _TargetVariables(NamedTuple):
     """Where a node stores its backups: variables of the target, and its line of known_hosts."""
 
     variables: Variables
     known_host: str = ""
 
 
-def _places(context: NodeContext) -> Iterator[_Place]:
+def _usable_targets_of_node(context: NodeContext) -> Iterator[_TargetVariables]:
     """Yield the targets that the node can use: those of peers only once their letter arrived.
 
     A machine counts once, the region's own targets first: a peer must not add its host key to the
@@ -63,12 +63,12 @@ def _places(context: NodeContext) -> Iterator[_Place]:
     known = {(host_of_login(own[name].ssh), own[name].port) for name in names if name in own}
     for name in names:
         if name in own:
-            yield _own_place(context, name, own[name])
+            yield _variables_of_own_target(context, name, own[name])
             continue
         offer = offer_of(context.loaded_region, name)
         if offer and (offer.address, offer.port) not in known:
             known.add((offer.address, offer.port))
-            yield _place_at_peer(context, name, offer)
+            yield _variables_of_target_at_peer(context, name, offer)
 
 
 def host_of_login(login: str | None) -> str:
@@ -76,26 +76,30 @@ def host_of_login(login: str | None) -> str:
     return (login or "").partition("@")[2]
 
 
-def _own_place(context: NodeContext, name: str, target: Target) -> _Place:
+def _variables_of_own_target(context: NodeContext, name: str, target: Target) -> _TargetVariables:
     folder = f"{context.region.region}/{context.node}"
     found: Variables = {"name": name, "kind": target.kind, "append_only": False}
     if target.disk:
-        return _Place(found | {"repository": f"{target.disk}/{folder}", "mount": target.disk})
+        return _TargetVariables(
+            found | {"repository": f"{target.disk}/{folder}", "mount": target.disk}
+        )
     # After the host, "/./" begins a path that is relative to the account's home.
     start = target.path if target.path.startswith("/") else f"/./{target.path}"
     found["repository"] = f"ssh://{target.ssh}:{target.port}{start}/{folder}"
     host, key = host_of_login(target.ssh), target.host_key or ""
-    return _Place(found, known_hosts_line(host, target.port, key))
+    return _TargetVariables(found, known_hosts_line(host, target.port, key))
 
 
-def _place_at_peer(context: NodeContext, peer: str, offer: SpaceOffer) -> _Place:
+def _variables_of_target_at_peer(
+    context: NodeContext, peer: str, offer: SpaceOffer
+) -> _TargetVariables:
     found = {
         "name": peer,
         "kind": "peer",
         "append_only": True,
         "repository": f"ssh://{offer.account}@{offer.host}:{offer.port}/./{context.node}",
     }
-    return _Place(found, known_hosts_line(offer.address, offer.port, offer.host_key))
+    return _TargetVariables(found, known_hosts_line(offer.address, offer.port, offer.host_key))
 
 
 def _targets_by_name(region: Region) -> Mapping[str, Target]:
