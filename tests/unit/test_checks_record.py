@@ -133,10 +133,10 @@ def test_full_disk_leaves_no_partial_check(tmp_path: Path, monkeypatch: pytest.M
     resource.setrlimit(resource.RLIMIT_FSIZE, (9, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            recorder._write({"event": "check", "title": "x" * 100})
+            recorder._append_event({"event": "check", "title": "x" * 100})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    recorder._write({"event": "check", "title": "y"})
+    recorder._append_event({"event": "check", "title": "y"})
     assert [json.loads(line)["title"] for line in results.read_text().splitlines()] == ["y"]
 
 

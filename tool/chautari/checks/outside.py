@@ -56,7 +56,7 @@ def system_ca_bundle() -> str:
     return next(there, str(requests.utils.DEFAULT_CA_BUNDLE_PATH))
 
 
-class _LimitedAdapter(requests.adapters.HTTPAdapter):
+class _SizeLimitedAdapter(requests.adapters.HTTPAdapter):
     """Reads at most MAX_ANSWER bytes of each answer: a server may be faulty or hostile."""
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
@@ -90,7 +90,7 @@ class Web(requests.Session):
         self.trust_env = False
         self.verify = ca_file or system_ca_bundle()
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _LimitedAdapter())
+            self.mount(scheme, _SizeLimitedAdapter())
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with a timeout."""

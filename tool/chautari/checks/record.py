@@ -44,7 +44,7 @@ class Recorder:
         """Take the outcome of a test: its call, or its set-up when that did not succeed."""
         report: pytest.TestReport = yield
         if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
-            self._write(self._make_finished_event(item, report))
+            self._append_event(self._make_finished_event(item, report))
         return report
 
     def _make_finished_event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
@@ -71,7 +71,7 @@ class Recorder:
         shown: str = journal.mask_secrets(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
-    def _write(self, event: CheckFinished) -> None:
+    def _append_event(self, event: CheckFinished) -> None:
         journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 
