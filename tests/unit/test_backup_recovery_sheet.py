@@ -13,7 +13,7 @@ from test_backup_restore import load
 from chautari.backup.paper_key import paper_key_lines
 from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
 from chautari.backup.restore_order import NodeContextSource
-from chautari.cli.recovery_sheet import _write_private
+from chautari.cli.recovery_sheet import _write_private_file
 from chautari.errors import BadInput
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.secrets.store import SecretStore
@@ -70,13 +70,13 @@ def test_sheet_is_written_for_one_account_only(tmp_path: Path) -> None:
     file = tmp_path / "sheet.txt"
     old = os.umask(0)
     try:
-        _write_private(file, "secret")
+        _write_private_file(file, "secret")
     finally:
         os.umask(old)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with pytest.raises(BadInput, match="already exists"):
-        _write_private(file, "secret")
+        _write_private_file(file, "secret")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BadInput):
-        _write_private(tmp_path / "link", "secret")
+        _write_private_file(tmp_path / "link", "secret")
     assert not (tmp_path / "elsewhere").exists()

@@ -225,4 +225,4 @@ def test_renames_that_lead_back_are_a_bug(file: Path, monkeypatch: pytest.Monkey
     )
     monkeypatch.setattr(renamed_keys, "RENAMES", circle)
     with pytest.raises(AssertionError, match="circle"):
-        rewrite._rename_keys(file, OLD)
+        rewrite._rename_old_keys(file, OLD)

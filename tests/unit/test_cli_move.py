@@ -76,7 +76,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(move_run.click, "confirm", found.confirm)
     monkeypatch.setattr(move_run.main, "run", found.run_main)
     monkeypatch.setattr(move_run, "_run_on_node", found.run_on_node)
-    monkeypatch.setattr(move_run, "_results_of_new_node", found.results)
+    monkeypatch.setattr(move_run, "_restore_results_of_new_node", found.results)
     found.version = "34.0.4"
     return found
 

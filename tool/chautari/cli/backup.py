@@ -84,7 +84,7 @@ def list_(name: str, as_json: bool, **options: Any) -> int:
                 continue
             echo(f"{result.node} to {target}: {count_with_noun(len(item['archives']), 'backup')}")
             for archive in item["archives"]:
-                echo(f"  {_local_time(archive['time'])}  {archive['name']}")
+                echo(f"  {_local_time_text(archive['time'])}  {archive['name']}")
     return _exit_code(results)
 
 
@@ -190,7 +190,7 @@ def _describe_backup(item: dict[str, Any]) -> str:
     return f"backed up ({', '.join(parts)})" if parts else "backed up"
 
 
-def _local_time(seconds: int) -> str:
+def _local_time_text(seconds: int) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
     except (OverflowError, OSError, ValueError):

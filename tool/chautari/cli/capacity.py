@@ -60,13 +60,13 @@ def command(
         loaded_region.region, {node: item.size for node, item in sizes.items()}
     )
     if as_json:
-        print_json(_result_object(loaded_region.region.region, sizes, found))
+        print_json(_capacity_object(loaded_region.region.region, sizes, found))
     else:
         _print_capacity(sizes, found)
     return 0
 
 
-def _result_object(
+def _capacity_object(
     region: str, sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]
 ) -> dict[str, Any]:
     return {
@@ -86,7 +86,9 @@ def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity
         amount = capacity_texts.amount_text(total_of_kind(found, kind))
         echo(f"{amount:>9}  {capacity_texts.KINDS[kind]}")
     echo()
-    for line in table_lines(("Service", "Node", "Room for", "Limited by"), _table_rows(found)):
+    for line in table_lines(
+        ("Service", "Node", "Room for", "Limited by"), _capacity_table_rows(found)
+    ):
         echo(line)
     echo()
     for node, item in sizes.items():
@@ -101,7 +103,7 @@ def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity
         echo(f"  {source}")
 
 
-def _table_rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
+def _capacity_table_rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for item in found:
         if not item.limits:

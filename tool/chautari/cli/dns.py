@@ -89,7 +89,7 @@ def _report_waiting(found: ZoneState) -> None:
 
 def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
     region = loaded_region.region
-    for line in table_lines(("Name", "Type", "Value", "State"), _table_rows(found)):
+    for line in table_lines(("Name", "Type", "Value", "State"), _dns_record_table_rows(found)):
         echo(line)
     echo()
     if found.zone.problem:
@@ -115,7 +115,7 @@ def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
         echo(f"Then run: deploy dns {region.region} --wait")
 
 
-def _table_rows(found: ZoneState) -> list[tuple[str, ...]]:
+def _dns_record_table_rows(found: ZoneState) -> list[tuple[str, ...]]:
     return [
         (
             item.record.name,

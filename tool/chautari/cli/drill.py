@@ -57,7 +57,7 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     missing = drill.record_drill(planned, outcome)
     if not keep:
         drill.remove_containers(planned)
-    _print_outcome(planned, outcome, as_json, f"The drill of {region}")
+    _print_drill_outcome(planned, outcome, as_json, f"The drill of {region}")
     if missing and not as_json:
         echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
     return 0 if outcome.ok else 1
@@ -71,7 +71,7 @@ def restore_into_sandbox(
     planned, outcome = _run_drill_with_progress(
         request, service=service, at=at, target=target, backup_of=backup_of
     )
-    _print_outcome(planned, outcome, as_json, "The restore into containers")
+    _print_drill_outcome(planned, outcome, as_json, "The restore into containers")
     copy = planned.copy.folder
     if not as_json:
         echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
@@ -96,7 +96,7 @@ def _run_drill_with_progress(
     return planned, outcome
 
 
-def _print_outcome(
+def _print_drill_outcome(
     planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, what: str
 ) -> None:
     if as_json:

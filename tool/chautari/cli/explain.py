@@ -43,9 +43,9 @@ def command(key: str | None, as_json: bool) -> int:
     pages = all_key_pages()
     found = list(pages) if key is None else find_pages(pages, key)
     if key is not None and not found:
-        raise _unknown_key(key, pages)
+        raise _unknown_key_error(key, pages)
     if as_json:
-        print_json({"keys": [_page_object(page) for page in found]})
+        print_json({"keys": [_key_page_object(page) for page in found]})
     elif key is None or len(found) > 1:
         if key is not None:
             echo(f"Several keys are called {key}:\n")
@@ -53,11 +53,11 @@ def command(key: str | None, as_json: bool) -> int:
         for line in table_lines(("Key", "Meaning"), rows):
             echo(line)
     else:
-        echo("\n".join(_page_lines(found[0], pages)))
+        echo("\n".join(_key_page_lines(found[0], pages)))
     return 0
 
 
-def _unknown_key(key: str, pages: tuple[KeyPage, ...]) -> BadInput:
+def _unknown_key_error(key: str, pages: tuple[KeyPage, ...]) -> BadInput:
     from chautari.region.renamed_keys import find_renamed_key  # only a mistake needs it
 
     if renamed := find_renamed_key(tuple(key.split("."))):
@@ -68,7 +68,7 @@ def _unknown_key(key: str, pages: tuple[KeyPage, ...]) -> BadInput:
     return BadInput(f"region.yml has no key {key!r}", fix=fix)
 
 
-def _page_object(page: KeyPage) -> dict[str, Any]:
+def _key_page_object(page: KeyPage) -> dict[str, Any]:
     return {
         "key": page.dotted,
         "description": page.description,
@@ -80,14 +80,14 @@ def _page_object(page: KeyPage) -> dict[str, Any]:
     }
 
 
-def _page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
+def _key_page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     width = min(terminal_width(), MAX_WIDTH)
     yield page.dotted
     yield from textwrap.wrap(page.description, width, initial_indent="  ", subsequent_indent="  ")
     yield ""
     yield f"  Type: {key_page_texts.allowed_values_text(page.schema)}"
     if page.path[-1] != ANY:
-        yield f"  Default: {_default_text(page)}"
+        yield f"  Default: {_default_value_text(page)}"
     if page.example is not None:
         yield "  Example:"
         yield from (f"    {line}" for line in _example_lines(page, pages))
@@ -100,7 +100,7 @@ def _page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
         yield from (f"  {line}" for line in table_lines(("Key", "Meaning"), rows, width - 2))
 
 
-def _default_text(page: KeyPage) -> str:
+def _default_value_text(page: KeyPage) -> str:
     from chautari.region.error_messages import as_flow_yaml
 
     if page.required:
@@ -113,13 +113,16 @@ def _example_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     """Yield the example under its parents, so that it can be pasted into the file."""
     from chautari.region.error_messages import as_flow_yaml
 
-    names = [_example_name(page.path[:depth], pages) for depth in range(1, len(page.path) + 1)]
+    names = [
+        _last_key_or_example_name(page.path[:depth], pages)
+        for depth in range(1, len(page.path) + 1)
+    ]
     for depth, name in enumerate(names[:-1]):
         yield f"{'  ' * depth}{name}:"
     yield f"{'  ' * (len(names) - 1)}{names[-1]}: {as_flow_yaml(page.example)}"
 
 
-def _example_name(path: tuple[str, ...], pages: tuple[KeyPage, ...]) -> str:
+def _last_key_or_example_name(path: tuple[str, ...], pages: tuple[KeyPage, ...]) -> str:
     """Return the last key of `path`; for a name that the region chooses, the example's."""
     if path[-1] != ANY:
         return path[-1]

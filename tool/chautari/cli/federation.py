@@ -147,8 +147,8 @@ def _pin_peer(
     found = peer_management.fetch_peer_candidate(
         loaded_region, url, peer, known_endpoints(loaded_region), now
     )
-    _show_candidate(found, key_words.languages_with_word_list(loaded_region.region.languages))
-    _confirm_key(found, fingerprint)
+    _print_peer_candidate(found, key_words.languages_with_word_list(loaded_region.region.languages))
+    _confirm_peer_key(found, fingerprint)
     peer_management.write_pin(loaded_region, found, agreement, now)
     file = peers.peer_file(loaded_region.folder, found.name)
     names = [*loaded_region.region.federation.peers, found.name]
@@ -183,7 +183,7 @@ def _check_agreement_text(text: str) -> None:
         )
 
 
-def _show_candidate(found: PeerCandidate, languages: list[str]) -> None:
+def _print_peer_candidate(found: PeerCandidate, languages: list[str]) -> None:
     """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
     shown = found.descriptor
     echo(f"Region {shown.region} at {found.address.url}", err=True)
@@ -200,7 +200,7 @@ def _show_candidate(found: PeerCandidate, languages: list[str]) -> None:
         echo(f"    {language}: {key_words.key_words_text(shown.key, language)}", err=True)
 
 
-def _confirm_key(found: PeerCandidate, fingerprint: str | None) -> None:
+def _confirm_peer_key(found: PeerCandidate, fingerprint: str | None) -> None:
     """Let a person confirm the key, or compare it with what they were told.
 
     Raises:
@@ -304,7 +304,7 @@ def _print_states_as_json(
     A peer that is not pinned has no descriptor; its services follow from `statuses` only.
     """
     named = loaded_region.region.federation.peers
-    objects = {name: _state_object(name in named, state) for name, state in states.items()}
+    objects = {name: _peer_state_object(name in named, state) for name, state in states.items()}
     for name, status_of_peer in (statuses or {}).items():
         objects[name] = {**objects.get(name, {}), **peer_object(status_of_peer)}
     missing = [name for name in named if name not in states]
@@ -313,7 +313,7 @@ def _print_states_as_json(
     print_json({"region": region, "peers": objects, "not_pinned": missing}, ok=not broken)
 
 
-def _state_object(named: bool, state: PeerState) -> dict[str, object]:
+def _peer_state_object(named: bool, state: PeerState) -> dict[str, object]:
     last = state.peer.descriptor
     return {
         "state": state.code,

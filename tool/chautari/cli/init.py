@@ -99,14 +99,14 @@ _OPTIONS: tuple[Decorator, ...] = (
 )  # fmt: skip
 
 
-def _with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def _add_init_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 @click.command("init")
-@_with_options
+@_add_init_options
 def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any) -> int:
     """Create the files of a new region: region.yml, and the files of its repository.
 
@@ -123,54 +123,54 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
     asks = sys.stdin is not None and sys.stdin.isatty() and not (yes or as_json)
     try:
         found = collect_answers(
-            InitOptions(**given), asks, lambda name: _refuse_region(folder, name)
+            InitOptions(**given), asks, lambda name: _refuse_existing_region(folder, name)
         )
         source = toolkit_source()
-        files, kept = _files_to_write(found, folder, ci, source)
+        files, kept = _files_to_write_and_keep(found, folder, ci, source)
         if asks:
-            _confirm_files(files)
+            _confirm_files_to_write(files)
         new_files.write_new_files(files)
     except (KeyboardInterrupt, click.Abort):
         echo("\nNothing was written.", err=True)
         raise
-    steps = _next_steps(found, folder)
+    steps = _next_commands(found, folder)
     if as_json:
         requirement = source.requirement
-        print_json(_result_object(found, files, kept, steps) | {"toolkit": requirement})
+        print_json(_init_result_object(found, files, kept, steps) | {"toolkit": requirement})
     else:
         needs_wheel = source.is_wheel and ci != "none"
-        _print_result(found, files, kept, steps, source.requirement if needs_wheel else "")
+        _print_init_result(found, files, kept, steps, source.requirement if needs_wheel else "")
     return 0
 
 
-def _confirm_files(files: dict[Path, str]) -> None:
+def _confirm_files_to_write(files: dict[Path, str]) -> None:
     for file in files:
         echo(f"  {file}", err=True)
     click.confirm("Write these files?", default=True, abort=True, err=True)
 
 
-def _region_file(folder: Path | None, name: str) -> Path:
+def _path_of_new_region_file(folder: Path | None, name: str) -> Path:
     """Return where the `region.yml` goes: where the other commands look for it."""
     named = os.environ.get("CHAUTARI_INVENTORIES")
     root = Path(named) if named and folder is None else (folder or Path()) / "inventories"
     return root / name / REGION_FILE
 
 
-def _refuse_region(folder: Path | None, name: str) -> None:
+def _refuse_existing_region(folder: Path | None, name: str) -> None:
     """Refuse the name of a region that exists already."""
-    file = _region_file(folder, name)
+    file = _path_of_new_region_file(folder, name)
     fix = f"choose another name; or change this file, then run: deploy validate {name}"
     new_files.refuse_existing(file, fix)
 
 
-def _files_to_write(
+def _files_to_write_and_keep(
     found: NewRegionFiles, folder: Path | None, ci: str, source: ToolkitSource
 ) -> tuple[dict[Path, str], list[Path]]:
     """Return the texts by file, and the files that exist and are kept."""
     name, repository = found.answers.name, folder or Path()
     text = region_file_text(found.proposal, found.machines)
     new_files.check_region_text(name, text, "correct these options, then run the command again")
-    file = _region_file(folder, name)
+    file = _path_of_new_region_file(folder, name)
     files, kept = {file: text}, []
     data = {
         "region": name,
@@ -191,7 +191,7 @@ def _files_to_write(
     return files, kept
 
 
-def _next_steps(found: NewRegionFiles, folder: Path | None) -> list[str]:
+def _next_commands(found: NewRegionFiles, folder: Path | None) -> list[str]:
     """Return the three commands that follow."""
     name = found.answers.name
     first = f"deploy secrets set {name} mail_relay_password"
@@ -202,7 +202,7 @@ def _next_steps(found: NewRegionFiles, folder: Path | None) -> list[str]:
     return [first, f"deploy dns {name} --wait", f"deploy plan {name}"]
 
 
-def _result_object(
+def _init_result_object(
     found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str]
 ) -> dict[str, Any]:
     return {
@@ -217,7 +217,7 @@ def _result_object(
     }
 
 
-def _print_result(
+def _print_init_result(
     found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str], wheel: str
 ) -> None:
     for file in files:

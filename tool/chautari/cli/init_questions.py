@@ -89,7 +89,7 @@ def collect_answers(
         refuse_region(options.name)
     if not asks:
         _refuse_missing_options(options)
-    name = options.name or _ask_name(refuse_region)
+    name = options.name or _ask_region_name(refuse_region)
     domain = options.domain or _ask_until_valid("Domain of the region", field_types.validate_domain)
     contact = options.contact or _ask_until_valid(
         "Mail address of the operators", field_types.validate_email
@@ -102,7 +102,7 @@ def collect_answers(
         languages=_ask_for_languages(options, asks), bandwidth=_ask_for_bandwidth(options, asks),
     )  # fmt: skip
     nodes = options.nodes or _ask_nodes()
-    _refuse_second_name(nodes)
+    _refuse_duplicate_node_names(nodes)
     found = _inspect_machines_unless_disabled(nodes, options)
     start = replace(
         start,
@@ -144,7 +144,7 @@ def _ask_until_valid(
     )  # fmt: skip
 
 
-def _ask_name(refuse_region: Callable[[str], None]) -> str:
+def _ask_region_name(refuse_region: Callable[[str], None]) -> str:
     while True:
         name: str = _ask_until_valid("Name of the region, such as andes", field_types.validate_name)
         try:
@@ -223,13 +223,13 @@ def _choose_operator_key(options: InitOptions, asks: bool) -> operator_keys.Oper
     if len(found) == 1 or not asks:
         return found[0]
     for number, key in enumerate(found, 1):
-        kind, comment = key.line.split()[0], _key_comment(key.line)
+        kind, comment = key.line.split()[0], _comment_of_public_key(key.line)
         echo(f"  {number}. {kind} {comment} ({key.source})", err=True)
     chosen = click.prompt("Your key", type=click.IntRange(1, len(found)), default=1, err=True)
     return found[chosen - 1]
 
 
-def _key_comment(line: str) -> str:
+def _comment_of_public_key(line: str) -> str:
     words = line.split(maxsplit=2)
     return words[2] if len(words) == 3 else ""
 
@@ -238,7 +238,7 @@ def _choose_operator_name(options: InitOptions, key: str, logins: Iterable[str],
     if options.operator:
         return options.operator
     default = first_valid_operator_name(
-        (_key_comment(key).partition("@")[0], account_name()), logins
+        (_comment_of_public_key(key).partition("@")[0], account_name()), logins
     )
     return (
         str(_ask_until_valid("Your name as operator", field_types.validate_name, default))
@@ -259,7 +259,9 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
         )
         if node is None:
             break
-        name = _ask_until_valid("  Its name", lambda text: _check_new_name(text, found), node.name)
+        name = _ask_until_valid(
+            "  Its name", lambda text: _check_new_node_name(text, found), node.name
+        )
         found.append(node._replace(name=name))
     return tuple(found)
 
@@ -273,7 +275,7 @@ def _parse_next_node(text: str, found: Sequence[NodeAnswer]) -> NodeAnswer | Non
     return node
 
 
-def _refuse_second_name(nodes: Sequence[NodeAnswer]) -> None:
+def _refuse_duplicate_node_names(nodes: Sequence[NodeAnswer]) -> None:
     names = [node.name for node in nodes]
     for name in names:
         if names.count(name) > 1:
@@ -282,7 +284,7 @@ def _refuse_second_name(nodes: Sequence[NodeAnswer]) -> None:
             )
 
 
-def _check_new_name(text: str, found: Sequence[NodeAnswer]) -> str:
+def _check_new_node_name(text: str, found: Sequence[NodeAnswer]) -> str:
     name = field_types.validate_name(text)
     if any(name == node.name for node in found):
         raise ValueError(f"{name} is already the name of another node")

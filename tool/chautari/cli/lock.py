@@ -78,7 +78,7 @@ def command(
     """
     file = find_region_file(name, regions_root())
     if upgrade:
-        return _show_upgrades(load_region(file), as_json)
+        return _print_available_upgrades(load_region(file), as_json)
     loaded_region = load_region(file, with_pins=False)
     request = Request(loaded_region, "deploy lock", nodes=nodes, identities=identities)
     targets = logs_and_commands.targets_of_nodes(request, request.node_names()) if nodes else []
@@ -86,18 +86,18 @@ def command(
         LockRequest(
             loaded_region,
             consent=lambda pin: yes or _ask_for_consent_to_pin(pin),
-            progress=_ProgressLines(),
-            wanted=tuple(map(_parse_wanted, wanted)),
+            progress=_DownloadProgressLines(),
+            wanted=tuple(map(_parse_pin_option, wanted)),
             mirrors=mirrors,
             nodes=tuple(targets),
         )
     )
     lock_file = write_pins(loaded_region.folder, result.pins) if result.pins else None
-    _print_result(loaded_region, result, lock_file, as_json)
+    _print_lock_result(loaded_region, result, lock_file, as_json)
     return 1 if result.refused else 0
 
 
-def _parse_wanted(text: str) -> MissingPin:
+def _parse_pin_option(text: str) -> MissingPin:
     try:
         return parse_name_and_version(text)
     except ValueError:
@@ -120,7 +120,7 @@ def _ask_for_consent_to_pin(pin: Pin) -> bool:
     return click.confirm("Pin this file?", default=False, err=True)
 
 
-class _ProgressLines:
+class _DownloadProgressLines:
     """Prints how much of a download has arrived, now and then."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class _ProgressLines:
         echo(f"{release.name} {release.version}: {size / 1e6:.1f}{of} MB", err=True)
 
 
-def _print_result(
+def _print_lock_result(
     loaded_region: LoadedRegion, result: LockResult, lock_file: Path | None, as_json: bool
 ) -> None:
     region = loaded_region.region.region
@@ -164,7 +164,7 @@ def _download_routes_text(ways: Sequence[str]) -> str:
     return "the same over " + " and ".join(ways) if len(ways) > 1 else f"only over {ways[0]}"
 
 
-def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
+def _print_available_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
     """Print newer releases, the command that pins each, and the setting that selects it."""
     found, comparison = available_upgrades(loaded_region)
     region = loaded_region.region.region
@@ -172,7 +172,7 @@ def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
         print_json({"region": region, "upgrades": found, **comparison})
         return 0
     for item in found:
-        echo(messages.status_text("release_outdated", _pin_as_object(item)))
+        echo(messages.status_text("release_outdated", _upgrade_as_object(item)))
         if not item["pin"]:
             echo("  Change: a new version of Chautari installs it.")
             continue
@@ -186,5 +186,5 @@ def _show_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
     return 0
 
 
-def _pin_as_object(item: AvailableUpgrade) -> dict[str, Any]:
+def _upgrade_as_object(item: AvailableUpgrade) -> dict[str, Any]:
     return dict(item)

@@ -45,22 +45,24 @@ def command(name: str, yes: bool, as_json: bool) -> int:
     """
     file = find_region_file(name, regions_root())
     found = rewrite.rewrite_region_text(file, read_text(file, file), __version__)
-    own, general = _changes(found)
+    own, general = _changes_that_need_action(found)
     if as_json:
         if yes:
-            _write(file, found)
-        print_json(_result_object(file, found, own, general, is_written=yes))
+            _write_rewritten_file(file, found)
+        print_json(_migration_object(file, found, own, general, is_written=yes))
         return 0
     _print_changes(found, own, general)
     _print_rewrite(file, found)
     if found.new != found.old:
-        _confirm(yes)
-        _write(file, found)
+        _confirm_write(yes)
+        _write_rewritten_file(file, found)
         echo(f"Wrote {file}. Next: deploy plan {name}")
     return 0
 
 
-def _changes(found: Rewrite) -> tuple[list[AffectingChange], list[AffectingChange]]:
+def _changes_that_need_action(
+    found: Rewrite,
+) -> tuple[list[AffectingChange], list[AffectingChange]]:
     keys = {part for page in all_key_pages() for part in page.path if part != ANY}
     words = affected.words_of_region(
         found.document.key_spans, affected.services_in_data(found.document.data), keys
@@ -73,7 +75,7 @@ def _changes(found: Rewrite) -> tuple[list[AffectingChange], list[AffectingChang
     return affected.affecting_changes(releases, words)
 
 
-def _confirm(yes: bool) -> None:
+def _confirm_write(yes: bool) -> None:
     """Ask before the file is written.
 
     Raises:
@@ -89,12 +91,12 @@ def _confirm(yes: bool) -> None:
     click.confirm("Write this?", default=True, abort=True, err=True)
 
 
-def _write(file: Path, found: Rewrite) -> None:
+def _write_rewritten_file(file: Path, found: Rewrite) -> None:
     if found.new != found.old:
         rewrite.write_region_text(file, found)
 
 
-def _difference(file: Path, found: Rewrite) -> Iterator[str]:
+def _diff_lines(file: Path, found: Rewrite) -> Iterator[str]:
     lines = found.old.splitlines(), found.new.splitlines()
     return difflib.unified_diff(*lines, str(file), f"{file} (new)", lineterm="")
 
@@ -103,7 +105,7 @@ def _print_rewrite(file: Path, found: Rewrite) -> None:
     if found.new == found.old:
         echo(f"{file} already has the names of Chautari {__version__}; there is nothing to write.")
         return
-    for line in _difference(file, found):
+    for line in _diff_lines(file, found):
         echo(line)
     for item in found.renamed:
         old, new = (".".join(map(str, path)) for path in (item.old, item.new))
@@ -135,7 +137,7 @@ def _print_change(text: str, change: AffectingChange) -> None:
     echo()
 
 
-def _result_object(
+def _migration_object(
     file: Path,
     found: Rewrite,
     own: Sequence[AffectingChange],
@@ -156,7 +158,7 @@ def _result_object(
              "release": item.release}
             for item in found.renamed
         ],
-        "difference": "\n".join(_difference(file, found)),
+        "difference": "\n".join(_diff_lines(file, found)),
         "changes": [change.as_object() for change in own],
         "general_changes": [change.as_object() for change in general],
     }  # fmt: skip

@@ -116,12 +116,12 @@ def _run_step(move: Move, step: MoveStep, identities: tuple[Path, ...], number: 
             _run_on_node(move.loaded_region, action[1], action[2], identities, number)
         elif action[0] == "check-region":
             _check_region_file(move)
-        elif action[1] == "restore" and _is_restored(move, identities):
+        elif action[1] == "restore" and _is_data_restored(move, identities):
             # What the interrupted command would have done next.
-            words = ["region", move.name, "--node", move.to, *_identity_words(identities)]
+            words = ["region", move.name, "--node", move.to, *_identity_options(identities)]
             _run_deploy(words, number, move)
         else:
-            _run_deploy(_arguments(move, action, identities), number, move)
+            _run_deploy(_deploy_arguments(move, action, identities), number, move)
 
 
 def _check_region_file(move: Move) -> None:
@@ -150,18 +150,18 @@ def _check_region_file(move: Move) -> None:
             )
 
 
-def _is_restored(move: Move, identities: tuple[Path, ...]) -> bool:
+def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     """Return whether the new node already has the data, and is not to get it again.
 
     A restore goes on when this command is interrupted. To repeat one would bring back the backup
     over what people did since.
     """
-    found = _results_of_new_node(move, identities)
+    found = _restore_results_of_new_node(move, identities)
     if found.pending:
         echo(f"An earlier restore on {move.to} is not finished. Following it.")
         words = ["restore", move.name, "--follow", "--node", move.to]
-        main.run([*words, *_identity_words(identities)])
-        found = _results_of_new_node(move, identities)
+        main.run([*words, *_identity_options(identities)])
+        found = _restore_results_of_new_node(move, identities)
     done = [
         item
         for item in found.results
@@ -177,21 +177,21 @@ def _is_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     )
 
 
-def _results_of_new_node(move: Move, identities: tuple[Path, ...]) -> RestoreResultsAnswer:
+def _restore_results_of_new_node(move: Move, identities: tuple[Path, ...]) -> RestoreResultsAnswer:
     endpoints = known_endpoints(move.loaded_region)
     [target] = ssh_targets(move.loaded_region, endpoints, (move.to,), identities)
     return restore.results_of_node(target)
 
 
-def _arguments(move: Move, action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:
+def _deploy_arguments(move: Move, action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:
     """Return the arguments of an action's `deploy`, with the region as the person named it."""
     words = list(action[1:])
     end = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
     words[end - 1] = move.name
-    return words if words[0] in ("validate", "dns") else [*words, *_identity_words(identities)]
+    return words if words[0] in ("validate", "dns") else [*words, *_identity_options(identities)]
 
 
-def _identity_words(identities: tuple[Path, ...]) -> list[str]:
+def _identity_options(identities: tuple[Path, ...]) -> list[str]:
     return [word for file in identities for word in ("--identity", str(file))]
 
 

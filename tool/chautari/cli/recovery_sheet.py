@@ -70,11 +70,11 @@ def command(
     text = recovery_sheet(source, context.secrets, time.time())
     echo(WARNING, err=True)
     if not as_json:
-        _print_or_write(text, output, printer)
+        _print_or_write_sheet(text, output, printer)
         return
     to_stdout = printer is None and str(output) == "-"
     if not to_stdout:
-        _print_or_write(text, output, printer)
+        _print_or_write_sheet(text, output, printer)
     print_json(
         {
             "region": region,
@@ -86,7 +86,7 @@ def command(
     )
 
 
-def _print_or_write(text: str, output: Path | None, printer: str | None) -> None:
+def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -> None:
     if printer is None and output is None:
         answer = click.prompt(
             "Where to print it? Enter a printer's name, a new file, or - for this terminal",
@@ -105,12 +105,12 @@ def _print_or_write(text: str, output: Path | None, printer: str | None) -> None
         if sys.stdout.isatty():
             echo("Clear this terminal and its history when you are done.", err=True)
     elif output is not None:
-        _write_private(output, text)
+        _write_private_file(output, text)
         echo(f"{output} was written, readable only by you. Print it, then delete it: "
              f"shred -u {output}", err=True)  # fmt: skip
 
 
-def _write_private(file: Path, text: str) -> None:
+def _write_private_file(file: Path, text: str) -> None:
     """Write a new file that only this account can read.
 
     Raises:

@@ -37,7 +37,7 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     folder = reports_dir(region)
     if list_all:
         return _print_list_of_reports(region, folder, as_json)
-    run = _find_run(region, folder, run_id)
+    run = _find_run_to_show(region, folder, run_id)
     if open_page:
         return _open_in_browser(folder / run / "report.html", as_json)
     report = jsonreport.read_report(folder / run / jsonreport.FILE)
@@ -51,7 +51,7 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     return 0
 
 
-def _find_run(region: str, folder: Path, run: str) -> str:
+def _find_run_to_show(region: str, folder: Path, run: str) -> str:
     """Return the run to show: the one that was asked for, or the last one of the whole region.
 
     Raises:
@@ -77,7 +77,7 @@ def _print_list_of_reports(region: str, folder: Path, as_json: bool) -> int:
     latest = run_folders.latest_run(folder)
     found = []
     for run in run_folders.list_runs(folder):
-        report = _read_or_none(folder / run / jsonreport.FILE)
+        report = _read_report_or_none(folder / run / jsonreport.FILE)
         if report is not None:
             found.append((run, report))
     if as_json:
@@ -95,7 +95,7 @@ def _print_list_of_reports(region: str, folder: Path, as_json: bool) -> int:
     return 0
 
 
-def _read_or_none(file: Path) -> RegionReport | None:
+def _read_report_or_none(file: Path) -> RegionReport | None:
     try:
         return jsonreport.read_report(file)
     except BadInput:

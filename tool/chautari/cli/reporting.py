@@ -61,7 +61,7 @@ def run_and_report(
     ):
         _print_nothing_to_do(report, latest, as_json)
     else:
-        _write_and_print(report, request, verb, as_json)
+        _write_and_print_report(report, request, verb, as_json)
     return 0 if report.ok else 1
 
 
@@ -74,7 +74,9 @@ def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> N
         echo(f"Nothing ran, so the last report is still valid: {folder / 'report.html'}")
 
 
-def _write_and_print(report: RegionReport, request: Request, verb: str, as_json: bool) -> None:
+def _write_and_print_report(
+    report: RegionReport, request: Request, verb: str, as_json: bool
+) -> None:
     """Write and print a report; its tables and its page need libraries that take long to load."""
     from chautari.report import terminal, writer
 

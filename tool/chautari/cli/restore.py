@@ -220,7 +220,7 @@ def print_outcomes(
         print_json({"ok": ok, "restores": restores, "report": checks})
         return
     for outcome in outcomes:
-        for line in _outcome_text(outcome, region, with_kept=with_kept):
+        for line in _outcome_lines(outcome, region, with_kept=with_kept):
             echo(line)
     if report is not None:
         from chautari.report import terminal
@@ -228,7 +228,7 @@ def print_outcomes(
         terminal.print_report(report) if not report.ok else echo(summary.verdict_sentence(report))
 
 
-def _outcome_text(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
+def _outcome_lines(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
     result = outcome.result
     if result is None or not result.ok:
         undone = " Nothing was changed." if result is not None else ""
@@ -250,7 +250,7 @@ def _outcome_text(outcome: restore.NodeOutcome, region: str, *, with_kept: bool)
     return lines
 
 
-def _targets_of_request(request: Request) -> list[SSHTarget]:
+def _ssh_targets_of_request(request: Request) -> list[SSHTarget]:
     endpoints = known_endpoints(request.loaded_region)
     return ssh_targets(request.loaded_region, endpoints, request.node_names(), request.identities)
 
@@ -259,7 +259,7 @@ def _follow_running_restores(request: Request, as_json: bool, _: bool) -> int:
     with Progress() as progress:
         outcomes = [
             restore.follow_restore(target, progress.show_node_phase)
-            for target in _targets_of_request(request)
+            for target in _ssh_targets_of_request(request)
         ]
     print_outcomes(outcomes, None, as_json, request)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
@@ -267,7 +267,7 @@ def _follow_running_restores(request: Request, as_json: bool, _: bool) -> int:
 
 def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
     found = {
-        target.name: restore.results_of_node(target) for target in _targets_of_request(request)
+        target.name: restore.results_of_node(target) for target in _ssh_targets_of_request(request)
     }
     if as_json:
         nodes = {node: answer.model_dump(mode="json") for node, answer in found.items()}
@@ -288,7 +288,7 @@ def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
 
 
 def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
-    targets = _targets_of_request(request)
+    targets = _ssh_targets_of_request(request)
     known = {target.name: restore.results_of_node(target) for target in targets}
     ids = {
         node: [result.id for result in answer.results if result.kept]

@@ -72,7 +72,7 @@ def command(
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region
     if service_command is None:
-        return _list_commands(region, as_json)
+        return _print_commands(region, as_json)
     service, found = logs_and_commands.command_of_region(region, service_command)
     nodes = (node,) if node else ()
     request = Request(loaded_region, "deploy run", nodes=nodes, identities=identities)
@@ -91,7 +91,7 @@ def command(
     return print_result(region.region, logs_and_commands.run_on_node(first, line, content), as_json)
 
 
-def _list_commands(region: Region, as_json: bool) -> int:
+def _print_commands(region: Region, as_json: bool) -> int:
     """Print the commands of the region's services."""
     found = [
         {"command": name, "service": service.name, "purpose": item.purpose, "example": item.example}

@@ -129,7 +129,7 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     made = load_and_complete_secrets(
-        loaded_region, _identity_files(endpoints, identities), endpoints.secrets, extra,
+        loaded_region, _private_key_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
     missing = [
@@ -176,7 +176,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
         complete,
         loaded_region.secrets_file,
         recipients_of(loaded_region, extra),
-        _identity_files(endpoints, identities),
+        _private_key_files(endpoints, identities),
     )
     if as_json:
         print_json({"region": loaded_region.region.region, "secret": secret})
@@ -218,10 +218,10 @@ def _open_secrets(
         refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
     return store.open_secrets_file(
-        loaded_region.secrets_file, _identity_files(endpoints, identities)
+        loaded_region.secrets_file, _private_key_files(endpoints, identities)
     )
 
 
-def _identity_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
+def _private_key_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
     known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
     return known or store.default_private_keys()

@@ -71,7 +71,7 @@ def _describe_node_status(state: status.NodeStatus) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     failed = finished.get("failed_checks", 0) if finished else 0
     result: Data = {"run": state["run"], "when": when, "failed": failed}
-    return messages.status_text(_result_name(finished), result)
+    return messages.status_text(_run_result_code(finished), result)
 
 
 def _describe_outdated_releases(releases: ReleaseComparison) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _describe_outdated_releases(releases: ReleaseComparison) -> Iterator[str]:
         yield messages.status_text("releases_unknown", {"names": names, "servers": servers})
 
 
-def _result_name(finished: RunFinished | None) -> str:
+def _run_result_code(finished: RunFinished | None) -> str:
     if finished is None:
         return "run_interrupted"
     if not finished["ok"]:

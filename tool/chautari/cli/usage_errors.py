@@ -27,7 +27,7 @@ class UsageMistake(BadInput):
 
 def to_bad_input(error: click.ClickException, arguments: Sequence[str]) -> UsageMistake:
     """Return the error with what to do: the corrected command, or the command's help."""
-    word, meant = _wrong_word(error)
+    word, meant = _unknown_and_intended_word(error)
     if meant:
         message = error.format_message().partition(" Did you mean")[0]
         mistake = UsageMistake(
@@ -55,7 +55,7 @@ def corrected_command(arguments: Sequence[str], word: str, meant: str) -> str:
     return shlex.join(("deploy", *fixed))
 
 
-def _wrong_word(error: click.ClickException) -> tuple[str, str]:
+def _unknown_and_intended_word(error: click.ClickException) -> tuple[str, str]:
     """Return the word that is not known and the one that was meant; empty if none is near."""
     if isinstance(error, click.NoSuchOption):
         return error.option_name, next(iter(error.possibilities or ()), "")
