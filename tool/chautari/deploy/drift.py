@@ -67,10 +67,10 @@ def drift_of_nodes(request: Request) -> list[NodeDrift]:
     reached = ssh_targets(
         request.loaded_region, endpoints, request.node_names(), request.identities
     )
-    return map_parallel(_drift_of_node, reached, request.parallel)
+    return map_parallel(_ask_node_for_drift, reached, request.parallel)
 
 
-def _drift_of_node(target: SSHTarget) -> NodeDrift:
+def _ask_node_for_drift(target: SSHTarget) -> NodeDrift:
     reply = call_runner(target, {"action": "drift"}, DriftAnswer)
     if reply.answer is None and reply.code == NO_PYTHON:
         return NodeDrift(target.name, _NOTHING_DEPLOYED)

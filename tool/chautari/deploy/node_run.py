@@ -234,7 +234,7 @@ def advance_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
         map_parallel(lambda one: _continue_after_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
         if isinstance(one.state, SurveyedState):
-            one.state = _decide_next_state(one, one.state.survey)
+            one.state = _state_after_survey(one, one.state.survey)
 
 
 def _needs_preparation(one: NodeRun) -> bool:
@@ -291,7 +291,7 @@ def _plan_first_deploy(one: NodeRun) -> None:
     one.report.notices.append(Notice("download_unknown", data))
 
 
-def _decide_next_state(one: NodeRun, found: NodeSurvey) -> State:
+def _state_after_survey(one: NodeRun, found: NodeSurvey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
     skips_checks = one.mode != "verify" and not (one.mode == "deploy" and request.checks)
@@ -324,7 +324,7 @@ def take_node_to_end_of_run(one: NodeRun) -> list[CheckResult]:
             case PreparedState(obsolete_roles):
                 _start_and_follow_run(one, obsolete_roles)
             case RunActiveState(holder):
-                _follow_or_wait(one, holder)
+                _follow_own_run_or_wait(one, holder)
             case RefusedOrUnreachableState() | UpToDateState():
                 return []
             case RunFinishedState(checks) | ResultUnknownState(checks):
@@ -344,7 +344,7 @@ def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
         one.set_state_for_active_run(holder)
 
 
-def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
+def _follow_own_run_or_wait(one: NodeRun, holder: LockHolder) -> None:
     from chautari.deploy import remote_run
 
     _, arguments = _pack_bundle(one, ())

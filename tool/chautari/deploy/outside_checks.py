@@ -37,7 +37,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         return []
     with (
         tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder,
-        _open_temporary_file() as context_file,
+        _open_nameless_file() as context_file,
     ):
         results = Path(folder) / "results.jsonl"
         results.touch()
@@ -53,7 +53,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         return found + broken
 
 
-def _open_temporary_file() -> IO[bytes]:
+def _open_nameless_file() -> IO[bytes]:
     """Return a file without a name, so that its secrets are gone when this process ends."""
     return tempfile.TemporaryFile(prefix="chautari-", dir=temp_files_root())
 

@@ -56,11 +56,11 @@ def refresh_peer_statuses(
         lambda: ask_nodes_for_state_files(region, targets),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    received = _refresh_received(loaded_region, states, secrets, endpoints) if secrets else {}
+    received = _fetch_received_letters(loaded_region, states, secrets, endpoints) if secrets else {}
     return states, peer_statuses_from_states_and_files(region, states, files, now, received)
 
 
-def _refresh_received(
+def _fetch_received_letters(
     loaded_region: LoadedRegion,
     states: Mapping[str, PeerState],
     secrets: SecretStore,

@@ -43,7 +43,7 @@ class ReleaseCache:
         try:
             raw = read_regular_file(cache_file(), _MAX_BYTES)
             text = raw if len(raw) <= _MAX_BYTES else b""
-            return cls(dict(_parse_answers(json.loads(text), int(time.time()))))
+            return cls(dict(_parse_recent_answers(json.loads(text), int(time.time()))))
         except (BadInput, ValueError, TypeError, AttributeError, RecursionError):
             return cls({})
 
@@ -52,7 +52,7 @@ class ReleaseCache:
         prefixes = tags.tag_prefixes_since(version)
         key = f"{tags.repository} {prefixes[0]}"
         if key not in self._answers:
-            self._answers[key] = (int(time.time()), _ask_server(tags, prefixes))
+            self._answers[key] = (int(time.time()), _fetch_releases(tags, prefixes))
             self._changed = True
         answer = self._answers[key][1]
         newer = (item for item in answer.versions if version_key(item) > version_key(version))
@@ -77,7 +77,7 @@ def cache_file() -> Path:
     return state_dir() / "upstream-releases.json"
 
 
-def _ask_server(tags: ReleaseTags, prefixes: tuple[str, ...]) -> ReleaseAnswer:
+def _fetch_releases(tags: ReleaseTags, prefixes: tuple[str, ...]) -> ReleaseAnswer:
     try:
         found = map(tags.version_of_tag, fetch_tags(tags.repository, prefixes))
     except NoTagList as error:
@@ -86,7 +86,9 @@ def _ask_server(tags: ReleaseTags, prefixes: tuple[str, ...]) -> ReleaseAnswer:
     return ReleaseAnswer(tuple(sorted(versions, key=version_key)))
 
 
-def _parse_answers(content: object, now: int) -> Iterator[tuple[str, tuple[int, ReleaseAnswer]]]:
+def _parse_recent_answers(
+    content: object, now: int
+) -> Iterator[tuple[str, tuple[int, ReleaseAnswer]]]:
     """Yield the answers in a file's `content` that are young enough.
 
     Raises:

@@ -77,7 +77,7 @@ def follow_existing_run(
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
-    arguments = {"action": "attach", "run": run, "offset": 0} | _detach_field(detach)
+    arguments = {"action": "attach", "run": run, "offset": 0} | _detach_argument(detach)
     builder = _follow_run(target, arguments, b"", NodeReportBuilder(report, tell))
     if builder.holder is not None:
         report.state = "busy"
@@ -118,7 +118,7 @@ def _follow_run(
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
         events_before = builder.event_count
-        _read_connection(target, attempt, body, builder)
+        _feed_events_of_connection(target, attempt, body, builder)
         if builder.unknown and payload:
             # The connection broke before the bundle arrived, so there is no run to attach to.
             builder.report.refusals.clear()
@@ -140,18 +140,18 @@ def _follow_run(
             "action": "attach",
             "run": run,
             "offset": builder.offset,
-        } | _detach_field(detach)
+        } | _detach_argument(detach)
         body = b""
     if not builder.ended:
-        _report_unfinished(target, builder, bool(payload))
+        _report_unfinished_run(target, builder, bool(payload))
     return builder
 
 
-def _detach_field(detach: bool) -> Arguments:
+def _detach_argument(detach: bool) -> Arguments:
     return {"detach": True} if detach else {}
 
 
-def _read_connection(
+def _feed_events_of_connection(
     target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> None:
     """Feed the events of one connection to `builder`, and record how the connection ended."""
@@ -195,7 +195,9 @@ def _last_line(text: str) -> str:
     return text.splitlines()[-1] if text else ""
 
 
-def _report_unfinished(target: SSHTarget, builder: NodeReportBuilder, sent_bundle: bool) -> None:
+def _report_unfinished_run(
+    target: SSHTarget, builder: NodeReportBuilder, sent_bundle: bool
+) -> None:
     """Report a run whose end was not seen."""
     report = builder.report
     if builder.started or (sent_bundle and _has_transient_ssh_error(builder)):

@@ -58,7 +58,7 @@ def node_statuses(request: Request) -> list[NodeStatus]:
     reached = ssh_targets(
         request.loaded_region, endpoints, request.node_names(), request.identities
     )
-    return map_parallel(_node_status, reached)
+    return map_parallel(_ask_node_for_status, reached)
 
 
 def _backup_statuses(request: Request) -> list[BackupStatus]:
@@ -73,7 +73,7 @@ def _backup_statuses(request: Request) -> list[BackupStatus]:
     return backup_status.ask_nodes_for_backups(region, targets)
 
 
-def _node_status(target: SSHTarget) -> NodeStatus:
+def _ask_node_for_status(target: SSHTarget) -> NodeStatus:
     reply = call_runner(target, {"action": "status"}, StatusAnswer)
     if reply.answer is None and reply.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}

@@ -76,15 +76,15 @@ def _stable_releases(content: bytes, app: str, catalogue: str) -> Iterator[Catal
                     continue
                 yield CatalogueRelease(
                     release["version"],
-                    _text_of_key(release, "download"),
-                    _text_of_key(release, "signature"),
-                    _text_of_key(entry, "certificate"),
+                    _text_value_of_key(release, "download"),
+                    _text_value_of_key(release, "signature"),
+                    _text_value_of_key(entry, "certificate"),
                 )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise PinRefused("catalogue_unreadable", catalogue=catalogue) from None
 
 
-def _text_of_key(data: Mapping[str, Any], key: str) -> str:
+def _text_value_of_key(data: Mapping[str, Any], key: str) -> str:
     value = data[key]
     if not isinstance(value, str):
         raise TypeError(key)

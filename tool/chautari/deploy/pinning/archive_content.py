@@ -49,7 +49,11 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
         if not stream.read(8).startswith(_BEGINNINGS.get(kind, b"\0")):
             raise release.refused("not_this_archive", kind=kind)
     try:
-        texts = list(_zip_versions(release) if kind == "zip" else _tar_versions(release, kind))
+        texts = list(
+            _read_version_files_in_zip(release)
+            if kind == "zip"
+            else _read_version_files_in_tar(release, kind)
+        )
     except _DAMAGED as error:
         raise release.refused("archive_damaged", detail=str(error)[:200]) from None
     found = [match[1] for text in texts if (match := re.search(source.version_pattern, text))]
@@ -59,7 +63,7 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
         raise release.refused("other_version", found=", ".join(sorted(set(found)))[:100])
 
 
-def _refuse_unsafe_or_too_large(
+def _refuse_unsafe_or_too_large_member(
     release: _ArchiveOfRelease, name: str, count: int, size: int
 ) -> None:
     if count > MAX_MEMBERS or size > MAX_UNPACKED:
@@ -68,13 +72,13 @@ def _refuse_unsafe_or_too_large(
         raise release.refused("unsafe_path", path=name[:200])
 
 
-def _names_the_version(release: _ArchiveOfRelease, name: str) -> bool:
+def _is_version_file(release: _ArchiveOfRelease, name: str) -> bool:
     wanted = release.source.version_file
     name = name.removeprefix("./")
     return name == wanted or name.partition("/")[2] == wanted
 
 
-def _zip_versions(release: _ArchiveOfRelease) -> Iterator[str]:
+def _read_version_files_in_zip(release: _ArchiveOfRelease) -> Iterator[str]:
     """Yield the text of the file with the version; read all files, which checks their sums."""
     with release.file.open("rb") as stream:
         stream.seek(0, 2)
@@ -89,38 +93,38 @@ def _zip_versions(release: _ArchiveOfRelease) -> Iterator[str]:
     with zipfile.ZipFile(release.file) as archive:
         for count, member in enumerate(archive.infolist(), 1):
             total += member.file_size
-            _refuse_unsafe_or_too_large(release, member.filename, count, total)
+            _refuse_unsafe_or_too_large_member(release, member.filename, count, total)
             with archive.open(member) as content:
-                yield from _read_member(release, member.filename, content)
+                yield from _read_member_to_end(release, member.filename, content)
 
 
-def _tar_versions(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
+def _read_version_files_in_tar(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
     """Yield the text of the file with the version; read to the end, which checks the sum."""
     total = 0
-    with _decompress(release.file, kind) as plain:
+    with _open_decompressed(release.file, kind) as plain:
         with tarfile.open(fileobj=plain, mode="r|") as archive:
             for count, member in enumerate(archive, 1):
                 total += member.size
-                _refuse_unsafe_or_too_large(release, member.name, count, total)
-                if member.isfile() and _names_the_version(release, member.name):
+                _refuse_unsafe_or_too_large_member(release, member.name, count, total)
+                if member.isfile() and _is_version_file(release, member.name):
                     content = archive.extractfile(member)
                     assert content is not None
-                    yield from _read_member(release, member.name, content)
+                    yield from _read_member_to_end(release, member.name, content)
         while piece := plain.read(_PIECE):
             total += len(piece)
             if piece.strip(b"\0"):
                 raise tarfile.ReadError("there are bytes after its end")
-            _refuse_unsafe_or_too_large(release, "", 0, total)
+            _refuse_unsafe_or_too_large_member(release, "", 0, total)
 
 
-def _decompress(file: Path, kind: str) -> IO[bytes]:
+def _open_decompressed(file: Path, kind: str) -> IO[bytes]:
     if kind == "gz":
         return cast("IO[bytes]", gzip.open(file, "rb"))
     return cast("IO[bytes]", bz2.open(file, "rb") if kind == "bz2" else lzma.open(file, "rb"))
 
 
-def _read_member(release: _ArchiveOfRelease, name: str, content: IO[bytes]) -> Iterator[str]:
-    if _names_the_version(release, name):
+def _read_member_to_end(release: _ArchiveOfRelease, name: str, content: IO[bytes]) -> Iterator[str]:
+    if _is_version_file(release, name):
         yield content.read(MAX_VERSION_FILE).decode(errors="replace")
     while content.read(_PIECE):
         pass

@@ -59,9 +59,9 @@ def fetch_small_file(
     for attempt in range(NO_CONTACT_TRIES):
         try:
             with _open_following_redirects(url, origin, headers or {}) as answer:
-                _check_status(url, answer)
+                _check_http_status(url, answer)
                 content = b"".join(_read_within_limit(answer, max_bytes, url))
-                _require_complete(answer, len(content), url)
+                _require_complete_body(answer, len(content), url)
                 return content
         except _Interrupted as error:
             if attempt + 1 == NO_CONTACT_TRIES:
@@ -104,7 +104,7 @@ class Download:
         tries, most, first = 0, self.size(), self.size()
         while True:
             try:
-                self._receive(say, began)
+                self._receive_rest_of_file(say, began)
                 return
             except _Interrupted as error:
                 if self.size() > most:
@@ -125,7 +125,7 @@ class Download:
                     ) from None
                 time.sleep(pause)
 
-    def _receive(self, say: Callable[[int, int | None], None], began: float) -> None:
+    def _receive_rest_of_file(self, say: Callable[[int, int | None], None], began: float) -> None:
         """Append what the server sends; return when the file is complete."""
         size, mark = self.size(), read_bytes_if_present(self._mark, 200).decode(errors="replace")
         # Without a mark, the server's file may have changed since: then begin again.
@@ -134,12 +134,12 @@ class Download:
             if answer.status_code == 416:
                 self.discard()
                 raise _Interrupted("the server has another file now")
-            _check_status(self.url, answer)
-            start = self._start_of(answer, size)
+            _check_http_status(self.url, answer)
+            start = self._offset_of_answer(answer, size)
             length = _content_length(answer)
             self._total = None if length is None else start + length
             if (self._total or 0) > self.max_bytes:
-                self._refuse_size()
+                self._discard_and_refuse_too_large()
             self.joined = self.joined or start > 0
             with self.file.open("ab" if start else "wb") as stream:
                 for piece in _read_within_limit(
@@ -152,7 +152,7 @@ class Download:
         if self._total is not None and self.size() < self._total:
             raise _Interrupted("the connection ended early")
 
-    def _start_of(self, answer: requests.Response, size: int) -> int:
+    def _offset_of_answer(self, answer: requests.Response, size: int) -> int:
         """Return where the answer's bytes belong; keep the mark of a file that begins again."""
         expected = answer.headers.get("Content-Range", "").startswith(f"bytes {size}-")
         if size and answer.status_code == 206 and expected:
@@ -166,7 +166,7 @@ class Download:
             write_atomically(self._mark, mark, mode=0o600, durable=False)
         return 0
 
-    def _refuse_size(self) -> None:
+    def _discard_and_refuse_too_large(self) -> None:
         self.discard()
         raise PinRefused("too_large", url=self.url, megabytes=self.max_bytes >> 20)
 
@@ -226,7 +226,7 @@ def _read_within_limit(
         yield piece
 
 
-def _check_status(url: str, answer: requests.Response) -> None:
+def _check_http_status(url: str, answer: requests.Response) -> None:
     code = answer.status_code
     if code in _TEMPORARY:
         raise _Interrupted(f"status {code}")
@@ -238,7 +238,7 @@ def _check_status(url: str, answer: requests.Response) -> None:
         raise PinRefused("web_page", url=url)
 
 
-def _require_complete(answer: requests.Response, size: int, url: str) -> None:
+def _require_complete_body(answer: requests.Response, size: int, url: str) -> None:
     length = _content_length(answer)
     if length is not None and size < length:
         raise _Interrupted("the connection ended early")

@@ -44,9 +44,13 @@ def additional_download_routes(
     mirrors: Sequence[Path], nodes: Sequence[SSHTarget]
 ) -> list[DownloadRoute]:
     """Return the ways besides this machine's own connection."""
-    found = [DownloadRoute(f"the folder {folder}", _mirror_digest(folder)) for folder in mirrors]
+    found = [
+        DownloadRoute(f"the folder {folder}", _make_mirror_digest_function(folder))
+        for folder in mirrors
+    ]
     return found + [
-        DownloadRoute(f"the node {target.name}", _node_digest(target)) for target in nodes
+        DownloadRoute(f"the node {target.name}", _make_node_digest_function(target))
+        for target in nodes
     ]
 
 
@@ -59,7 +63,7 @@ def find_file_in_mirror(folder: Path, file: RemoteFile) -> Path | None:
     return path
 
 
-def _mirror_digest(folder: Path) -> Callable[[RemoteFile], str | None]:
+def _make_mirror_digest_function(folder: Path) -> Callable[[RemoteFile], str | None]:
     def digest(file: RemoteFile) -> str | None:
         path = find_file_in_mirror(folder, file)
         return file_digest(path) if path else None
@@ -67,7 +71,7 @@ def _mirror_digest(folder: Path) -> Callable[[RemoteFile], str | None]:
     return digest
 
 
-def _node_digest(target: SSHTarget) -> Callable[[RemoteFile], str | None]:
+def _make_node_digest_function(target: SSHTarget) -> Callable[[RemoteFile], str | None]:
     def digest(file: RemoteFile) -> str | None:
         arguments = {
             "action": "artifact_digest",

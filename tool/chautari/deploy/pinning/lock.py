@@ -90,7 +90,7 @@ def fetch_and_check_releases(request: LockRequest) -> LockResult:
     result = LockResult()
     for release in dict.fromkeys((*needed, *request.wanted)):
         try:
-            result.pins.append(_check_release(request, release))
+            result.pins.append(_check_release_and_make_pin(request, release))
         except PinRefused as refusal:
             result.refused.append(RefusedRelease(release, refusal))
     return result
@@ -122,10 +122,10 @@ def container_images_by_name() -> dict[str, Image]:
     return {name: service.image for name, service in SERVICES.items() if service.image}
 
 
-def _check_release(request: LockRequest, release: MissingPin) -> Pin:
+def _check_release_and_make_pin(request: LockRequest, release: MissingPin) -> Pin:
     source = archive_sources_by_name().get(release.name)
     pin = (
-        _check_image(request, release)
+        _pin_of_image(request, release)
         if source is None
         else _fetch_and_check_archive(request, release, source)
     )
@@ -134,7 +134,7 @@ def _check_release(request: LockRequest, release: MissingPin) -> Pin:
     return pin
 
 
-def _check_image(request: LockRequest, release: MissingPin) -> Pin:
+def _pin_of_image(request: LockRequest, release: MissingPin) -> Pin:
     """Return the digest that the registry serves for the tag of a release."""
     image = container_images_by_name()[release.name]
     tag = image.tag.format(release.version)
@@ -172,8 +172,8 @@ def _fetch_and_check_archive(
     archive = _find_archive(request, release, source)
     for folder in request.mirrors:
         if path := find_file_in_mirror(folder, archive.remote):
-            return _check_file(request, archive, path, f"the folder {folder}", None)
-    download = _download_of(request, archive.remote)
+            return _check_file_and_make_pin(request, archive, path, f"the folder {folder}", None)
+    download = _resumable_download(request, archive.remote)
     try:
         return _download_and_check(request, release, archive, download)
     except PinRefused as refusal:
@@ -188,7 +188,7 @@ def _download_and_check(
 ) -> Pin:
     try:
         download.run(lambda size, total: request.progress(release, size, total))
-        pin = _check_file(request, archive, download.file, THIS_MACHINE, download)
+        pin = _check_file_and_make_pin(request, archive, download.file, THIS_MACHINE, download)
     except PinRefused as refusal:
         if refusal.code not in _RESUMABLE:
             download.discard()
@@ -197,7 +197,7 @@ def _download_and_check(
     return pin
 
 
-def _download_of(request: LockRequest, file: RemoteFile) -> Download:
+def _resumable_download(request: LockRequest, file: RemoteFile) -> Download:
     """Return the download of a file, which continues what an earlier command began."""
     name = hashlib.sha256(file.url.encode()).hexdigest()[:32]
     part = state_dir() / "downloads" / f"{name}.part"
@@ -208,7 +208,7 @@ def _fetch_catalogue(request: LockRequest, release: MissingPin, url: str) -> byt
     """Return a catalogue of apps; it is fetched once, although each app needs it."""
     if url not in request.catalogues:
         remote = RemoteFile(release.name, release.version, url, (), app_catalogue.MAX_CATALOGUE)
-        download = _download_of(request, remote)
+        download = _resumable_download(request, remote)
         download.run(lambda size, total: request.progress(release, size, total))
         request.catalogues[url] = download.file.read_bytes()
         download.discard()
@@ -231,7 +231,7 @@ def _find_archive(
     return _ArchiveToCheck(source, listed.version, listed.url, listed)
 
 
-def _check_file(
+def _check_file_and_make_pin(
     request: LockRequest, archive: _ArchiveToCheck, file: Path, way: str, download: Download | None
 ) -> Pin:
     """Check a file in every way that upstream offers; without any, compare it with other ways."""
@@ -301,7 +301,7 @@ def _route_from_upstream(request: LockRequest, archive: _ArchiveToCheck) -> Down
     """Return the way over this machine's connection, for a file that a mirror has."""
 
     def digest(file: RemoteFile) -> str | None:
-        download = _download_of(request, file)
+        download = _resumable_download(request, file)
         release = MissingPin(file.name, file.version)
         try:
             download.run(lambda size, total: request.progress(release, size, total))

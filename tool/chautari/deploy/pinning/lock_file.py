@@ -54,11 +54,11 @@ def write_pins(folder: Path, pins: Iterable[Pin]) -> Path:
     text = file.read_bytes()[: MAX_BYTES + 1].decode() if is_present(file) else _HEAD
     for pin in pins:
         text = text_with_pin(text, pin, file)
-    _write_if_complete(file, text, before or {}, list(pins))
+    _write_if_only_pins_changed(file, text, before or {}, list(pins))
     return file
 
 
-def _write_if_complete(file: Path, text: str, before: Any, pins: list[Pin]) -> None:
+def _write_if_only_pins_changed(file: Path, text: str, before: Any, pins: list[Pin]) -> None:
     """Write the text if it says what it said before, and the pins."""
     expected = {name: dict(of or {}) for name, of in before.items()}
     for pin in pins:
@@ -87,17 +87,17 @@ def text_with_pin(text: str, pin: Pin, file: Path) -> str:
             raise _refusal_of_unknown_form(file, pin)
         gap = [""] if lines and lines[-1].strip() and not lines[-1].startswith("#") else []
         return "\n".join([*lines, *gap, f"{pin.name}:", *_pin_lines(pin, "  "), ""])
-    end = _end_of_block(lines, start)
+    end = _end_of_yaml_entry(lines, start)
     indent = re.match(" *", next((line for line in lines[start + 1 : end] if line.strip()), "  "))
     assert indent is not None
     if not indent[0]:
         raise _refusal_of_unknown_form(file, pin)
-    kept = _without_version(lines[start + 1 : end], pin.version, indent[0])
+    kept = _remove_version_lines(lines[start + 1 : end], pin.version, indent[0])
     new = [*lines[: start + 1], *kept, *_pin_lines(pin, indent[0]), *lines[end:]]
     return "\n".join([*new, ""])
 
 
-def _end_of_block(lines: list[str], start: int) -> int:
+def _end_of_yaml_entry(lines: list[str], start: int) -> int:
     """Return the line after the last one that belongs to the entry at `start`."""
     end = start + 1
     for number in range(start + 1, len(lines)):
@@ -108,7 +108,7 @@ def _end_of_block(lines: list[str], start: int) -> int:
     return end
 
 
-def _without_version(block: list[str], version: str, indent: str) -> list[str]:
+def _remove_version_lines(block: list[str], version: str, indent: str) -> list[str]:
     """Return the lines of an entry without those of one version."""
     key = re.compile(rf"{indent}(['\"]?){re.escape(version)}\1:")
     kept, inside = [], False
