@@ -199,7 +199,7 @@ def _values_in_answer(
                 values += [item for item in group if item.rdtype.name == kind]
                 alias = next((x.target for x in group if x.rdtype.name == "CNAME"), alias)
         if values or alias is None:
-            return _to_texts(values), None
+            return _record_value_texts(values), None
         if not any(group.name == alias for group in answer.answer):
             return (), alias
         asked = alias
@@ -216,10 +216,10 @@ def _resolve_with_client(asked: Name, kind: str, client: Resolver) -> Values:
         return ()
     except (exception.DNSException, OSError):
         return None
-    return _to_texts(answer)
+    return _record_value_texts(answer)
 
 
-def _to_texts(values: Iterable[Rdata]) -> tuple[str, ...]:
+def _record_value_texts(values: Iterable[Rdata]) -> tuple[str, ...]:
     texts = sorted({item.to_text()[:MAX_VALUE_LENGTH] for item in values})
     return tuple(map(_canonical_address, texts[:MAX_VALUES]))
 

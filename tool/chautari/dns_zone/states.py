@@ -124,7 +124,7 @@ def compare_zone_with_desired_records(
     questions = _questions_about_records(region, records)
     answers = ask_name_servers(zone.servers, questions, client)
     if not zone.servers or _are_all_silent(zone.servers, answers):
-        return _look_through_resolver(region, zone, questions, client)
+        return _zone_state_from_resolver(region, zone, questions, client)
     silent = tuple(x.name for x in zone.servers if _are_all_silent((x,), answers))
     return ZoneState(zone, tuple(_compare_records_with_answers(region, records, answers)), silent)
 
@@ -133,7 +133,7 @@ def _are_all_silent(servers: Iterable[NameServer], answers: Answers) -> bool:
     return all(answers[question][server] is None for question in answers for server in servers)
 
 
-def _look_through_resolver(
+def _zone_state_from_resolver(
     region: Region, zone: Zone, questions: list[Question], client: Resolver
 ) -> ZoneState:
     """Return the state as this machine's resolver knows it, where no server can be asked."""
@@ -251,7 +251,7 @@ def caa_records_allow_issuer(values: Iterable[str], issuer: str) -> bool:
     values = tuple(values)
     issues = [found for value in values if (found := _ISSUE.fullmatch(value))]
     if not any(" issue " in value for value in values):
-        return not any(_is_unknown_critical(value) for value in values)
+        return not any(_is_unknown_critical_caa(value) for value in values)
     for _, name, parameters in (found.groups(default="") for found in issues):
         methods = _METHODS.search(parameters)
         if name.lower() == issuer and (not methods or CHALLENGE in methods[1].split(",")):
@@ -259,7 +259,7 @@ def caa_records_allow_issuer(values: Iterable[str], issuer: str) -> bool:
     return False
 
 
-def _is_unknown_critical(value: str) -> bool:
+def _is_unknown_critical_caa(value: str) -> bool:
     """Return whether a record must stop authorities that do not know its property."""
     flags, _, rest = value.partition(" ")
     known = rest.startswith(("issue ", "issuewild ", "iodef "))
