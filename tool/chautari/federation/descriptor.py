@@ -149,7 +149,7 @@ class Descriptor(StrictDescriptorModel):
     )
 
     @model_validator(mode="after")
-    def _services_are_below_the_domain(self) -> Descriptor:
+    def _require_services_below_domain(self) -> Descriptor:
         for entry in self.services:
             if not is_within_domain(urlsplit(entry.address).hostname or "", self.domain):
                 raise ValueError(f"the address of {entry.service} is outside of {self.domain}")
@@ -210,7 +210,7 @@ def unsigned_descriptor(context: NodeContext) -> dict[str, Any]:
         "contact": region.contact,
         "languages": list(region.languages),
         "services": [
-            _described_service(context._replace(node=node), name)
+            _describe_service(context._replace(node=node), name)
             for node in region.nodes
             for name in region.public_services_on(node)
         ],
@@ -220,7 +220,7 @@ def unsigned_descriptor(context: NodeContext) -> dict[str, Any]:
     return body | ({"letters": digests} if digests else {})
 
 
-def _described_service(context: NodeContext, name: str) -> dict[str, str]:
+def _describe_service(context: NodeContext, name: str) -> dict[str, str]:
     service = context.region.service_for_region(name)
     release = service.access_details_for_report
     return {

@@ -76,7 +76,7 @@ def load_and_update_letters(
         if lends_to_or_borrows_from(region, name)
     }
     if save:
-        _delete_other_files(folder, shared)
+        _delete_letters_of_former_peers(folder, shared)
     if descriptor_host(region) is None or not shared:
         return loaded_region
     if secrets is None:
@@ -152,8 +152,8 @@ def received_letters(
 ) -> dict[str, ReceivedLetter]:
     """Return the stored letter of each peer; one that does not count says why."""
     return {
-        name: _only_what_both_regions_share(
-            _received_letter(
+        name: _limit_to_mutual_sharing(
+            _read_received_letter(
                 _read_letter_file(received_file(folder, name)), region, peer, own, endpoints
             ),
             region,
@@ -163,7 +163,7 @@ def received_letters(
     }
 
 
-def _received_letter(
+def _read_received_letter(
     sealed: bytes | None, region: Region, peer: PinnedPeer, own: OwnKey, endpoints: Endpoints
 ) -> ReceivedLetter:
     digest = peer.descriptor.letters.get(region.domain)
@@ -172,7 +172,7 @@ def _received_letter(
     if sealed is None:
         return ReceivedLetter(problem=("letter_not_fetched", {}))
     try:
-        found = _open_received(sealed, region, peer, own, endpoints)
+        found = _decrypt_and_validate_letter(sealed, region, peer, own, endpoints)
     except PeerRefused as refusal:
         data = {"reason": refusal.message, "fix": refusal.fix}
         return ReceivedLetter(problem=("letter_refused", data))
@@ -182,7 +182,7 @@ def _received_letter(
     return found
 
 
-def _open_received(
+def _decrypt_and_validate_letter(
     sealed: bytes, region: Region, peer: PinnedPeer, own: OwnKey, endpoints: Endpoints
 ) -> ReceivedLetter:
     return letters.validate_received_letter(
@@ -193,9 +193,7 @@ def _open_received(
     )
 
 
-def _only_what_both_regions_share(
-    found: ReceivedLetter, region: Region, name: str
-) -> ReceivedLetter:
+def _limit_to_mutual_sharing(found: ReceivedLetter, region: Region, name: str) -> ReceivedLetter:
     """Return only what this region asks for or gives as well: both sides must say so."""
     borrowed = resources_borrowed_from(region, name)
     lent = resources_lent_to(region, name)
@@ -233,7 +231,7 @@ def refresh_letters(
             return False
         try:
             sealed = _fetch_letter(peer, region.domain, digest, endpoints)
-            _open_received(sealed, region, peer, own, endpoints)
+            _decrypt_and_validate_letter(sealed, region, peer, own, endpoints)
         except PeerRefused as refusal:
             return refusal
         _write_letter_file(file, sealed)
@@ -261,7 +259,7 @@ def delete_letters(folder: Path, name: str) -> None:
         _delete_letter_file(file)
 
 
-def _delete_other_files(folder: Path, shared: Mapping[str, PinnedPeer]) -> None:
+def _delete_letters_of_former_peers(folder: Path, shared: Mapping[str, PinnedPeer]) -> None:
     """Delete letters of peers with which the region shares nothing any more."""
     for file, name in list(_letter_files(folder)):
         if name not in shared:

@@ -97,16 +97,16 @@ def open_letter(sealed: bytes, private_key: str) -> Letter:
     Raises:
         PeerRefused: when it cannot be decrypted with this key, or does not have a letter's form.
     """
-    content = _decrypt(sealed, private_key)
+    content = _decrypt_letter(sealed, private_key)
     try:
         return Letter.model_validate(read_untrusted_json(content))
     except AnswerRefused as refused:
         raise PeerRefused("letter_invalid", problem=refused.code.replace("_", " ")) from None
     except ValidationError as error:
-        raise _field_refusal(error, "") from None
+        raise _invalid_field_refusal(error, "") from None
 
 
-def _decrypt(sealed: bytes, private_key: str) -> bytes:
+def _decrypt_letter(sealed: bytes, private_key: str) -> bytes:
     if len(sealed) > MAX_BYTES:
         raise PeerRefused("letter_invalid", problem=f"larger than {MAX_BYTES >> 10} kB")
     # Upstream's reader would accept any amount of space in front of the armor.
@@ -154,10 +154,10 @@ def _validate_or_refuse(
     try:
         return model.model_validate(data, context=context)
     except ValidationError as error:
-        raise _field_refusal(error, resource) from None
+        raise _invalid_field_refusal(error, resource) from None
 
 
-def _field_refusal(error: ValidationError, resource: str) -> PeerRefused:
+def _invalid_field_refusal(error: ValidationError, resource: str) -> PeerRefused:
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, (*filter(None, [resource]), *first["loc"])))
     detail = field_problem_text(first)

@@ -101,7 +101,7 @@ def fetch_peer_candidate(
     """
     folder, region = loaded_region.folder, loaded_region.region
     if name is not None:
-        _check_given_name(name)
+        _check_peer_name_option(name)
     known = peers.read_peers(folder, peers.peer_names(folder))
     address = parse_descriptor_url(url)
     found = trust.verify_signed_descriptor(
@@ -118,7 +118,7 @@ def fetch_peer_candidate(
     return PeerCandidate(chosen, address, found)
 
 
-def _check_given_name(name: str) -> None:
+def _check_peer_name_option(name: str) -> None:
     try:
         validate_name(name)
     except ValueError as error:

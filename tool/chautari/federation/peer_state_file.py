@@ -67,11 +67,11 @@ class PeerStateFile(NamedTuple):
         try:
             return PeerEntry.model_validate(self.entries[peer])
         except ValidationError as error:
-            raise PeerStateFileInvalid(_first_problem(error)) from None
+            raise PeerStateFileInvalid(_first_problem_text(error)) from None
 
     def names(self) -> list[str]:
         """Return the names of its peers; what cannot be the name of a region is left out."""
-        return sorted(name for name in self.entries if _is_name(name))
+        return sorted(name for name in self.entries if _is_valid_name(name))
 
 
 def parse_peer_state_file(content: bytes) -> PeerStateFile:
@@ -93,11 +93,11 @@ def parse_peer_state_file(content: bytes) -> PeerStateFile:
     try:
         found = _StateFileModel.model_validate(data)
     except ValidationError as error:
-        raise PeerStateFileInvalid(_first_problem(error)) from None
+        raise PeerStateFileInvalid(_first_problem_text(error)) from None
     return PeerStateFile(found.checked, found.peers)
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem_text(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, first["loc"][:2]))[:80]
     if place.startswith("data."):
@@ -106,7 +106,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{place or 'its content'}: {field_problem_text(first)}"
 
 
-def _is_name(text: str) -> bool:
+def _is_valid_name(text: str) -> bool:
     try:
         validate_name(text)
     except ValueError:

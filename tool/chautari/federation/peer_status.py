@@ -150,24 +150,24 @@ def _service_link(
     is_expected = any(item.service == reading.service.name for item in services)
     if reading.state_file is None:
         return (
-            _link_with_code_of_ours(reading, reading.code, context, reading.data)
+            _link_with_own_code(reading, reading.code, context, reading.data)
             if is_expected
             else None
         )
     try:
         entry = reading.state_file.entry_of(name)
     except PeerStateFileInvalid as error:
-        return _link_with_code_of_ours(reading, "entry_invalid", context, {"detail": str(error)})
+        return _link_with_own_code(reading, "entry_invalid", context, {"detail": str(error)})
     if entry is None:
-        return _link_with_code_of_ours(reading, "not_in_file", context) if is_expected else None
+        return _link_with_own_code(reading, "not_in_file", context) if is_expected else None
     if reading.code:
-        return _link_with_code_of_ours(reading, reading.code, context, reading.data)
+        return _link_with_own_code(reading, reading.code, context, reading.data)
     known = reading.hooks.codes.get(entry.code)
     if known is None:
-        return _link_with_code_of_ours(reading, "code_unknown", context, {"code": entry.code})
+        return _link_with_own_code(reading, "code_unknown", context, {"code": entry.code})
     if known.state != entry.state:
         detail = f"the state {entry.state} does not fit the code {entry.code}"
-        return _link_with_code_of_ours(reading, "entry_invalid", context, {"detail": detail})
+        return _link_with_own_code(reading, "entry_invalid", context, {"detail": detail})
     data = {**entry.data, **context}
     return PeerLink(
         known.state,
@@ -186,10 +186,10 @@ def _link_of_former_peer(reading: _ParsedStateFile, name: str, context: Data) ->
     """Return that a service still works with a peer that region.yml does not name."""
     if reading.state_file is None or name not in reading.state_file.entries:
         return None
-    return _link_with_code_of_ours(reading, "left", context)
+    return _link_with_own_code(reading, "left", context)
 
 
-def _link_with_code_of_ours(
+def _link_with_own_code(
     reading: _ParsedStateFile, code: str, context: Data, data: Data | None = None
 ) -> PeerLink:
     """Return a link whose code is this side's own, not one of the service."""

@@ -29,7 +29,7 @@ FOLDER = "peers"
 MAX_AGREEMENT = 4000  # characters
 
 
-def _check_port(url: str) -> str:
+def _check_url_port(url: str) -> str:
     """Return `url` when its port is one.
 
     Raises:
@@ -45,7 +45,7 @@ class PinnedPeer(StrictDescriptorModel):
 
     format: Literal[1] = Field(default=FORMAT, description="Version of this format.", examples=[1])
     domain: PeerDomain = Field(description="Domain of the peer.", examples=["himalaya.example.org"])
-    url: Annotated[str, AfterValidator(_check_port)] = Field(
+    url: Annotated[str, AfterValidator(_check_url_port)] = Field(
         pattern=r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[a-z./-]+$",
         description="Address of the peer's descriptor.",
         examples=["https://himalaya.example.org/.well-known/chautari/region.json"],
@@ -93,31 +93,35 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
             [
                 *document.problems,
                 *(
-                    _peer_problem(document, item["loc"], field_problem_text(item))
+                    _invalid_peer_problem(document, item["loc"], field_problem_text(item))
                     for item in error.errors()
                 ),
             ]
         ) from None
     if peer.domain != peer.descriptor.domain:
         document.problems.append(
-            _peer_problem(
+            _invalid_peer_problem(
                 document, ("domain",), f"the descriptor belongs to {peer.descriptor.domain}"
             )
         )
     if not is_within_domain(urlsplit(peer.url).hostname or "", peer.domain):
         document.problems.append(
-            _peer_problem(document, ("url",), f"the address is outside the domain {peer.domain}")
+            _invalid_peer_problem(
+                document, ("url",), f"the address is outside the domain {peer.domain}"
+            )
         )
     if peer.key != peer.descriptor.key:
         document.problems.append(
-            _peer_problem(document, ("key",), "this key differs from the key in the descriptor")
+            _invalid_peer_problem(
+                document, ("key",), "this key differs from the key in the descriptor"
+            )
         )
     if document.problems:
         raise InvalidRegion(document.problems)
     return peer
 
 
-def _peer_problem(
+def _invalid_peer_problem(
     document: yaml_reader.Document, path: tuple[str | int, ...], message: str
 ) -> ProblemInFile:
     return document.problem_at(path, f"{message}; restore the file from git", "invalid_peer")

@@ -22,11 +22,11 @@ def is_allowed_peer_address(item: str, peer_networks: Iterable[str]) -> bool:
         return True
     inner = _embedded_ipv4(address)
     if inner is not None:
-        return _is_public(inner) and (address in _NAT64 or _is_public(address))
-    return _is_public(address)
+        return _is_public_address(inner) and (address in _NAT64 or _is_public_address(address))
+    return _is_public_address(address)
 
 
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
+def _is_public_address(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
         return False
     if any(address in network for network in _RESERVED):

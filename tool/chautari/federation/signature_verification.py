@@ -40,7 +40,7 @@ class Signature(NamedTuple):
         """Return the bytes that were signed instead of `content` (PROTOCOL.sshsig)."""
         digest = _HASHES[self.hash_name](content).digest()
         fields = (self.namespace, self.reserved, self.hash_name, digest)
-        return _MAGIC + b"".join(map(_length_prefixed, fields))
+        return _MAGIC + b"".join(map(_with_length_prefix, fields))
 
 
 def verify_and_return_signing_key(content: bytes, armored: bytes, pinned: str | None = None) -> str:
@@ -56,7 +56,7 @@ def verify_and_return_signing_key(content: bytes, armored: bytes, pinned: str | 
     line = f"{KIND.decode()} {base64.b64encode(signature.key).decode()}"
     if pinned is not None and line != pinned:
         raise PeerRefused("signed_by_other_key")
-    if not _is_valid(signature, content):
+    if not _is_valid_signature(signature, content):
         raise PeerRefused("signature_wrong")
     return line
 
@@ -70,7 +70,7 @@ def _read_signature(armored: bytes) -> Signature:
         blob = b""
     if base64.b64encode(blob) != text:  # its last letter has bits that decoding ignores
         raise PeerRefused("signature_unreadable")
-    fields = _split_fields(blob.removeprefix(_MAGIC + _VERSION))
+    fields = _split_length_prefixed_fields(blob.removeprefix(_MAGIC + _VERSION))
     if not blob.startswith(_MAGIC + _VERSION) or len(fields) != 5:
         raise PeerRefused("signature_unreadable")
     signature = Signature(*fields)
@@ -79,11 +79,14 @@ def _read_signature(armored: bytes) -> Signature:
     return signature
 
 
-def _is_valid(signature: Signature, content: bytes) -> bool:
+def _is_valid_signature(signature: Signature, content: bytes) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    key, value = _split_fields(signature.key), _split_fields(signature.value)
+    key, value = (
+        _split_length_prefixed_fields(signature.key),
+        _split_length_prefixed_fields(signature.value),
+    )
     if [part[:1] for part in (key, value)] != [[KIND], [KIND]] or len(key) != 2 or len(value) != 2:
         raise PeerRefused("signature_unreadable")
     try:
@@ -94,11 +97,11 @@ def _is_valid(signature: Signature, content: bytes) -> bool:
     return True
 
 
-def _length_prefixed(content: bytes) -> bytes:
+def _with_length_prefix(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 
-def _split_fields(blob: bytes) -> list[bytes]:
+def _split_length_prefixed_fields(blob: bytes) -> list[bytes]:
     """Return the length-prefixed parts of `blob`, or none when they do not fill it exactly."""
     found: list[bytes] = []
     while blob:

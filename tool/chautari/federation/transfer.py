@@ -155,7 +155,7 @@ class _TimeLimitedFileRequests:
     def _get_file(self, addresses: list[str], path: str, limit: int) -> bytes:
         host = self._address.host
         try:
-            with self._connect(addresses) as tls:
+            with self._connect_tls(addresses) as tls:
                 return self._read_answer(tls, path, limit)
         except ssl.SSLCertVerificationError as error:
             raise AnswerRefused(
@@ -167,7 +167,7 @@ class _TimeLimitedFileRequests:
                 "no_answer", host=host, detail=_connection_error_text(error)
             ) from None
 
-    def _connect(self, addresses: list[str]) -> ssl.SSLSocket:
+    def _connect_tls(self, addresses: list[str]) -> ssl.SSLSocket:
         """Connect to the first address that answers, and check the certificate for the name."""
         plain = self._connect_tcp(addresses)
         context = ssl.create_default_context(cafile=self._surroundings.ca_file)

@@ -47,7 +47,7 @@ def read_untrusted_json(raw: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise AnswerRefused("not_json", detail="not an object")
     for path, value in _texts_with_paths(data, ""):
-        _check_characters(path, value)
+        _refuse_unsafe_characters(path, value)
     return data
 
 
@@ -55,10 +55,10 @@ def _parse_strictly(text: str) -> Any:
     try:
         return json.loads(
             text,
-            object_pairs_hook=_unique_keys,
-            parse_int=_short_integer,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
+            object_pairs_hook=_object_with_unique_keys,
+            parse_int=_parse_short_integer,
+            parse_float=_refuse_non_integer,
+            parse_constant=_refuse_non_integer,
         )
     except RecursionError:
         raise AnswerRefused("nested_too_deep", limit=MAX_DEPTH) from None
@@ -66,7 +66,7 @@ def _parse_strictly(text: str) -> Any:
         raise AnswerRefused("not_json", detail=f"{error.msg}, line {error.lineno}") from None
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -75,13 +75,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _short_integer(text: str) -> int:
+def _parse_short_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise AnswerRefused("number_out_of_range", number=text[:20])
     return int(text)
 
 
-def _refuse_number(text: str) -> NoReturn:
+def _refuse_non_integer(text: str) -> NoReturn:
     raise AnswerRefused("number_out_of_range", number=text[:20])
 
 
@@ -100,7 +100,7 @@ def _texts_with_paths(value: Any, path: str, depth: int = 1) -> Iterator[tuple[s
             yield from _texts_with_paths(item, f"{path}.{number}", depth + 1)
 
 
-def _check_characters(path: str, text: str) -> None:
+def _refuse_unsafe_characters(path: str, text: str) -> None:
     for character in text:
         if unicodedata.category(character).startswith(_REFUSED_CATEGORIES):
             shown = f"U+{ord(character):04X}"
