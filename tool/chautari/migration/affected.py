@@ -64,12 +64,12 @@ def services_in_data(data: Any) -> set[str]:
     """Return the services in the data of a `region.yml`, which need not be valid."""
     mapping = data if isinstance(data, dict) else {}
     nodes, settings = mapping.get("nodes"), mapping.get("services")
-    lists = [node.get("services") for node in _mappings_in(nodes)]
+    lists = [node.get("services") for node in _mappings_among_values(nodes)]
     named = {item for items in lists if isinstance(items, list) for item in map(str, items)}
     return (named | set(settings if isinstance(settings, dict) else ())) & set(SERVICES)
 
 
-def _mappings_in(value: Any) -> list[dict[str, Any]]:
+def _mappings_among_values(value: Any) -> list[dict[str, Any]]:
     items = value.values() if isinstance(value, dict) else ()
     return [item for item in items if isinstance(item, dict)]
 
@@ -83,8 +83,8 @@ def affecting_changes(
         for entry in release.entries:
             if not entry.action:
                 continue
-            keys, services = _named_keys(entry, words), _named_services(entry)
-            used = [*filter(None, (_used_key(key, words) for key in keys))]
+            keys, services = _keys_named_in_entry(entry, words), _services_named_in_entry(entry)
+            used = [*filter(None, (_first_used_key(key, words) for key in keys))]
             used += [name for name in services if name in words.services]
             if used:
                 names = tuple(dict.fromkeys(used))
@@ -94,18 +94,18 @@ def affecting_changes(
     return own, general
 
 
-def _named_keys(entry: Entry, words: RegionWords) -> list[tuple[str, ...]]:
+def _keys_named_in_entry(entry: Entry, words: RegionWords) -> list[tuple[str, ...]]:
     """Return the keys of `region.yml` in the code of a change, as paths."""
     found: dict[tuple[str, ...], None] = {}
     for code in _CODE.findall(f"{entry.text} {entry.action}"):
-        for path in _paths_in_code(code):
+        for path in _key_paths_in_code(code):
             parts = tuple(part for part in path if part not in _IN_EVERY_REGION)
             if parts and all(part in words.known_keys for part in parts):
                 found[parts] = None
     return list(found)
 
 
-def _paths_in_code(code: str) -> Iterator[tuple[str, ...]]:
+def _key_paths_in_code(code: str) -> Iterator[tuple[str, ...]]:
     """Yield the paths of keys that a piece of code names: `a.b`, `a`, or `a: {b: …}`."""
     if _KEY.fullmatch(code):
         yield tuple(code.rstrip(":").split("."))
@@ -116,18 +116,18 @@ def _paths_in_code(code: str) -> Iterator[tuple[str, ...]]:
         data = yaml.safe_load(code)
     except yaml.YAMLError:
         return
-    yield from _paths_in_data(data, ())
+    yield from _key_paths_in_data(data, ())
 
 
-def _paths_in_data(data: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _key_paths_in_data(data: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if isinstance(data, dict) and data:
         for key, value in data.items():
-            yield from _paths_in_data(value, (*path, str(key)))
+            yield from _key_paths_in_data(value, (*path, str(key)))
     elif path:
         yield path
 
 
-def _named_services(entry: Entry) -> list[str]:
+def _services_named_in_entry(entry: Entry) -> list[str]:
     """Return the services that a change names, by title or as code."""
     text = f"{entry.text} {entry.action}"
     words = {word for code in _CODE.findall(text) for word in re.findall(r"[a-z][a-z-]*", code)}
@@ -138,15 +138,15 @@ def _named_services(entry: Entry) -> list[str]:
     ]
 
 
-def _used_key(key: Sequence[str], words: RegionWords) -> str:
+def _first_used_key(key: Sequence[str], words: RegionWords) -> str:
     """Return the path of the region's first key that `key` names; empty if it has none."""
     for path in sorted(words.paths):
-        if path[-1:] == tuple(key[-1:]) and _is_in_order(key, path):
+        if path[-1:] == tuple(key[-1:]) and _is_subsequence(key, path):
             return ".".join(path)
     return ""
 
 
-def _is_in_order(key: Sequence[str], path: Sequence[str]) -> bool:
+def _is_subsequence(key: Sequence[str], path: Sequence[str]) -> bool:
     """Return whether all parts of `key` are in `path`, in this order."""
     rest = iter(path)
     return all(part in rest for part in key)

@@ -54,7 +54,7 @@ class ChangelogError(ValueError):
 
 
 @dataclass
-class _Reader:
+class _ChangelogReader:
     """Collects releases; each line continues what stands above it."""
 
     releases: list[tuple[str, str, list[Entry]]] = field(default_factory=list)
@@ -78,7 +78,7 @@ class _Reader:
             self.lines, self.start = [line.removeprefix("- ")], number
         elif line.startswith(_INDENT) and self.lines:
             self.lines.append(line.strip())
-        elif line.strip() and (self.releases or not _is_head(line)):
+        elif line.strip() and (self.releases or not _may_precede_first_release(line)):
             raise ChangelogError(f"line {number}: not part of an entry: {line!r}")
 
     def begin_release(self, number: int, line: str) -> None:
@@ -100,7 +100,7 @@ class _Reader:
         self.lines = []
 
 
-def _is_head(line: str) -> bool:
+def _may_precede_first_release(line: str) -> bool:
     """Return whether the line may stand before the first release: the title, or a sentence."""
     return line.startswith("# ") or line[0].isupper()
 
@@ -111,7 +111,7 @@ def parse_changelog(text: str) -> tuple[Release, ...]:
     Raises:
         ChangelogError: when a line has no meaning, or the releases are not in order.
     """
-    reader = _Reader()
+    reader = _ChangelogReader()
     for number, line in enumerate(text.splitlines(), 1):
         reader.read_line(number, line)
     reader.end_entry()

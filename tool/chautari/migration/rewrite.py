@@ -52,9 +52,9 @@ def rewrite_region_text(file: Path, text: str, version: str) -> Rewrite:
     given = document.data.get(_TOOLKIT) if isinstance(document.data, dict) else None
     if problem := toolkit_version.too_old_message(given):
         raise InvalidRegion([document.problem_at((_TOOLKIT,), problem, toolkit_version.CODE)])
-    renamed_text, renamed = _rename_keys(file, text)
+    renamed_text, renamed = _rename_old_keys(file, text)
     _refuse_new_problems(file, text, renamed_text, renamed)
-    new = _with_toolkit(file, renamed_text, version)
+    new = _set_toolkit_version(file, renamed_text, version)
     since = given if toolkit_version.parse_version(given) else None
     return Rewrite(text, new, renamed, since, document)
 
@@ -77,7 +77,7 @@ def write_region_text(file: Path, rewrite: Rewrite) -> None:
     write_atomically(target, mark + rewrite.new, mode)
 
 
-def _rename_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
+def _rename_old_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
     """Rename until no old name is left: a key that was renamed twice has two entries."""
     done: list[Renaming] = []
     for _ in range(len(renamed_keys.RENAMES) + 1):
@@ -87,7 +87,7 @@ def _rename_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
         found = [(path, item) for path in document.key_spans if (item := find_renamed_key(path))]
         if not found:
             return text, tuple(done)
-        if conflicts := list(_conflicts(document, found)):
+        if conflicts := list(_rename_conflicts(document, found)):
             raise InvalidRegion(conflicts)
         for path, item in sorted(found, key=lambda one: document.key_spans[one[0]], reverse=True):
             start, end = document.key_spans[path]
@@ -95,11 +95,13 @@ def _rename_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
         names = {path: item.new for path, item in found}
         if parse_yaml(text, file).data != _with_renamed_keys(document.data, names):
             raise AssertionError(f"renaming {', '.join(names.values())} changed something else")
-        done += [Renaming(path, _new_path(path, names), item.release) for path, item in found]
+        done += [
+            Renaming(path, _path_after_renames(path, names), item.release) for path, item in found
+        ]
     raise AssertionError("the table of renamed keys has a circle")
 
 
-def _conflicts(
+def _rename_conflicts(
     document: Document, found: Sequence[tuple[Path_, RenamedKey]]
 ) -> Iterator[ProblemInFile]:
     for path, item in found:
@@ -112,7 +114,7 @@ def _conflicts(
             )
 
 
-def _new_path(path: Path_, names: dict[Path_, str]) -> Path_:
+def _path_after_renames(path: Path_, names: dict[Path_, str]) -> Path_:
     """Return a path of the old text as it is in the new one."""
     return tuple(names.get(path[: end + 1], part) for end, part in enumerate(path))
 
@@ -142,12 +144,12 @@ def _refuse_new_problems(file: Path, old: str, new: str, renamed: tuple[Renaming
     after, problems = check_region_text(file, new)
     if before is not None and before != after:
         raise AssertionError("the new text describes another region")
-    as_before = {(_where_after(item.where, renamed), item.message) for item in known}
+    as_before = {(_location_after_renames(item.where, renamed), item.message) for item in known}
     if added := [item for item in problems if (item.where, item.message) not in as_before]:
         raise InvalidRegion(added)
 
 
-def _where_after(where: str, renamed: tuple[Renaming, ...]) -> str:
+def _location_after_renames(where: str, renamed: tuple[Renaming, ...]) -> str:
     for item in renamed:
         old = ".".join(map(str, item.old))
         if where == old or where.startswith(f"{old}."):
@@ -155,7 +157,7 @@ def _where_after(where: str, renamed: tuple[Renaming, ...]) -> str:
     return where
 
 
-def _with_toolkit(file: Path, text: str, version: str) -> str:
+def _set_toolkit_version(file: Path, text: str, version: str) -> str:
     """Return the text with the version for which it is written; unchanged where it has no place."""
     document = parse_yaml(text, file)
     if not isinstance(document.data, dict):
@@ -163,7 +165,7 @@ def _with_toolkit(file: Path, text: str, version: str) -> str:
     wanted = dict(document.data) | {_TOOLKIT: version}
     if document.data == wanted:
         return text
-    for candidate in _toolkit_candidates(document, text, version):
+    for candidate in _candidate_texts_with_version(document, text, version):
         try:
             if parse_yaml(candidate, file).data == wanted:
                 return candidate
@@ -172,7 +174,7 @@ def _with_toolkit(file: Path, text: str, version: str) -> str:
     return text
 
 
-def _toolkit_candidates(document: Document, text: str, version: str) -> Iterator[str]:
+def _candidate_texts_with_version(document: Document, text: str, version: str) -> Iterator[str]:
     """Yield texts with the version, the first of which that is valid counts."""
     if (_TOOLKIT,) in document.key_spans:
         if span := document.scalar_spans.get((_TOOLKIT,)):
