@@ -197,7 +197,7 @@ def test_lost_connection_is_retried_while_data_arrives(
         one._numbers = (0, 0, waiting.pop(0))
         raise BackupError("connection_lost")
 
-    monkeypatch.setattr(one, "_attempt", fail)
+    monkeypatch.setattr(one, "_attempt_backup", fail)
     error = one.attempt_all()
     assert error is not None and error.code == "connection_lost"
     assert len(sent) - len(waiting) == attempts
@@ -214,7 +214,7 @@ def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
         calls.append(one._target.name)
         raise BackupError(code)
 
-    monkeypatch.setattr(run.TargetRun, "_attempt", fail)
+    monkeypatch.setattr(run.TargetRun, "_attempt_backup", fail)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").touch()
     events, found = run.Events(tmp_path / "events.jsonl"), settings(tmp_path)

@@ -107,31 +107,33 @@ class ArchiveWriter:
         for group in (self._paused, self._others):
             for entry in group.entries():
                 self._create.feed(entry.path)
-        self._read_again_until_settled()
+        self._store_changes_until_settled()
         with ExitStack() as stack:
             self._report("pause")
-            snapshots, staged = self._take_moment(pause, stack)
-            staged += self._copy(self._others)
+            snapshots, staged = self._snapshot_while_paused(pause, stack)
+            staged += self._stage_changed_files(self._others)
             for path in staged:
                 self._create.feed(path)
             self._report("databases")
             counts = self._store_databases(snapshots)
         self._report("manifest")
         if self._gone:
-            self._store(GONE_PATH, b"\0".join(sorted(self._gone)) + b"\0")
-        self._store(f"{FOLDER}/manifest.json", manifest_to_json(self._manifest(counts, began)))
+            self._store_file(GONE_PATH, b"\0".join(sorted(self._gone)) + b"\0")
+        self._store_file(
+            f"{FOLDER}/manifest.json", manifest_to_json(self._make_manifest(counts, began))
+        )
 
     @property
     def left_out(self) -> list[str]:
         """Paths that could not be stored, each with the reason."""
         return self._paused.totals.left_out + self._others.totals.left_out
 
-    def _read_again_until_settled(self) -> None:
+    def _store_changes_until_settled(self) -> None:
         for number in range(1, MAX_PASSES + 1):
-            self._store(f"{FOLDER}/passes/{number}", str(int(time.time())).encode())
+            self._store_file(f"{FOLDER}/passes/{number}", str(int(time.time())).encode())
             count = size = 0
             for group in (self._paused, self._others):
-                for entry in self._present(group.changes()):
+                for entry in self._record_deletions_and_yield_entries(group.changes()):
                     count, size = count + 1, size + entry.size
                     if entry.is_file and entry.links > 1:
                         group.links.append(entry)
@@ -140,18 +142,20 @@ class ArchiveWriter:
             if count <= SETTLED_COUNT and size <= SETTLED_BYTES:
                 break
         # What this pass read must be read before the services pause.
-        self._store(f"{FOLDER}/passes/last", str(int(time.time())).encode())
+        self._store_file(f"{FOLDER}/passes/last", str(int(time.time())).encode())
 
-    def _take_moment(self, pause: Pause, stack: ExitStack) -> tuple[list[Snapshot], list[bytes]]:
+    def _snapshot_while_paused(
+        self, pause: Pause, stack: ExitStack
+    ) -> tuple[list[Snapshot], list[bytes]]:
         try:
             pause.pause(self._paused.states)
             snapshots = databases.take_snapshots(self._settings.databases, stack)
-            return snapshots, self._copy(self._paused)
+            return snapshots, self._stage_changed_files(self._paused)
         finally:
             pause.resume()
 
-    def _copy(self, group: Group) -> list[bytes]:
-        changed = chain(self._present(group.changes()), group.links)
+    def _stage_changed_files(self, group: Group) -> list[bytes]:
+        changed = chain(self._record_deletions_and_yield_entries(group.changes()), group.links)
         copies = (stage.copy_entry(entry, self._stage) for entry in changed)
         try:
             return [path for path in copies if path is not None]
@@ -160,7 +164,7 @@ class ArchiveWriter:
                 "no_room_for_copies", path=str(self._stage), reason=error.strerror or ""
             ) from None
 
-    def _present(self, changed: Iterable[Any]) -> Iterator[scan.Entry]:
+    def _record_deletions_and_yield_entries(self, changed: Iterable[Any]) -> Iterator[scan.Entry]:
         for item in changed:
             if isinstance(item, scan.DeletedPath):
                 self._gone.add(item.path)
@@ -176,10 +180,10 @@ class ArchiveWriter:
             counts.setdefault(snapshot.engine, {})[snapshot.database] = snapshot.row_counts()
         return counts
 
-    def _store(self, name: str, content: bytes) -> None:
+    def _store_file(self, name: str, content: bytes) -> None:
         self._create.store(self._root / name, content)
 
-    def _manifest(self, counts: dict[str, dict[str, Any]], began: float) -> Manifest:
+    def _make_manifest(self, counts: dict[str, dict[str, Any]], began: float) -> Manifest:
         totals = (self._paused.totals, self._others.totals)
         return Manifest(
             region=self._settings.region,

@@ -149,7 +149,7 @@ class Messages:
         if kind in ("archive_progress", "progress_percent", "progress_message", "file_status"):
             return
         if found := _QUOTA.search(text):
-            self.quota_used, self.quota = _bytes(found[1]), _bytes(found[2])
+            self.quota_used, self.quota = _parse_size(found[1]), _parse_size(found[2])
         if level in ("ERROR", "CRITICAL"):
             self.errors.append((name, text))
         elif level == "WARNING":
@@ -173,7 +173,7 @@ class Messages:
 _QUOTA = re.compile(r"Storage quota: ([0-9.]+ [kMGTPEZY]?B) out of ([0-9.]+ [kMGTPEZY]?B) used")
 
 
-def _bytes(text: str) -> int:
+def _parse_size(text: str) -> int:
     """Return the bytes that borg means by a text such as `1.50 GB`."""
     number, _, unit = text.partition(" ")
     powers = {letter: 1000**power for power, letter in enumerate("kMGTPEZY", 1)}

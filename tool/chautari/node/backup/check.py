@@ -19,16 +19,16 @@ HEARTBEAT_SECONDS = 15
 def check_repositories(settings: Settings, names: list[str], home: Path = HOME) -> bool:
     """Check the targets called `names`, or all; print and remember the results."""
     targets = [settings.target(name) for name in names] or list(settings.targets)
-    results = [_check_and_remember(settings, target, home) for target in targets]
+    results = [_check_and_record_result(settings, target, home) for target in targets]
     print_event("finished", ok=all(results), error=None)
     return all(results)
 
 
-def _check_and_remember(settings: Settings, target: Target, home: Path) -> bool:
+def _check_and_record_result(settings: Settings, target: Target, home: Path) -> bool:
     began = time.time()
     error: BackupError | None = None
     done = threading.Event()
-    heart = threading.Thread(target=_heartbeat, args=(target.name, done), daemon=True)
+    heart = threading.Thread(target=_print_heartbeats, args=(target.name, done), daemon=True)
     heart.start()
     try:
         check_repository(settings, target, home)
@@ -65,6 +65,6 @@ def check_repository(settings: Settings, target: Target, home: Path = HOME) -> N
         raise
 
 
-def _heartbeat(target: str, done: threading.Event) -> None:
+def _print_heartbeats(target: str, done: threading.Event) -> None:
     while not done.wait(HEARTBEAT_SECONDS):
         print_event("progress", target=target, step="check")

@@ -70,7 +70,11 @@ class BorgCreate:
         self.messages = borg.Messages()
         self._threads = [
             threading.Thread(target=work, daemon=True)
-            for work in (self._read_messages, self._read_output, self._watch)
+            for work in (
+                self._read_borg_messages,
+                self._read_borg_output,
+                self._kill_borg_when_stalled,
+            )
         ]
         for thread in self._threads:
             thread.start()
@@ -93,7 +97,7 @@ class BorgCreate:
         """Let borg store a path."""
         text = path.decode("utf-8", "surrogateescape")
         self._characters += len(text) + 1
-        self._write(path + b"\0")
+        self._write_to_borg(path + b"\0")
 
     def open_gate(self, fifo: Path) -> int:
         """Let borg store what is written to a FIFO, once it has stored everything before.
@@ -108,13 +112,13 @@ class BorgCreate:
         # Additional slashes do not change a path, so they fill the block.
         padding = -(self._characters + len(name) + 1) % BLOCK
         self.feed(os.fsencode("/" * padding + name))
-        return self._wait_for_reader(fifo)
+        return self._open_fifo_once_borg_reads(fifo)
 
     def store(self, fifo: Path, content: bytes) -> None:
         """Let borg store `content` as the file `fifo`."""
         with os.fdopen(self.open_gate(fifo), "wb") as file:
-            self._guarded(lambda: file.write(content))
-            self._guarded(file.flush)
+            self._write_or_raise_borg_error(lambda: file.write(content))
+            self._write_or_raise_borg_error(file.flush)
 
     def finish(self) -> dict[str, Any]:
         """End the list of paths, wait until borg has stored the archive, and return its figures.
@@ -122,13 +126,13 @@ class BorgCreate:
         Raises:
             BackupError: when borg failed.
         """
-        self._guarded(self._stdin().flush)
-        self._let_go()
-        self._guarded(self._stdin().close)
+        self._write_or_raise_borg_error(self._stdin().flush)
+        self._stop_input_holder()
+        self._write_or_raise_borg_error(self._stdin().close)
         code = self._process.wait()
-        self._join()
+        self._join_reader_threads()
         if code not in (0, 1):
-            raise self._error()
+            raise self._failure_reason()
         return dict(json.loads(self._output))
 
     def abort(self) -> None:
@@ -137,30 +141,30 @@ class BorgCreate:
             # It must not see the end of its input, so it is killed before that is closed.
             self._process.kill()
         self._process.wait()
-        self._let_go()
-        self._join()
+        self._stop_input_holder()
+        self._join_reader_threads()
         with suppress(OSError):
             self._stdin().close()
 
     def fail_if_ended(self) -> None:
         """Raise the reason if borg has ended too early."""
         if self._process.poll() is not None:
-            self._join()
-            raise self._error()
+            self._join_reader_threads()
+            raise self._failure_reason()
 
-    def _let_go(self) -> None:
+    def _stop_input_holder(self) -> None:
         self._holder.kill()
         self._holder.wait()
 
-    def _error(self) -> BackupError:
+    def _failure_reason(self) -> BackupError:
         if self._stalled:
             return BackupError("stalled", command="create")
         return self._refused or self.messages.error()
 
-    def _write(self, data: bytes) -> None:
-        self._guarded(lambda: self._stdin().write(data))
+    def _write_to_borg(self, data: bytes) -> None:
+        self._write_or_raise_borg_error(lambda: self._stdin().write(data))
 
-    def _guarded(self, write: Callable[[], object]) -> None:
+    def _write_or_raise_borg_error(self, write: Callable[[], object]) -> None:
         try:
             write()
         except BrokenPipeError:
@@ -168,8 +172,8 @@ class BorgCreate:
             self.fail_if_ended()
         self._active = time.monotonic()
 
-    def _wait_for_reader(self, fifo: Path) -> int:
-        self._guarded(self._stdin().flush)
+    def _open_fifo_once_borg_reads(self, fifo: Path) -> int:
+        self._write_or_raise_borg_error(self._stdin().flush)
         while True:
             try:
                 found = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
@@ -186,38 +190,38 @@ class BorgCreate:
         assert self._process.stdin is not None
         return self._process.stdin
 
-    def _read_messages(self) -> None:
+    def _read_borg_messages(self) -> None:
         assert self._process.stderr is not None
         for raw in self._process.stderr:
             self._active = time.monotonic()
             line = raw.decode(errors="replace")
             if '"archive_progress"' in line:
-                self._note_progress(line)
+                self._report_progress_of_line(line)
             else:
                 had_quota = self.messages.quota > 0
                 self.messages.add(line)
                 if self.messages.quota and not had_quota:
-                    self._refuse_if_too_small()
+                    self._kill_borg_if_quota_too_small()
 
-    def _refuse_if_too_small(self) -> None:
+    def _kill_borg_if_quota_too_small(self) -> None:
         try:
             self._check_quota(self.messages.quota, self.messages.quota_used)
         except BackupError as error:
             self._refused = error
             self._process.kill()
 
-    def _note_progress(self, line: str) -> None:
+    def _report_progress_of_line(self, line: str) -> None:
         with suppress(ValueError):
             item = json.loads(line)
             keys = ("nfiles", "original_size", "deduplicated_size")
             if not item.get("finished"):
                 self._progress(*(int(item.get(key) or 0) for key in keys))
 
-    def _read_output(self) -> None:
+    def _read_borg_output(self) -> None:
         assert self._process.stdout is not None
         self._output = self._process.stdout.read()
 
-    def _watch(self) -> None:
+    def _kill_borg_when_stalled(self) -> None:
         """End borg when nothing happens for half an hour: a peer may accept data and not answer."""
         while not self._done.wait(WATCH_SECONDS):
             if time.monotonic() - self._active > STALLED_SECONDS:
@@ -225,7 +229,7 @@ class BorgCreate:
                 self._process.kill()
                 return
 
-    def _join(self) -> None:
+    def _join_reader_threads(self) -> None:
         self._done.set()
         for thread in self._threads:
             thread.join(timeout=30)

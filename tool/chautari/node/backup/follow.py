@@ -39,7 +39,7 @@ def follow(after: int, events: Path = EVENTS) -> int:
     while True:
         # The order matters: a run that ends now has written everything before.
         running = is_running()
-        lines = _lines(events)
+        lines = _complete_lines(events)
         for line in lines[position:]:
             print(line, flush=True)
             if (found := json.loads(line)).get("event") == "finished":
@@ -54,7 +54,7 @@ def follow(after: int, events: Path = EVENTS) -> int:
 def reasons(events: Path = EVENTS) -> list[str]:
     """Return why the newest run failed, as one line for each target and for the node."""
     found = []
-    for line in _lines(events):
+    for line in _complete_lines(events):
         event = json.loads(line)
         if event.get("event") in ("target_finished", "finished") and (error := event.get("error")):
             text = error_text(str(error["code"]), error.get("data") or {})
@@ -74,11 +74,11 @@ def is_running() -> bool:
 
 
 def _has_finished(events: Path) -> bool:
-    lines = _lines(events)
+    lines = _complete_lines(events)
     return bool(lines) and json.loads(lines[-1]).get("event") == "finished"
 
 
-def _lines(events: Path) -> list[str]:
+def _complete_lines(events: Path) -> list[str]:
     """Return the lines that are complete."""
     try:
         text = events.read_text()

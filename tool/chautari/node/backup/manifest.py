@@ -141,7 +141,9 @@ def parse_manifest(raw: bytes) -> Manifest:
     if len(raw) > MAX_BYTES:
         raise InvalidManifest(f"it is larger than {MAX_BYTES >> 20} MB")
     try:
-        content = _object(json.loads(raw, object_pairs_hook=_unique_pairs), "the manifest")
+        content = _require_object(
+            json.loads(raw, object_pairs_hook=_object_with_unique_keys), "the manifest"
+        )
     except RecursionError:
         raise InvalidManifest("it is nested too deeply") from None
     except UnicodeDecodeError:
@@ -151,22 +153,22 @@ def parse_manifest(raw: bytes) -> Manifest:
     if content.get("format") != FORMAT:
         raise InvalidManifest(f"its format is {content.get('format')!r}, not {FORMAT}")
     keys = ("format", "region", "node", "time", "os", "versions", "states", "row_counts", "files")
-    _only(content, keys, keys, "the manifest")
-    files = _object(content["files"], "files")
-    _only(files, ("count", "bytes"), ("count", "bytes"), "files")
+    _check_keys(content, keys, keys, "the manifest")
+    files = _require_object(content["files"], "files")
+    _check_keys(files, ("count", "bytes"), ("count", "bytes"), "files")
     return Manifest(
-        region=_name(content["region"], "region"),
-        node=_name(content["node"], "node"),
-        time=_number(content["time"], "time"),
-        os=_matching(_OS, content["os"], "os"),
+        region=_require_name(content["region"], "region"),
+        node=_require_name(content["node"], "node"),
+        time=_require_count(content["time"], "time"),
+        os=_require_match(_OS, content["os"], "os"),
         versions={
-            _name(service, "versions"): _version(version)
-            for service, version in _object(content["versions"], "versions").items()
+            _require_name(service, "versions"): _require_version(version)
+            for service, version in _require_object(content["versions"], "versions").items()
         },
         states=parse_states(content["states"]),
-        row_counts=_row_counts(content["row_counts"]),
-        file_count=_number(files["count"], "files.count"),
-        file_bytes=_number(files["bytes"], "files.bytes"),
+        row_counts=_parse_row_counts(content["row_counts"]),
+        file_count=_require_count(files["count"], "files.count"),
+        file_bytes=_require_count(files["bytes"], "files.bytes"),
     )
 
 
@@ -176,69 +178,80 @@ def parse_states(value: object) -> tuple[StateSpec, ...]:
     Raises:
         InvalidManifest: when one of them has an unknown key or an unsafe path.
     """
-    states = tuple(_state(item) for item in _list(value, "states"))
+    states = tuple(_parse_state(item) for item in _require_list(value, "states"))
     names = [state.name for state in states]
     if len(set(names)) != len(names):
         raise InvalidManifest("two states have the same name")
     return states
 
 
-def _state(value: object) -> StateSpec:
-    content = _object(value, "a state")
+def _parse_state(value: object) -> StateSpec:
+    content = _require_object(value, "a state")
     lists = ("files", "pause", "resume", "for_reading")
-    _only(content, ("name", "folders", "databases", *lists), ("name",), "a state")
-    name = _name(content["name"], "the name of a state")
+    _check_keys(content, ("name", "folders", "databases", *lists), ("name",), "a state")
+    name = _require_name(content["name"], "the name of a state")
     where = f"the state {name}"
     databases = {
-        _one_of(engine, ENGINES, where): tuple(
-            _matching(_DATABASE, item, where) for item in _list(names, where)
+        _require_known_key(engine, ENGINES, where): tuple(
+            _require_match(_DATABASE, item, where) for item in _require_list(names, where)
         )
-        for engine, names in _object(content.get("databases", {}), where).items()
+        for engine, names in _require_object(content.get("databases", {}), where).items()
     }
     return StateSpec(
         name=name,
-        folders=tuple(_folder(item, where) for item in _list(content.get("folders", []), where)),
-        files=tuple(_path(item, where) for item in _list(content.get("files", []), where)),
+        folders=tuple(
+            _parse_folder(item, where) for item in _require_list(content.get("folders", []), where)
+        ),
+        files=tuple(
+            _require_absolute_path(item, where)
+            for item in _require_list(content.get("files", []), where)
+        ),
         databases=databases,
-        pause=_command(content.get("pause", []), where),
-        resume=_command(content.get("resume", []), where),
+        pause=_parse_command(content.get("pause", []), where),
+        resume=_parse_command(content.get("resume", []), where),
         for_reading=tuple(
-            _path(item, where) for item in _list(content.get("for_reading", []), where)
+            _require_absolute_path(item, where)
+            for item in _require_list(content.get("for_reading", []), where)
         ),
     )
 
 
-def _folder(value: object, where: str) -> FolderSpec:
-    content = _object(value, where)
-    _only(content, ("path", "exclude", "may_be_empty"), ("path",), where)
+def _parse_folder(value: object, where: str) -> FolderSpec:
+    content = _require_object(value, where)
+    _check_keys(content, ("path", "exclude", "may_be_empty"), ("path",), where)
     may_be_empty = content.get("may_be_empty", False)
     if not isinstance(may_be_empty, bool):
         raise InvalidManifest(f"{where}: may_be_empty is not true or false")
-    exclude = tuple(_text(item, where) for item in _list(content.get("exclude", []), where))
-    return FolderSpec(_path(content["path"], where), exclude, may_be_empty)
+    exclude = tuple(
+        _require_short_text(item, where)
+        for item in _require_list(content.get("exclude", []), where)
+    )
+    return FolderSpec(_require_absolute_path(content["path"], where), exclude, may_be_empty)
 
 
-def _row_counts(value: object) -> RowCounts:
+def _parse_row_counts(value: object) -> RowCounts:
     return {
-        _one_of(engine, ENGINES, "row_counts"): {
-            _matching(_DATABASE, database, "row_counts"): {
-                _text(table, "row_counts"): _number(rows, f"row_counts of {database}")
-                for table, rows in _object(tables, "row_counts").items()
+        _require_known_key(engine, ENGINES, "row_counts"): {
+            _require_match(_DATABASE, database, "row_counts"): {
+                _require_short_text(table, "row_counts"): _require_count(
+                    rows, f"row_counts of {database}"
+                )
+                for table, rows in _require_object(tables, "row_counts").items()
             }
-            for database, tables in _object(databases, "row_counts").items()
+            for database, tables in _require_object(databases, "row_counts").items()
         }
-        for engine, databases in _object(value, "row_counts").items()
+        for engine, databases in _require_object(value, "row_counts").items()
     }
 
 
-def _unique_pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _object_with_unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise InvalidManifest("an object has the same key twice")
     return found
 
 
-def _only(
+def _check_keys(
     content: Mapping[str, object], known: Sequence[str], required: Sequence[str], where: str
 ) -> None:
     if unknown := sorted(set(content) - set(known)):
@@ -247,61 +260,61 @@ def _only(
         raise InvalidManifest(f"{where} has no {missing[0]}")
 
 
-def _object(value: object, where: str) -> dict[str, Any]:
+def _require_object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict) or len(value) > MAX_ITEMS:
         raise InvalidManifest(f"{where} is not an object of at most {MAX_ITEMS} keys")
     return value
 
 
-def _list(value: object, where: str) -> list[Any]:
+def _require_list(value: object, where: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
         raise InvalidManifest(f"{where} is not a list of at most {MAX_ITEMS} items")
     return value
 
 
-def _text(value: object, where: str) -> str:
+def _require_short_text(value: object, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
         raise InvalidManifest(f"{where} has a value that is not a short printable text")
     return value
 
 
-def _number(value: object, where: str) -> int:
+def _require_count(value: object, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise InvalidManifest(f"{where} is not a number of 0 or more")
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: object, where: str) -> str:
+def _require_match(pattern: re.Pattern[str], value: object, where: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise InvalidManifest(f"{where} has the invalid name {str(value)[:80]!r}")
     return value
 
 
-def _name(value: object, where: str) -> str:
-    return _matching(_NAME, value, where)
+def _require_name(value: object, where: str) -> str:
+    return _require_match(_NAME, value, where)
 
 
-def _version(value: object) -> str:
-    return _matching(_VERSION, value, "versions")
+def _require_version(value: object) -> str:
+    return _require_match(_VERSION, value, "versions")
 
 
-def _one_of(value: str, known: Sequence[str], where: str) -> str:
+def _require_known_key(value: str, known: Sequence[str], where: str) -> str:
     if value not in known:
         raise InvalidManifest(f"{where} has the unknown key {value[:80]!r}")
     return value
 
 
-def _path(value: object, where: str) -> str:
+def _require_absolute_path(value: object, where: str) -> str:
     """Return an absolute path in its shortest form, so that it cannot lead elsewhere."""
-    path = _text(value, where)
+    path = _require_short_text(value, where)
     parts = path.split("/")[1:]
     if not path.startswith("/") or not all(parts) or {".", ".."} & set(parts):
         raise InvalidManifest(f"{where} has the invalid path {path[:200]!r}")
     return path
 
 
-def _command(value: object, where: str) -> tuple[str, ...]:
-    words = tuple(_text(item, where) for item in _list(value, where))
+def _parse_command(value: object, where: str) -> tuple[str, ...]:
+    words = tuple(_require_short_text(item, where) for item in _require_list(value, where))
     if words and not words[0].startswith("/"):
         raise InvalidManifest(f"{where} has a command without an absolute path")
     return words

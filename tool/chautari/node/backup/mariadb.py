@@ -90,12 +90,12 @@ class WriteLock:
         try:
             self._session = SQLSession(session_command(self._database))
         except SessionError as error:
-            raise _unreachable(self._database, error) from None
+            raise _unreachable_error(self._database, error) from None
         try:
             self._session.run(LOCK, "ready", LOCK_SECONDS + ANSWER_SECONDS)
         except SessionError as error:
             self._session.close()
-            raise _unreachable(self._database, error) from None
+            raise _unreachable_error(self._database, error) from None
 
     def __exit__(
         self,
@@ -118,7 +118,7 @@ class MariaDBSnapshot:
         try:
             self._session = SQLSession(session_command(database))
         except SessionError as error:
-            raise _unreachable(database, error) from None
+            raise _unreachable_error(database, error) from None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._dump: subprocess.Popen[bytes] | None = None
         try:
@@ -127,18 +127,18 @@ class MariaDBSnapshot:
                 dump_command(database), cwd="/", stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=self._errors,
             )  # fmt: skip
-            self._head = self._read_head(self._dump)
+            self._head = self._read_head_of_dump(self._dump)
         except (SessionError, OSError) as error:
             self.close()
-            raise _unreachable(database, error) from None
+            raise _unreachable_error(database, error) from None
 
     def row_counts(self) -> dict[str, int]:
         """Return the rows of every table."""
         try:
             tables = self._session.run(TABLES, "", ANSWER_SECONDS)
-            return {table: self._rows(table) for table in tables}
+            return {table: self._count_rows(table) for table in tables}
         except (SessionError, ValueError) as error:
-            raise _unreachable(self.database, error) from None
+            raise _unreachable_error(self.database, error) from None
 
     def dump(self, create: BorgCreate, fifo: Path) -> None:
         """Store the dump as the file `fifo` in the archive."""
@@ -147,10 +147,10 @@ class MariaDBSnapshot:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(self._head)
-                while block := os.read(_stdout(self._dump).fileno(), 1 << 16):
+                while block := os.read(_stdout_of_process(self._dump).fileno(), 1 << 16):
                     file.write(block)
                 # An incomplete dump must not look complete: borg still waits for more.
-                self._fail_if_incomplete(self._dump)
+                self._raise_if_dump_failed(self._dump)
         except BrokenPipeError:
             time.sleep(1)
             create.fail_if_ended()
@@ -161,27 +161,27 @@ class MariaDBSnapshot:
         if self._dump is not None:
             self._dump.kill()
             self._dump.wait()
-            _stdout(self._dump).close()
+            _stdout_of_process(self._dump).close()
         self._session.close()
         self._errors.close()
 
-    def _rows(self, table: str) -> int:
+    def _count_rows(self, table: str) -> int:
         quoted = table.replace("`", "``")
         statement = f"SELECT COUNT(*) FROM `{quoted}`;\nSELECT '';\n"
         return int(self._session.run(statement, "", COUNT_SECONDS)[0])
 
-    def _read_head(self, dump: subprocess.Popen[bytes]) -> bytes:
+    def _read_head_of_dump(self, dump: subprocess.Popen[bytes]) -> bytes:
         head = b""
         while not any(mark in head for mark in BEGUN):
-            ready = select.select([_stdout(dump)], [], [], ANSWER_SECONDS)[0]
-            block = os.read(_stdout(dump).fileno(), 1 << 16) if ready else b""
+            ready = select.select([_stdout_of_process(dump)], [], [], ANSWER_SECONDS)[0]
+            block = os.read(_stdout_of_process(dump).fileno(), 1 << 16) if ready else b""
             if not block:
-                self._fail_if_incomplete(dump)
+                self._raise_if_dump_failed(dump)
                 break
             head += block
         return head
 
-    def _fail_if_incomplete(self, dump: subprocess.Popen[bytes]) -> None:
+    def _raise_if_dump_failed(self, dump: subprocess.Popen[bytes]) -> None:
         try:
             code = dump.wait(timeout=ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
@@ -192,12 +192,12 @@ class MariaDBSnapshot:
             raise BackupError("dump_failed", server=ENGINE, database=self.database, reason=reason)
 
 
-def _stdout(process: subprocess.Popen[bytes]) -> IO[bytes]:
+def _stdout_of_process(process: subprocess.Popen[bytes]) -> IO[bytes]:
     assert process.stdout is not None
     return process.stdout
 
 
-def _unreachable(database: str, error: Exception) -> BackupError:
+def _unreachable_error(database: str, error: Exception) -> BackupError:
     return BackupError("database_unreachable", server=ENGINE, database=database, reason=str(error))
 
 

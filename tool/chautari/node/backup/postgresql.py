@@ -80,20 +80,20 @@ class PostgreSQLSnapshot:
         try:
             self._session = SQLSession(session_command(database))
         except SessionError as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable_error(error) from None
         try:
             answer = self._session.run(BEGIN, "ready", ANSWER_SECONDS)
             self._version, self._port, self._snapshot = int(answer[0]), int(answer[1]), answer[2]
         except (SessionError, ValueError, IndexError) as error:
             self._session.close()
-            raise self._unreachable(error) from None
+            raise self._unreachable_error(error) from None
 
     def row_counts(self) -> dict[str, int]:
         """Return the rows of every table, by schema and table."""
         try:
             lines = self._session.run(COUNT, "counted", COUNT_SECONDS)
         except SessionError as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable_error(error) from None
         pairs = (line.rpartition(SEPARATOR) for line in lines)
         return {table: int(rows) for table, _, rows in pairs}
 
@@ -116,7 +116,7 @@ class PostgreSQLSnapshot:
         """Let go of the moment."""
         self._session.close()
 
-    def _unreachable(self, error: Exception) -> BackupError:
+    def _unreachable_error(self, error: Exception) -> BackupError:
         return BackupError(
             "database_unreachable", server=ENGINE, database=self.database, reason=str(error)
         )

@@ -28,7 +28,7 @@ DISK_RESERVE_BYTES = 640 << 20
 def state_problems(states: Sequence[StateSpec], fstab: Path = FSTAB) -> list[BackupError]:
     """Return an error for each folder that is missing, empty or not mounted."""
     found = []
-    mounts = list(_declared_mounts(fstab))
+    mounts = list(_mount_points_in_fstab(fstab))
     for state in states:
         for folder in state.folders:
             path = Path(folder.path)
@@ -42,7 +42,7 @@ def state_problems(states: Sequence[StateSpec], fstab: Path = FSTAB) -> list[Bac
                 continue
             if not path.is_dir():
                 found.append(BackupError("folder_missing", path=folder.path, service=state.name))
-            elif not _has_content(path):
+            elif not _is_folder_not_empty(path):
                 found.append(BackupError("folder_empty", path=folder.path, service=state.name))
     return found
 
@@ -80,7 +80,7 @@ def check_cache_room(count: int, size: int, home: Path = HOME) -> None:
     """Raise an error when borg's own caches would fill the node's disk."""
     needed = CACHE_BYTES + count * CACHE_BYTES_FOR_A_FILE
     needed += size // CHUNK_BYTES * CACHE_BYTES_FOR_A_CHUNK
-    needed = max(needed - _size_of(home / "borg"), CACHE_BYTES)
+    needed = max(needed - _size_of_folder(home / "borg"), CACHE_BYTES)
     free = shutil.disk_usage(home).free
     if free < needed:
         raise BackupError("no_room_for_cache", path=str(home), needed=needed, free=free)
@@ -99,7 +99,7 @@ def check_target_room(
     """
     limit, used = quota
     if target.kind == "disk":
-        there = _size_of(Path(target.repository)) if is_first else 0
+        there = _size_of_folder(Path(target.repository)) if is_first else 0
         free = shutil.disk_usage(Path(target.repository).parent).free + there
         free = max(0, free - DISK_RESERVE_BYTES)
         if free < new_bytes:
@@ -123,7 +123,7 @@ def is_mounted(path: Path) -> bool:
         return False
 
 
-def _declared_mounts(fstab: Path) -> Iterator[Path]:
+def _mount_points_in_fstab(fstab: Path) -> Iterator[Path]:
     try:
         lines = fstab.read_text().splitlines()
     except OSError:
@@ -137,12 +137,12 @@ def _declared_mounts(fstab: Path) -> Iterator[Path]:
             yield Path(fields[1].replace("\\040", " "))
 
 
-def _has_content(path: Path) -> bool:
+def _is_folder_not_empty(path: Path) -> bool:
     with os.scandir(path) as items:
         return next(items, None) is not None
 
 
-def _size_of(folder: Path) -> int:
+def _size_of_folder(folder: Path) -> int:
     """Return the size of the files in a folder, 0 if it does not exist."""
     total = 0
     for parent, _, names in os.walk(folder):

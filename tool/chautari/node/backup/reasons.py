@@ -89,14 +89,14 @@ TEXTS = {
 }
 
 
-class _Data(dict[str, Any]):
+class _DataWithQuestionMarks(dict[str, Any]):
     """The data of a code; a key that is missing is shown as a question mark."""
 
-    def __missing__(self, key: str) -> _Value:
-        return _Value("?")
+    def __missing__(self, key: str) -> _ValueWithSizeFormat:
+        return _ValueWithSizeFormat("?")
 
 
-class _Value(str):
+class _ValueWithSizeFormat(str):
     """A value of unknown origin; `{key:size}` shows it as a size."""
 
     def __format__(self, spec: str) -> str:
@@ -113,8 +113,8 @@ def error_text(code: str, data: Mapping[str, Any]) -> str:
     template = TEXTS.get(code, f"The backup failed ({escape_controls(code)[:40]}).")
     if code == "no_room" and "needed" in data:
         template = TEXTS["disk_too_small"]
-    values = {key: _Value(_flat(value)) for key, value in data.items()}
-    return template.format_map(_Data(values))
+    values = {key: _ValueWithSizeFormat(_value_or_comma_list(value)) for key, value in data.items()}
+    return template.format_map(_DataWithQuestionMarks(values))
 
 
 def size_text(size: int) -> str:
@@ -127,5 +127,5 @@ def size_text(size: int) -> str:
     return f"{number:.1f} TB"
 
 
-def _flat(value: object) -> str:
+def _value_or_comma_list(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -45,14 +45,14 @@ def open_repository(
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
-        found = _read(settings, target, home)
+        found = _list_repository(settings, target, home)
     except BackupError as error:
         if error.code != "repository_missing":
             raise
         # With --info, the server says its quota when the first transaction begins.
         create = ("--info", "init", "--encryption", "repokey-blake2", "--make-parent-dirs")
         _, messages = borg.run_borg(settings, target, *create, home=home)
-        found = _read(settings, target, home)
+        found = _list_repository(settings, target, home)
         return found._replace(is_new=True, quota_bytes=messages.quota or None)
     # Disks are exchanged, so that one of them is elsewhere. A server has one repository.
     if target.is_remote and known_id and found.id != known_id:
@@ -69,14 +69,14 @@ def repository_id(settings: Settings, target: Target, home: Path = HOME) -> str 
     if not target.is_remote:
         preconditions.check_disk(target)
     try:
-        return _read(settings, target, home).id
+        return _list_repository(settings, target, home).id
     except BackupError as error:
         if error.code != "repository_missing":
             raise
         return None
 
 
-def _read(settings: Settings, target: Target, home: Path) -> Repository:
+def _list_repository(settings: Settings, target: Target, home: Path) -> Repository:
     # One call for both: borg itself takes longer to start than to answer.
     content = borg.list_repository(settings, target, home)
     return Repository(content["repository"]["id"], borg.sorted_archives(content))

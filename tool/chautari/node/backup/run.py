@@ -171,7 +171,7 @@ class TargetRun:
         while True:
             self._numbers = (0, 0, 0)
             try:
-                self._attempt()
+                self._attempt_backup()
                 return None
             except BackupError as error:
                 attempt = 1 if self._numbers[2] > PROGRESS_BYTES else attempt + 1
@@ -198,11 +198,11 @@ class TargetRun:
         )  # fmt: skip
         return error
 
-    def _attempt(self) -> None:
+    def _attempt_backup(self) -> None:
         target, home = self._target, self._place.home
         known = state_file.target_state(state_file.read_state(self._place.state), target.name)
-        found = self._open(known["repository_id"])
-        self._refuse_before_restore(found, known)
+        found = self._open_repository(known["repository_id"])
+        self._refuse_repository_of_lost_machine(found, known)
         self._result |= {"repository_id": found.id}
         if found.quota_bytes:
             self._result |= {"quota_bytes": found.quota_bytes, "quota_used": 0}
@@ -210,25 +210,25 @@ class TargetRun:
         known |= self._result
         archive.empty_work_folder(self._place.work)
         groups = archive.groups_of(self._settings.states, self._place.work)
-        new_bytes = self._list_everything(groups)
+        new_bytes = self._list_files_and_size_of_new(groups)
         is_first = found.is_new or known["last_success"] is None
         count = sum(group.totals.count for group in groups)
         size = sum(group.totals.size for group in groups)
         preconditions.check_cache_room(count, size, home)
         self._needed = (new_bytes, is_first)
-        self._check_room(known["quota_bytes"] or 0, known["quota_used"] or 0)
+        self._check_target_room(known["quota_bytes"] or 0, known["quota_used"] or 0)
         self._events.send(
             "announced", target=target.name, first=is_first, files=count,
             bytes=size if is_first else new_bytes,
         )  # fmt: skip
         name = self._make_archive(groups)
-        self._remember_success(name, groups)
-        self._report("prune")
+        self._record_success(name, groups)
+        self._report_step("prune")
         retention.prune(self._settings, target, found.archives, home)
         if left_out := self._result["left_out"]:
             raise BackupError("files_left_out", count=len(left_out), paths=left_out[:5])
 
-    def _open(self, known_id: str | None) -> repository.Repository:
+    def _open_repository(self, known_id: str | None) -> repository.Repository:
         home, where = self._place.home, (self._settings, self._target)
         try:
             found = repository.open_repository(*where, known_id, home)
@@ -241,7 +241,7 @@ class TargetRun:
         repository.break_lock(*where, home)
         return repository.open_repository(*where, known_id, home)
 
-    def _refuse_before_restore(
+    def _refuse_repository_of_lost_machine(
         self, found: repository.Repository, known: Mapping[str, Any]
     ) -> None:
         """Refuse to store a new machine in the repository of a lost one, until it is restored.
@@ -257,7 +257,7 @@ class TargetRun:
                 target=self._target.name, region=self._settings.region, node=self._settings.node,
             )  # fmt: skip
 
-    def _list_everything(self, groups: tuple[archive.Group, archive.Group]) -> int:
+    def _list_files_and_size_of_new(self, groups: tuple[archive.Group, archive.Group]) -> int:
         """List what to store, and return the size of what the target does not have yet."""
         for group in groups:
             group.write_first_list()
@@ -277,11 +277,11 @@ class TargetRun:
             borg.create_command(name, self._settings.limit_kib, is_retry=self._is_retry),
             borg.borg_environment(self._settings, self._target, home),
             self._place.work / "stage",
-            self._note_progress,
-            self._check_room,
+            self._report_amounts,
+            self._check_target_room,
         )
         writer = archive.ArchiveWriter(
-            self._settings, groups, create, self._place.work, self._report, self._place.root
+            self._settings, groups, create, self._place.work, self._report_step, self._place.root
         )
         self._pause.seconds = 0.0
         try:
@@ -303,7 +303,7 @@ class TargetRun:
         }
         return name
 
-    def _remember_success(self, name: str, groups: tuple[archive.Group, archive.Group]) -> None:
+    def _record_success(self, name: str, groups: tuple[archive.Group, archive.Group]) -> None:
         self._result |= {"archive": name, "last_success": int(time.time())}
         state_file.update_target(self._target.name, self._place.state, **self._result)
         folder = self._place.list_file(self._target)
@@ -311,15 +311,15 @@ class TargetRun:
         for group in groups:
             group.list_file.replace(folder.with_name(f"{folder.name}.{group.list_file.name}"))
 
-    def _check_room(self, quota: int, used: int) -> None:
+    def _check_target_room(self, quota: int, used: int) -> None:
         new_bytes, is_first = self._needed
         preconditions.check_target_room(self._target, new_bytes, (quota, used), is_first=is_first)
 
-    def _note_progress(self, files: int, size: int, sent: int) -> None:
+    def _report_amounts(self, files: int, size: int, sent: int) -> None:
         self._numbers = (files, size, sent)
         self._events.progress(self._target.name, self._step, *self._numbers)
 
-    def _report(self, step: str) -> None:
+    def _report_step(self, step: str) -> None:
         self._step = step
         self._events.progress(self._target.name, step, *self._numbers)
 

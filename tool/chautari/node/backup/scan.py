@@ -64,7 +64,7 @@ class Scan:
             found = [*state.folders, *(FolderSpec(path) for path in paths)]
             sources |= {os.fsencode(folder.path): folder for folder in found}
         last = b""
-        for entry in self._sorted(sources):
+        for entry in self._entries_in_order(sources):
             if entry.path != last:
                 last = entry.path
                 if entry.mode & _KIND == stat.S_IFREG:
@@ -72,67 +72,67 @@ class Scan:
                     self.size += entry.size
                 yield entry
 
-    def _sorted(self, sources: Mapping[bytes, FolderSpec]) -> Iterator[Entry]:
-        roots = sorted(sources, key=_key)
-        lists = [self._root(root, sources[root]) for root in roots]
+    def _entries_in_order(self, sources: Mapping[bytes, FolderSpec]) -> Iterator[Entry]:
+        roots = sorted(sources, key=_path_sort_key)
+        lists = [self._entries_of_root(root, sources[root]) for root in roots]
         # A merge takes time for each entry; it is needed only where a root is below another one.
         if any(root.startswith(other + b"/") for root in roots for other in roots):
-            return heapq.merge(*lists, key=lambda entry: _key(entry.path))
+            return heapq.merge(*lists, key=lambda entry: _path_sort_key(entry.path))
         return chain.from_iterable(lists)
 
-    def _root(self, path: bytes, folder: FolderSpec) -> Iterator[Entry]:
-        entry = self._entry(path)
+    def _entries_of_root(self, path: bytes, folder: FolderSpec) -> Iterator[Entry]:
+        entry = self._entry_of_path(path)
         if entry is None:
             return
         if Path(os.fsdecode(path)).is_dir():
             # A link to a folder is not stored itself: a restore makes a folder.
             if entry.mode & _KIND == stat.S_IFDIR:
                 yield entry
-            yield from self._children(path, folder, len(path) + 1)
+            yield from self._entries_in_folder(path, folder, len(path) + 1)
         else:
             yield entry
 
-    def _children(self, path: bytes, folder: FolderSpec, start: int) -> Iterator[Entry]:
+    def _entries_in_folder(self, path: bytes, folder: FolderSpec, start: int) -> Iterator[Entry]:
         try:
             with os.scandir(path) as items:
                 names = sorted(item.name for item in items)
         except FileNotFoundError:
             return
         except OSError as error:
-            self._leave_out(path, error.strerror or "unreadable")
+            self._record_left_out(path, error.strerror or "unreadable")
             return
         for name in names:
             child = path + b"/" + name
             if _is_excluded(name, child[start:], folder.exclude):
                 continue
-            entry = self._entry(child)
+            entry = self._entry_of_path(child)
             if entry is not None:
                 yield entry
                 if entry.mode & _KIND == stat.S_IFDIR:
-                    yield from self._children(child, folder, start)
+                    yield from self._entries_in_folder(child, folder, start)
 
-    def _entry(self, path: bytes) -> Entry | None:
+    def _entry_of_path(self, path: bytes) -> Entry | None:
         """Return the entry of a path; None if it is gone, or cannot be stored."""
         if b"\r" in path:
-            self._leave_out(path, "carriage return in its name")
+            self._record_left_out(path, "carriage return in its name")
             return None
         try:
             found = os.lstat(path)
             kind = found.st_mode & _KIND
-            if kind == stat.S_IFLNK and _leads_to_special(path):
-                self._leave_out(path, "link to a device or a pipe")
+            if kind == stat.S_IFLNK and _links_to_special_file(path):
+                self._record_left_out(path, "link to a device or a pipe")
                 return None
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._leave_out(path, error.strerror or "unreadable")
+            self._record_left_out(path, error.strerror or "unreadable")
             return None
         if kind not in _STORED:
             return None
         size = found.st_size if kind == stat.S_IFREG else 0
         return Entry(path, found.st_ino, found.st_ctime_ns, size, found.st_mode, found.st_nlink)
 
-    def _leave_out(self, path: bytes, reason: str) -> None:
+    def _record_left_out(self, path: bytes, reason: str) -> None:
         self.left_out_count += 1
         if len(self.left_out) < MAX_LEFT_OUT:
             self.left_out.append(f"{os.fsdecode(path)!a}: {reason}")
@@ -144,11 +144,11 @@ class DeletedPath(NamedTuple):
     path: bytes
 
 
-def _key(path: bytes) -> list[bytes]:
+def _path_sort_key(path: bytes) -> list[bytes]:
     return path.split(b"/")
 
 
-def _leads_to_special(path: bytes) -> bool:
+def _links_to_special_file(path: bytes) -> bool:
     try:
         return os.stat(path).st_mode & _KIND not in _STORED
     except OSError:
@@ -171,8 +171,8 @@ def changes_between_lists(
     old = next(old_entries, None)
     for new in later:
         if old is not None and old.path != new.path:
-            key = _key(new.path)
-            while old is not None and _key(old.path) < key:
+            key = _path_sort_key(new.path)
+            while old is not None and _path_sort_key(old.path) < key:
                 yield DeletedPath(old.path)
                 old = next(old_entries, None)
         if old is not None and old.path == new.path:

@@ -81,7 +81,7 @@ class Pause:
             BackupError: when a command failed three times; the next start tries again.
         """
         failed = []
-        for item in reversed(self._paused()):
+        for item in reversed(self._read_journal_of_paused()):
             reason = "unknown"
             for attempt in range(RESUME_ATTEMPTS):
                 if not (reason := self._run(item["resume"]) if item["resume"] else ""):
@@ -96,7 +96,7 @@ class Pause:
             self.seconds += time.monotonic() - self._began
             self._began = 0.0
 
-    def _paused(self) -> list[dict[str, Any]]:
+    def _read_journal_of_paused(self) -> list[dict[str, Any]]:
         try:
             return list(json.loads(self._journal.read_text()))
         except (OSError, ValueError):

@@ -104,23 +104,25 @@ def parse_settings(content: Mapping[str, Any], folder: Path = SETTINGS) -> Setti
     if content["format"] != FORMAT:
         raise InvalidManifest(f"format {content['format']!r}")
     keep = content["keep"]
-    targets = tuple(_target(item) for item in content["targets"])
+    targets = tuple(_parse_target(item) for item in content["targets"])
     if len({target.name for target in targets}) != len(targets):
         raise ValueError("two targets have the same name")
     return Settings(
-        region=_name(content["region"]),
-        node=_name(content["node"]),
+        region=_require_name(content["region"]),
+        node=_require_name(content["node"]),
         states=parse_states(content["states"]),
         targets=targets,
-        keep=Keep(*(_count(keep[period]) for period in ("daily", "weekly", "monthly"))),
-        limit_kib=_count(content.get("limit_kib", 0)),
-        drill_days=_count(content.get("drill_days", 14)),
-        versions={_name(key): str(value) for key, value in content.get("versions", {}).items()},
+        keep=Keep(*(_require_count(keep[period]) for period in ("daily", "weekly", "monthly"))),
+        limit_kib=_require_count(content.get("limit_kib", 0)),
+        drill_days=_require_count(content.get("drill_days", 14)),
+        versions={
+            _require_name(key): str(value) for key, value in content.get("versions", {}).items()
+        },
         folder=folder,
     )
 
 
-def _target(item: Mapping[str, Any]) -> Target:
+def _parse_target(item: Mapping[str, Any]) -> Target:
     kind, repository = item["kind"], item["repository"]
     mount = item.get("mount", "")
     if kind not in KINDS:
@@ -134,16 +136,16 @@ def _target(item: Mapping[str, Any]) -> Target:
     append_only = item.get("append_only", False)
     if not isinstance(append_only, bool):
         raise ValueError("append_only is not true or false")
-    return Target(_name(item["name"]), kind, repository, append_only, mount)
+    return Target(_require_name(item["name"]), kind, repository, append_only, mount)
 
 
-def _name(value: object) -> str:
+def _require_name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a name")
     return value
 
 
-def _count(value: object) -> int:
+def _require_count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a number of 0 or more")
     return value

@@ -40,7 +40,7 @@ class SQLSession:
             self._process.stdin.flush()
         lines = []
         deadline = time.monotonic() + seconds
-        while (line := self._line(deadline)) != end:
+        while (line := self._read_line(deadline)) != end:
             lines.append(line)
         return lines
 
@@ -58,7 +58,7 @@ class SQLSession:
             self._process.stdout.close()
         self._errors.close()
 
-    def _line(self, deadline: float) -> str:
+    def _read_line(self, deadline: float) -> str:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         while b"\n" not in self._rest:
@@ -66,12 +66,12 @@ class SQLSession:
                 raise SessionError("no answer in time")
             block = os.read(descriptor, 1 << 16)
             if not block:
-                raise SessionError(self._reason())
+                raise SessionError(self._error_text_of_client())
             self._rest += block
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace")
 
-    def _reason(self) -> str:
+    def _error_text_of_client(self) -> str:
         self._process.wait()
         self._errors.seek(0)
         text = self._errors.read().decode(errors="replace").strip()

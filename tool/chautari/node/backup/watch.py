@@ -51,7 +51,7 @@ def find_problems(
         code, data = str(error.get("code", "")), error.get("data") or {}
         reason = reasons.error_text(code, data) if code else "None was started."
         if now - (last or since) > LATE_SECONDS:
-            age = f"since {_moment(last)}" if last else "yet"
+            age = f"since {_utc_time_text(last)}" if last else "yet"
             found.append(Problem(target.name, "late", f"no backup succeeded {age}. {reason}"))
         elif code in SERIOUS:
             found.append(Problem(target.name, code, reason))
@@ -125,5 +125,5 @@ def _read_watch_state(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _moment(seconds: float) -> str:
+def _utc_time_text(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

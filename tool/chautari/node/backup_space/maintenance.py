@@ -110,7 +110,7 @@ def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int
     """Maintain all repositories, remember and mail the results, and return 1 if one is damaged."""
     now = time.time()
     state_file = home / "state.json"
-    before = _read_remembered_results(state_file)
+    before = _read_last_results(state_file)
     state: dict[str, Any] = {}
     for space in spaces:
         if not space.exists:
@@ -151,7 +151,7 @@ def _mail_problems_to_root(lines: Sequence[str]) -> None:
         print(f"The mail was not sent: {type(error).__name__}", flush=True)
 
 
-def _read_remembered_results(path: Path) -> dict[str, Any]:
+def _read_last_results(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
         return dict(found["spaces"]) | {"mailed": found["mailed"]}

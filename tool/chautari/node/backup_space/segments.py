@@ -66,18 +66,18 @@ class _MessagePackReader:
         if kind >= 0xE0:
             return kind - 0x100
         if kind <= 0x8F:
-            return self._map(kind & 0x0F, depth)
+            return self._read_map(kind & 0x0F, depth)
         if kind <= 0x9F:
-            return self._list(kind & 0x0F, depth)
+            return self._read_list(kind & 0x0F, depth)
         if kind <= 0xBF:
             return self._take_bytes(kind & 0x1F).decode(errors="replace")
         if kind in _CONSTANTS:
             return _CONSTANTS[kind]
         if kind in _NUMBERS:
-            return self._number(_NUMBERS[kind])
+            return self._read_number(_NUMBERS[kind])
         if kind in _SIZED:
             size, read = _SIZED[kind]
-            return read(self, self._number(size), depth)
+            return read(self, self._read_number(size), depth)
         raise UnknownHints(f"unknown kind {kind}")
 
     def _take_bytes(self, count: int) -> bytes:
@@ -87,19 +87,19 @@ class _MessagePackReader:
         self._at += count
         return found
 
-    def _number(self, form: str) -> Any:
+    def _read_number(self, form: str) -> Any:
         return struct.unpack(form, self._take_bytes(struct.calcsize(form)))[0]
 
-    def _map(self, count: int, depth: int) -> dict[Any, Any]:
+    def _read_map(self, count: int, depth: int) -> dict[Any, Any]:
         return {self.value(depth + 1): self.value(depth + 1) for _ in range(count)}
 
-    def _list(self, count: int, depth: int) -> list[Any]:
+    def _read_list(self, count: int, depth: int) -> list[Any]:
         return [self.value(depth + 1) for _ in range(count)]
 
-    def _bytes(self, count: int, depth: int) -> bytes:
+    def _read_bytes(self, count: int, depth: int) -> bytes:
         return self._take_bytes(count)
 
-    def _text(self, count: int, depth: int) -> str:
+    def _read_text(self, count: int, depth: int) -> str:
         return self._take_bytes(count).decode(errors="replace")
 
 
@@ -109,9 +109,9 @@ _NUMBERS = {
     0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q", 0xCA: ">f", 0xCB: ">d",
 }  # fmt: skip
 _SIZED: dict[int, tuple[str, Callable[[_MessagePackReader, int, int], Any]]] = {
-    0xC4: (">B", _MessagePackReader._bytes), 0xC5: (">H", _MessagePackReader._bytes),
-    0xC6: (">I", _MessagePackReader._bytes), 0xD9: (">B", _MessagePackReader._text),
-    0xDA: (">H", _MessagePackReader._text), 0xDB: (">I", _MessagePackReader._text),
-    0xDC: (">H", _MessagePackReader._list), 0xDD: (">I", _MessagePackReader._list),
-    0xDE: (">H", _MessagePackReader._map), 0xDF: (">I", _MessagePackReader._map),
+    0xC4: (">B", _MessagePackReader._read_bytes), 0xC5: (">H", _MessagePackReader._read_bytes),
+    0xC6: (">I", _MessagePackReader._read_bytes), 0xD9: (">B", _MessagePackReader._read_text),
+    0xDA: (">H", _MessagePackReader._read_text), 0xDB: (">I", _MessagePackReader._read_text),
+    0xDC: (">H", _MessagePackReader._read_list), 0xDD: (">I", _MessagePackReader._read_list),
+    0xDE: (">H", _MessagePackReader._read_map), 0xDF: (">I", _MessagePackReader._read_map),
 }  # fmt: skip
