@@ -253,14 +253,14 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def _count_renames(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    renamed = switch._rename
+    renamed = switch._rename_and_sync
 
     def rename(old: str, new: str) -> None:
         world.tick(f"mv {archived_path(old)}")
         renamed(old, new)
         world.tick(f"moved {archived_path(old)}")
 
-    monkeypatch.setattr(switch, "_rename", rename)
+    monkeypatch.setattr(switch, "_rename_and_sync", rename)
 
 
 def begin_restore(

@@ -87,7 +87,7 @@ def test_dump_is_given_to_a_program_whole(tmp_path: Path) -> None:
     dump = os.urandom(3 * tar_stream.BLOCK + 7)
     program = "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())"
     target = tmp_path / "loaded"
-    databases._feed([sys.executable, "-c", program, str(target)], blocks_of(dump), "cloud")
+    databases._feed_dump([sys.executable, "-c", program, str(target)], blocks_of(dump), "cloud")
     assert target.read_bytes() == dump
 
 
@@ -95,7 +95,7 @@ def test_dump_is_given_to_a_program_whole(tmp_path: Path) -> None:
 def test_program_that_cannot_load_a_dump_tells_why(reads: str) -> None:
     program = f"import sys; {reads}; sys.exit('relation exists')"
     with pytest.raises(RestoreError) as caught:
-        databases._feed([sys.executable, "-c", program], blocks_of(bytes(5 << 20)), "cloud")
+        databases._feed_dump([sys.executable, "-c", program], blocks_of(bytes(5 << 20)), "cloud")
     assert caught.value.code == "dump_failed"
     assert caught.value.data == {"database": "cloud", "message": "relation exists"}
 
@@ -106,7 +106,9 @@ def test_dump_that_breaks_off_ends_the_program_that_loads_it() -> None:
         raise tarfile.ReadError("unexpected end of data")
 
     with pytest.raises(tarfile.ReadError):
-        databases._feed([sys.executable, "-c", "import time; time.sleep(60)"], broken(), "cloud")
+        databases._feed_dump(
+            [sys.executable, "-c", "import time; time.sleep(60)"], broken(), "cloud"
+        )
 
 
 def test_list_of_an_archive_has_names_that_are_no_text(

@@ -24,7 +24,7 @@ def delete_kept_data(ids: list[str], state: Path = STATE) -> dict[str, Any]:
                 raise RestoreError("unsafe_path", path=restore)
             file = state / "history" / f"{restore}.json"
             result: dict[str, Any] = json.loads(file.read_bytes())
-            deleted += _delete_kept(result)
+            deleted += _delete_kept_data(result)
             write_json(file, {**result, "kept": None})
     except RestoreError as error:
         return {"event": "restore_clean", "deleted": deleted, "error": error.as_object()}
@@ -34,7 +34,7 @@ def delete_kept_data(ids: list[str], state: Path = STATE) -> dict[str, Any]:
     return {"event": "restore_clean", "deleted": deleted, "error": None}
 
 
-def _delete_kept(result: Mapping[str, Any]) -> list[str]:
+def _delete_kept_data(result: Mapping[str, Any]) -> list[str]:
     kept, restore = result.get("kept"), str(result["id"])
     if not kept:
         return []

@@ -67,14 +67,14 @@ class CopyJob:
 
     def read_contents_and_check_space(self) -> None:
         """Read what the archive contains, and make sure that the copy fits on the disks."""
-        needed, dumps = self._list_archive()
-        for path, database in self._dumps.items():
-            _check_server(database, self.manifest)
+        needed, dumps = self._index_archive_and_sum_sizes()
+        for path, database in self._databases_by_dump_path.items():
+            _check_database_can_be_restored(database, self.manifest)
             if path not in dumps:
                 name = self.archive.name
                 raise RestoreError("dump_missing", archive=name, database=database.name)
             folder = database.server.data_folder()
-            size = max(dumps[path] * DATABASE_FACTOR, _live_size(database))
+            size = max(dumps[path] * DATABASE_FACTOR, _size_of_live_database(database))
             needed[folder] = needed.get(folder, 0) + size
         for path, count, free in needed_by_filesystem(needed):
             if count + RESERVE_BYTES > free:
@@ -83,11 +83,11 @@ class CopyJob:
         files, size = self.index.totals()
         self.tell({"event": "planned", "files": files, "bytes": size})
 
-    def _list_archive(self) -> tuple[dict[str, int], dict[str, int]]:
+    def _index_archive_and_sum_sizes(self) -> tuple[dict[str, int], dict[str, int]]:
         """Record every file of the places; return the bytes that each place and dump needs."""
         needed = {place.staged: 0 for place in self.places}
         found: set[str] = set()
-        known, dumps = self._dumps, {}
+        known, dumps = self._databases_by_dump_path, {}
         for item in self.repository.items(self.archive.name, self._archived_paths()):
             path = archived_path(item.path)
             if path in known:
@@ -115,7 +115,8 @@ class CopyJob:
         began, self._load_seconds = time.monotonic(), 0.0
         gone: list[bytes] = []
         readers: dict[str, Reader] = {
-            path: functools.partial(self._load, database) for path, database in self._dumps.items()
+            path: functools.partial(self._load_dump, database)
+            for path, database in self._databases_by_dump_path.items()
         }
         readers[_GONE] = lambda blocks: gone.append(b"".join(map(bytes, blocks)))
         extraction = Extraction(
@@ -134,7 +135,7 @@ class CopyJob:
         self.figures["extract_seconds"] = round(seconds, 1)
         self.figures["load_seconds"] = round(self._load_seconds, 1)
 
-    def _load(self, database: Database, blocks: Iterable[memoryview]) -> None:
+    def _load_dump(self, database: Database, blocks: Iterable[memoryview]) -> None:
         began = time.monotonic()
         self.tell({"event": "step", "step": "load", "time": time.time()})
         server = database.server
@@ -156,16 +157,23 @@ class CopyJob:
             tables, rows = tables + len(expected), rows + sum(expected.values())
         self.figures |= {"tables": tables, "rows": rows}
         self.figures["compare_seconds"] = round(time.monotonic() - began, 1)
-        self.tell({"event": "compared", "tables": tables, "rows": rows, **self._file_figures()})
+        self.tell(
+            {
+                "event": "compared",
+                "tables": tables,
+                "rows": rows,
+                **self._counts_of_files_and_bytes(),
+            }
+        )
 
-    def _file_figures(self) -> dict[str, Any]:
+    def _counts_of_files_and_bytes(self) -> dict[str, Any]:
         return {key: self.figures[key] for key in ("files", "bytes") if key in self.figures}
 
     def _archived_paths(self) -> list[str]:
-        return [*(place.path for place in self.places), *self._dumps]
+        return [*(place.path for place in self.places), *self._databases_by_dump_path]
 
     @property
-    def _dumps(self) -> Mapping[str, Database]:
+    def _databases_by_dump_path(self) -> Mapping[str, Database]:
         """Return the databases by the paths of their dumps."""
         return {f"/{dump_path(item.engine, item.name)}": item for item in self.databases}
 
@@ -214,7 +222,7 @@ def read_archive(
     return archive, manifest
 
 
-def _check_server(database: Database, manifest: Manifest) -> None:
+def _check_database_can_be_restored(database: Database, manifest: Manifest) -> None:
     if manifest.tables_of(database.engine, database.name) is None:
         raise RestoreError("dump_missing", archive=manifest.node, database=database.name)
     database.server.check_owner(database.name)
@@ -222,7 +230,7 @@ def _check_server(database: Database, manifest: Manifest) -> None:
         raise RestoreError("database_missing", database=database.name)
 
 
-def _live_size(database: Database) -> int:
+def _size_of_live_database(database: Database) -> int:
     return database.server.size(database.name)
 
 

@@ -96,7 +96,7 @@ def _copy_and_compare(
     repository = Repository(target, access_in(SETTINGS), folder.parent / "restore" / "borg")
     archive, manifest = read_archive(repository, settings["node"], 0, states)
     databases = list(databases_to_copy(states, "drill", drill))
-    _announce(folder, databases)
+    _record_databases_of_drill(folder, databases)
     index = open_index(folder)
     try:
         job = CopyJob(
@@ -111,7 +111,7 @@ def _copy_and_compare(
         index.close()
 
 
-def _announce(folder: Path, databases: list[Database]) -> None:
+def _record_databases_of_drill(folder: Path, databases: list[Database]) -> None:
     """Write which databases the drill makes, so that a later one deletes what was left."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(folder, 0o700)

@@ -169,7 +169,7 @@ class Extraction:
                 digest.update(block)
                 _write_all(target, block)
                 size += len(block)
-                self._report(len(block))
+                self._report_written_bytes(len(block))
         if not self._index.record(path, size, digest.hexdigest()):
             raise RestoreError("file_differs", path=path)
 
@@ -182,24 +182,24 @@ class Extraction:
         self._index.link(path, target)
 
     def _set_metadata(self, staged: str, member: tarfile.TarInfo) -> None:
-        os.lchown(staged, self._uid(member), self._gid(member))
+        os.lchown(staged, self._uid_of_member(member), self._gid_of_member(member))
         if not member.issym():
             os.chmod(staged, member.mode & 0o7777)
         os.utime(staged, (member.mtime, member.mtime), follow_symlinks=False)
 
-    def _uid(self, member: tarfile.TarInfo) -> int:
-        found = _uid_of(member.uname) if member.uname else member.uid
+    def _uid_of_member(self, member: tarfile.TarInfo) -> int:
+        found = _uid_of_account(member.uname) if member.uname else member.uid
         if found is None and self._known_owners:
             raise RestoreError("unknown_owner", owner=member.uname)
         return member.uid if found is None else found
 
-    def _gid(self, member: tarfile.TarInfo) -> int:
-        found = _gid_of(member.gname) if member.gname else member.gid
+    def _gid_of_member(self, member: tarfile.TarInfo) -> int:
+        found = _gid_of_group(member.gname) if member.gname else member.gid
         if found is None and self._known_owners:
             raise RestoreError("unknown_owner", owner=member.gname)
         return member.gid if found is None else found
 
-    def _report(self, count: int) -> None:
+    def _report_written_bytes(self, count: int) -> None:
         self._written += count
         if self._written - self._reported >= REPORT_BYTES:
             self._reported = self._written
@@ -230,14 +230,14 @@ def compare_with_archive(places: Sequence[RestorePlace], index: FileIndex) -> No
         assert found is not None
         if file.sha256 is None:
             raise RestoreError("file_missing", path=file.path)
-        if (file.size, file.sha256) != (file.expected_size, _hash_on_disk(found[1])):
+        if (file.size, file.sha256) != (file.expected_size, _hash_file_on_disk(found[1])):
             raise RestoreError("file_differs", path=file.path)
         count += 1
     if (there := sum(_count_files(place.staged) for place in places)) != count:
         raise RestoreError("file_differs", path=f"({there} files on the disk, {count} archived)")
 
 
-def _hash_on_disk(path: str) -> str:
+def _hash_file_on_disk(path: str) -> str:
     digest = hashlib.sha256()
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -267,7 +267,7 @@ def _write_all(target: IO[bytes], block: memoryview) -> None:
 
 
 @cache
-def _uid_of(name: str) -> int | None:
+def _uid_of_account(name: str) -> int | None:
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -275,7 +275,7 @@ def _uid_of(name: str) -> int | None:
 
 
 @cache
-def _gid_of(name: str) -> int | None:
+def _gid_of_group(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:

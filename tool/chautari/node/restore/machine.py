@@ -61,13 +61,13 @@ class Restore:
         Raises:
             RestoreError: when a step of the undo failed; it is repeated at the next start.
         """
-        if self._lost_access():
+        if self._needs_archive_without_access():
             self._begin_undo({"code": "interrupted", "data": {}})
         while not self.journal.undoing:
             step = self.journal.step
-            self._show(step)
+            self._report_step(step)
             try:
-                self._do(step)
+                self._do_step(step)
             except RestoreError as error:
                 self._begin_undo(error.as_object())
             except Exception as error:
@@ -76,11 +76,11 @@ class Restore:
             else:
                 if step == "mark":
                     return True
-                self._advance(STEPS)
-        self._undo()
+                self._record_next_step(STEPS)
+        self._run_undo_steps()
         return False
 
-    def _lost_access(self) -> bool:
+    def _needs_archive_without_access(self) -> bool:
         """Return whether the archive must still be read, and cannot be since a restart."""
         reads = self.journal.step in READING_STEPS
         return reads and not self.journal.undoing and not access_in(self.memory).usable
@@ -93,51 +93,51 @@ class Restore:
         self.files.save(self.journal)
         self.files.tell({"event": "undoing", "error": error})
 
-    def _undo(self) -> None:
+    def _run_undo_steps(self) -> None:
         """Run the remaining steps of the undo."""
         while True:
             step = self.journal.step
-            self._do_undo(step)
+            self._do_undo_step(step)
             if step == "mark":
                 return
-            self._advance(UNDO_STEPS)
+            self._record_next_step(UNDO_STEPS)
 
-    def _advance(self, steps: tuple[str, ...]) -> None:
+    def _record_next_step(self, steps: tuple[str, ...]) -> None:
         self.journal.step = steps[steps.index(self.journal.step) + 1]
         self.files.save(self.journal)
 
-    def _do(self, step: str) -> None:
+    def _do_step(self, step: str) -> None:
         actions: dict[str, Callable[[], None]] = {
-            "choose": self._choose,
-            "copy": self._copy_archive,
-            "adapt": self._adapt,
-            "pause": self._pause,
-            "switch": self._switch,
-            "finish": lambda: self._run_own_steps("restored"),
-            "resume": self._resume,
-            "mark": lambda: self._mark(ok=True),
+            "choose": self._choose_archive,
+            "copy": self._copy_and_compare_archive,
+            "adapt": self._run_adapt_commands,
+            "pause": self._pause_services,
+            "switch": self._switch_to_copy,
+            "finish": lambda: self._run_after_restore_commands("restored"),
+            "resume": self._resume_services,
+            "mark": lambda: self._record_result(ok=True),
         }
         actions[step]()
 
-    def _do_undo(self, step: str) -> None:
+    def _do_undo_step(self, step: str) -> None:
         actions: dict[str, Callable[[], None]] = {
-            "switch_back": self._switch_back,
-            "finish_undo": lambda: self._run_own_steps("undone"),
-            "resume": self._resume,
+            "switch_back": self._switch_back_to_old_data,
+            "finish_undo": lambda: self._run_after_restore_commands("undone"),
+            "resume": self._resume_services,
             "delete_copy": self._delete_copy,
-            "mark": lambda: self._mark(ok=False),
+            "mark": lambda: self._record_result(ok=False),
         }
         actions[step]()
 
-    def _repository(self) -> Repository:
+    def _open_repository(self) -> Repository:
         return Repository(
             self.journal.request.target, access_in(self.memory), self.files.state / "borg"
         )
 
-    def _choose(self) -> None:
+    def _choose_archive(self) -> None:
         request = self.journal.request
         archive, manifest = read_archive(
-            self._repository(), request.node, request.at, request.states
+            self._open_repository(), request.node, request.at, request.states
         )
         self.journal.archive, self.journal.archive_time = archive.name, archive.time
         self._manifest = manifest
@@ -145,8 +145,8 @@ class Restore:
         self.journal.figures["versions"] = dict(manifest.versions)
 
     @contextlib.contextmanager
-    def _job(self) -> Iterator[CopyJob]:
-        repository = self._repository()
+    def _open_copy_job(self) -> Iterator[CopyJob]:
+        repository = self._open_repository()
         archive = Archive(self.journal.archive, self.journal.archive_time)
         # A restore that was interrupted after the choice reads it again.
         manifest = self._manifest or repository.manifest(archive)
@@ -159,34 +159,34 @@ class Restore:
         finally:
             index.close()
 
-    def _copy_archive(self) -> None:
+    def _copy_and_compare_archive(self) -> None:
         """Make the copy and prove it; after an interruption, begin again."""
         switch.delete_copies(self.places, self.databases, self.journal.request.id)
-        with self._job() as job:
+        with self._open_copy_job() as job:
             job.read_contents_and_check_space()
-            self._show("extract")
+            self._report_step("extract")
             job.extract()
-            self._show("compare")
+            self._report_step("compare")
             job.compare()
             self.journal.figures |= job.figures
 
-    def _show(self, step: str) -> None:
+    def _report_step(self, step: str) -> None:
         self.files.tell({"event": "step", "step": step, "time": time.time()})
 
-    def _forget_access(self) -> None:
+    def _delete_access(self) -> None:
         """Delete passphrase and login key: the rest needs only this node."""
         shutil.rmtree(self.memory, ignore_errors=True)
         shutil.rmtree(self.files.state / "borg" / ".cache", ignore_errors=True)
 
-    def _adapt(self) -> None:
-        self._forget_access()
+    def _run_adapt_commands(self) -> None:
+        self._delete_access()
         for state in self.journal.request.states:
             command = self.journal.request.commands_of(state).adapt
             if command:
                 mine = [place for place in self.places if place.path in state.paths]
                 switch.run_command(command, *(f"{place.live}={place.staged}" for place in mine))
 
-    def _pause(self) -> None:
+    def _pause_services(self) -> None:
         request, journal = self.journal.request, self.journal
         if not journal.figures.get("paused_at"):
             journal.figures["paused_at"] = time.time()
@@ -201,34 +201,34 @@ class Restore:
         switch.pause(self.journal.request.states)
         switch.stop_units(self.journal.stopped_units)
 
-    def _switch(self) -> None:
+    def _switch_to_copy(self) -> None:
         switch.switch_files(self.journal.swaps)
         switch.switch_databases(self.databases, self.journal.request.id)
 
-    def _switch_back(self) -> None:
+    def _switch_back_to_old_data(self) -> None:
         switch.undo_switch_databases(self.databases, self.journal.request.id)
         switch.undo_switch_files(self.journal.swaps)
 
-    def _run_own_steps(self, result: str) -> None:
+    def _run_after_restore_commands(self, result: str) -> None:
         for state in self.journal.request.states:
             command = self.journal.request.commands_of(state).after_restore
             if command:
                 switch.run_command(command, result)
 
-    def _resume(self) -> None:
+    def _resume_services(self) -> None:
         switch.start_units(self.journal.stopped_units)
         switch.resume(self.journal.request.states)
-        self._run_own_steps("resumed")
+        self._run_after_restore_commands("resumed")
         if paused_at := self.journal.figures.get("paused_at"):
             self.journal.figures["paused_seconds"] = round(time.time() - paused_at, 1)
 
     def _delete_copy(self) -> None:
         switch.delete_copies(self.places, self.databases, self.journal.request.id)
 
-    def _mark(self, *, ok: bool) -> None:
+    def _record_result(self, *, ok: bool) -> None:
         """Record the result; only then is the restore finished."""
         journal, request = self.journal, self.journal.request
-        self._forget_access()
+        self._delete_access()
         kept = []
         if ok:
             switch.delete_copies(self.places, [], request.id)

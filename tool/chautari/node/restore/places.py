@@ -60,7 +60,7 @@ class RestorePlace:
             return [_describe_swap(self.live, self.staged, ASIDE.format(self.live, restore))]
         aside = os.path.join(self.live, ASIDE_IN_MOUNT.format(restore))
         own = ("lost+found", STAGING.format(""), ASIDE_IN_MOUNT.format(""))
-        names = {*_names(self.live), *_names(self.staged)}
+        names = {*_names_in_folder(self.live), *_names_in_folder(self.staged)}
         return [
             _describe_swap(
                 *(os.path.join(folder, name) for folder in (self.live, self.staged, aside))
@@ -77,9 +77,9 @@ def _describe_swap(live: str, staged: str, aside: str) -> Swap:
 def places_to_restore(states: Sequence[StateSpec], restore: str) -> list[RestorePlace]:
     """Return a place next to the live data for each folder and file of the services."""
     return [
-        _place_beside(path, folder, restore)
+        _place_next_to_path(path, folder, restore)
         for state in states
-        for path, folder in _paths_of(state)
+        for path, folder in _paths_of_state(state)
     ]
 
 
@@ -88,16 +88,16 @@ def places_in_folder(states: Sequence[StateSpec], root: Path) -> list[RestorePla
     return [
         RestorePlace(path, path, f"{root}{path}", folder)
         for state in states
-        for path, folder in _paths_of(state)
+        for path, folder in _paths_of_state(state)
     ]
 
 
-def _paths_of(state: StateSpec) -> Iterator[tuple[str, FolderSpec | None]]:
+def _paths_of_state(state: StateSpec) -> Iterator[tuple[str, FolderSpec | None]]:
     yield from ((folder.path, folder) for folder in state.folders)
     yield from ((file, None) for file in state.files)
 
 
-def _place_beside(path: str, folder: FolderSpec | None, restore: str) -> RestorePlace:
+def _place_next_to_path(path: str, folder: FolderSpec | None, restore: str) -> RestorePlace:
     live = os.path.realpath(path)
     staging = STAGING.format(restore)
     if folder is not None and os.path.ismount(live):
@@ -140,10 +140,10 @@ def copy_excluded(place: RestorePlace) -> None:
         for name in (*folders, *files):
             path = os.path.normpath(os.path.join(relative, name))
             if is_excluded(place.folder, path) and not os.path.lexists(f"{target}/{name}"):
-                _link_tree(f"{current}/{name}", f"{target}/{name}")
+                _hard_link_tree(f"{current}/{name}", f"{target}/{name}")
 
 
-def _link_tree(source: str, target: str) -> None:
+def _hard_link_tree(source: str, target: str) -> None:
     if os.path.islink(source) or not os.path.isdir(source):
         os.link(source, target, follow_symlinks=False)
         return
@@ -151,7 +151,7 @@ def _link_tree(source: str, target: str) -> None:
     os.mkdir(target, 0o700)
     os.chown(target, there.st_uid, there.st_gid)
     for name in os.listdir(source):
-        _link_tree(f"{source}/{name}", f"{target}/{name}")
+        _hard_link_tree(f"{source}/{name}", f"{target}/{name}")
     shutil.copystat(source, target)
 
 
@@ -175,7 +175,7 @@ def needed_by_filesystem(needed: Mapping[str, int]) -> Iterator[tuple[str, int, 
         yield known, count, free_bytes(known)[1]
 
 
-def _names(folder: str) -> list[str]:
+def _names_in_folder(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
     except OSError:

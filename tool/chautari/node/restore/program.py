@@ -35,12 +35,12 @@ def main(state: Path | None = None, memory: Path = MEMORY) -> int:
         return 0
     # A person or a shutdown stops the unit: the journal has everything that the next start needs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with lock.hold_lock_or_yield_holder(_about(journal)) as holder:
+    with lock.hold_lock_or_yield_holder(_lock_holder_of_restore(journal)) as holder:
         if holder:
             # A deploy began after the check of the lock; the restore waits for it.
             return BUSY
         with _hold_backup_lock(files):
-            return _run(files, journal, memory)
+            return _run_restore(files, journal, memory)
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def _hold_backup_lock(files: JournalFile, file: Path = BACKUP_LOCK) -> Iterator[
         yield
 
 
-def _run(files: JournalFile, journal: Journal, memory: Path) -> int:
+def _run_restore(files: JournalFile, journal: Journal, memory: Path) -> int:
     restore = Restore(files, journal, memory)
     if journal.undoing or journal.step in SWITCH_STEPS:
         _wait_for_databases(restore)
@@ -79,7 +79,7 @@ def _run(files: JournalFile, journal: Journal, memory: Path) -> int:
     return 0
 
 
-def _about(journal: Journal) -> dict[str, object]:
+def _lock_holder_of_restore(journal: Journal) -> dict[str, object]:
     return {**journal.request.about, "run": f"restore-{journal.request.id}", "mode": "restore"}
 
 

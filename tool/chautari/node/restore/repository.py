@@ -73,11 +73,11 @@ class Repository:
 
     def archives_of_node(self, node: str) -> list[Archive]:
         """Return the archives of a node, oldest first."""
-        output = self._read(["list", "--json", self._target.repository])
+        output = self._read_borg_output(["list", "--json", self._target.repository])
         try:
             found = [str(item["name"]) for item in json.loads(output)["archives"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise self._failed(f"unreadable list of archives ({error})") from None
+            raise self._repository_failed_error(f"unreadable list of archives ({error})") from None
         times = [(name, archive_time(name, node)) for name in found]
         known = [Archive(name, moment) for name, moment in times if moment is not None]
         return sorted(known, key=lambda archive: archive.time)
@@ -112,14 +112,16 @@ class Repository:
         if not paths:
             return
         form = "{type} {mode} {size} {bpath}{NUL}"
-        argv = ["list", "--format", form, self._in_archive(archive), *_patterns(paths)]
-        with self._stream(argv, PYTHONIOENCODING=LIST_ENCODING) as stream:
+        argv = ["list", "--format", form, self._archive_location(archive), *_borg_patterns(paths)]
+        with self._stream_borg_output(argv, PYTHONIOENCODING=LIST_ENCODING) as stream:
             for line in _split_at_nul(stream):
                 try:
                     kind, mode, size, path = line.split(" ", 3)
                     yield Item(path, kind, -1 if mode.startswith("h") else int(size))
                 except ValueError as error:
-                    raise self._failed(f"unreadable list of files ({error})") from None
+                    raise self._repository_failed_error(
+                        f"unreadable list of files ({error})"
+                    ) from None
 
     @contextlib.contextmanager
     def open_tar(self, archive: str, paths: Sequence[str]) -> Iterator[IO[bytes]]:
@@ -127,33 +129,33 @@ class Repository:
 
         Borg checks each part of a file while it reads: its key signs what the repository holds.
         """
-        argv = ["export-tar", self._in_archive(archive), "-", *_patterns(paths)]
-        with self._stream(argv) as stream:
+        argv = ["export-tar", self._archive_location(archive), "-", *_borg_patterns(paths)]
+        with self._stream_borg_output(argv) as stream:
             yield stream
 
     @contextlib.contextmanager
     def open_file(self, archive: str, path: str) -> Iterator[IO[bytes]]:
         """Yield the content of one file."""
-        argv = ["extract", "--stdout", self._in_archive(archive), f"pp:{path}"]
-        with self._stream(argv) as stream:
+        argv = ["extract", "--stdout", self._archive_location(archive), f"pp:{path}"]
+        with self._stream_borg_output(argv) as stream:
             yield stream
 
-    def _in_archive(self, archive: str) -> str:
+    def _archive_location(self, archive: str) -> str:
         return f"{self._target.repository}::{archive}"
 
-    def _read(self, arguments: Sequence[str]) -> bytes:
-        with self._stream(arguments) as stream:
+    def _read_borg_output(self, arguments: Sequence[str]) -> bytes:
+        with self._stream_borg_output(arguments) as stream:
             return stream.read()
 
     @contextlib.contextmanager
-    def _stream(self, arguments: Sequence[str], **more: str) -> Iterator[IO[bytes]]:
+    def _stream_borg_output(self, arguments: Sequence[str], **more: str) -> Iterator[IO[bytes]]:
         """Run borg and yield its output; raise if borg fails."""
         argv = [BORG, "--lock-wait", str(LOCK_WAIT_SECONDS), *arguments]
         with tempfile.TemporaryFile() as errors:
             try:
                 process = subprocess.Popen(
                     argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                    env={**self._environment(), **more}, cwd="/",
+                    env={**self._borg_environment(), **more}, cwd="/",
                 )  # fmt: skip
             except FileNotFoundError:
                 raise RestoreError("borg_missing") from None
@@ -175,9 +177,9 @@ class Repository:
             # 1 stands for warnings.
             if process.returncode not in (0, 1):
                 errors.seek(0)
-                raise self._failed(_last_words(errors.read()))
+                raise self._repository_failed_error(_end_of_error_output(errors.read()))
 
-    def _environment(self) -> Mapping[str, str]:
+    def _borg_environment(self) -> Mapping[str, str]:
         access = self._access
         ssh = [
             "ssh", "-T", "-i", str(access.login_key), "-o", "IdentitiesOnly=yes",
@@ -204,11 +206,11 @@ class Repository:
         if mount and not os.path.ismount(mount):
             raise RestoreError("not_mounted", mount=mount)
 
-    def _failed(self, message: str) -> RestoreError:
+    def _repository_failed_error(self, message: str) -> RestoreError:
         return RestoreError("repository_failed", target=self._target.name, message=message)
 
 
-def _patterns(paths: Sequence[str]) -> list[str]:
+def _borg_patterns(paths: Sequence[str]) -> list[str]:
     """Return paths as borg's patterns for a path and all below it."""
     return [f"pp:{path.lstrip('/')}" for path in paths]
 
@@ -222,6 +224,6 @@ def _split_at_nul(stream: IO[bytes]) -> Iterator[str]:
         raise ValueError("the list of files is incomplete")
 
 
-def _last_words(errors: bytes) -> str:
+def _end_of_error_output(errors: bytes) -> str:
     text = errors[-KEPT_ERROR:].decode(errors="replace").strip()
     return " ".join(text.split()) or "no message"

@@ -57,16 +57,16 @@ def start_restore_unit(
     if holder:
         code = "pending" if (STATE / "journal.json").exists() else "busy"
         operator = str(holder.get("operator", ""))
-        return _refused(code, operator=operator or "another operator")
+        return _refused_answer(code, operator=operator or "another operator")
     if (STATE / "journal.json").exists():
-        return _refused("pending")
+        return _refused_answer("pending")
     STATE.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_program(payload["modules"])
-    _write_access(payload["access"])
+    _install_restore_modules(payload["modules"])
+    _write_access_in_memory(payload["access"])
     (STATE / "progress.jsonl").write_text("")
     about = payload["journal"]["request"]["about"]
-    _write_private(STATE / "holder.json", json.dumps({**about, "mode": "restore"}))
-    _write_private(STATE / "journal.json", json.dumps(payload["journal"]))
+    _write_private_file(STATE / "holder.json", json.dumps({**about, "mode": "restore"}))
+    _write_private_file(STATE / "journal.json", json.dumps(payload["journal"]))
     os.sync()
     code = CODE.format(program=STATE / "program")
     UNIT_FILE.write_text(UNIT_TEXT.format(state=STATE, python=sys.executable, code=code))
@@ -76,15 +76,15 @@ def start_restore_unit(
             (STATE / "journal.json").unlink()
             shutil.rmtree(MEMORY, ignore_errors=True)
             message = done.stderr.decode(errors="replace").strip()
-            return _refused("crashed", message=f"{UNIT}: {message}")
+            return _refused_answer("crashed", message=f"{UNIT}: {message}")
     return {"event": "restore_start", "error": None}
 
 
-def _refused(code: str, **data: str) -> dict[str, Any]:
+def _refused_answer(code: str, **data: str) -> dict[str, Any]:
     return {"event": "restore_start", "error": {"code": code, "data": data}}
 
 
-def _write_program(modules: Mapping[str, str]) -> None:
+def _install_restore_modules(modules: Mapping[str, str]) -> None:
     """Install the modules; the code of an earlier restore is replaced."""
     program = STATE / "program"
     shutil.rmtree(program, ignore_errors=True)
@@ -96,15 +96,15 @@ def _write_program(modules: Mapping[str, str]) -> None:
         file.write_text(source)
 
 
-def _write_access(access: Mapping[str, str]) -> None:
+def _write_access_in_memory(access: Mapping[str, str]) -> None:
     """Keep passphrase and login key in memory only."""
     shutil.rmtree(MEMORY, ignore_errors=True)
     MEMORY.mkdir(mode=0o700)
     for name in ("passphrase", "login_key", "known_hosts"):
-        _write_private(MEMORY / name, access[name])
+        _write_private_file(MEMORY / name, access[name])
 
 
-def _write_private(file: Path, content: str) -> None:
+def _write_private_file(file: Path, content: str) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as stream:
         stream.write(content)

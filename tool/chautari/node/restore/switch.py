@@ -92,35 +92,39 @@ def switch_files(swaps: Sequence[Swap]) -> None:
     for swap in swaps:
         if swap.had_live and not os.path.lexists(swap.aside):
             os.makedirs(os.path.dirname(swap.aside), mode=0o700, exist_ok=True)
-            _rename(swap.live, swap.aside)
+            _rename_and_sync(swap.live, swap.aside)
         if swap.had_staged and os.path.lexists(swap.staged):
             if os.path.lexists(swap.live):
                 raise RestoreError("path_in_use", path=swap.live, aside=swap.aside)
-            _rename(swap.staged, swap.live)
+            _rename_and_sync(swap.staged, swap.live)
 
 
 def undo_switch_files(swaps: Sequence[Swap]) -> None:
     """Rename the restored files back into the copy and the old ones into their place."""
     for swap in reversed(swaps):
         if swap.had_staged and not os.path.lexists(swap.staged):
-            _rename(swap.live, swap.staged)
+            _rename_and_sync(swap.live, swap.staged)
         if swap.had_live and os.path.lexists(swap.aside):
-            _rename(swap.aside, swap.live)
+            _rename_and_sync(swap.aside, swap.live)
 
 
 def switch_databases(databases: Sequence[Database], restore: str) -> None:
     """Rename the live databases aside and the restored ones into their place."""
     for database in databases:
-        database.server.switch(database.name, database.copy, _aside(database, restore))
+        database.server.switch(
+            database.name, database.copy, _name_of_old_database(database, restore)
+        )
 
 
 def undo_switch_databases(databases: Sequence[Database], restore: str) -> None:
     """Undo the exchange of databases."""
     for database in databases:
-        database.server.undo_switch(database.name, database.copy, _aside(database, restore))
+        database.server.undo_switch(
+            database.name, database.copy, _name_of_old_database(database, restore)
+        )
 
 
-def _aside(database: Database, restore: str) -> str:
+def _name_of_old_database(database: Database, restore: str) -> str:
     return name_of_copy(database.name, "before", restore)
 
 
@@ -145,7 +149,7 @@ def delete_old_data(paths: Sequence[str], databases: Sequence[Database], restore
         else:
             Path(path).unlink(missing_ok=True)
     for database in databases:
-        database.server.drop(_aside(database, restore))
+        database.server.drop(_name_of_old_database(database, restore))
 
 
 def kept_paths(places: Sequence[RestorePlace], swaps: Sequence[Swap], restore: str) -> list[str]:
@@ -167,7 +171,7 @@ def _delete_staging(folder: str, restore: str) -> None:
         shutil.rmtree(folder)
 
 
-def _rename(old: str, new: str) -> None:
+def _rename_and_sync(old: str, new: str) -> None:
     os.rename(old, new)
     for folder in {os.path.dirname(old), os.path.dirname(new)}:
         sync_folder(folder)

@@ -143,18 +143,18 @@ def step_text(step: str) -> str:
 def error_text(code: str, data: Mapping[str, object]) -> tuple[str, str]:
     """Return what happened, and what to do."""
     reason, fix = _ERRORS.get(code, (f"The restore failed: {code}.", ""))
-    values = _Data({key: _shown(value) for key, value in data.items()})
+    values = _DataWithKeyNames({key: _short_value_text(value) for key, value in data.items()})
     return reason.format_map(values), fix.format_map(values)
 
 
-class _Data(dict[str, str]):
+class _DataWithKeyNames(dict[str, str]):
     """Values of a text; a key that is missing is shown as it is called."""
 
     def __missing__(self, key: str) -> str:
         return key
 
 
-def _shown(value: object) -> str:
+def _short_value_text(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     text = " ".join(str(value).split())
