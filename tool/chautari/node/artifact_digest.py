@@ -44,13 +44,13 @@ def artifact_digest_answer(
         "event": "artifact_digest", "sha256": "", "size": 0, "error": "",
     }  # fmt: skip
     try:
-        answer["sha256"], answer["size"] = _digest_and_size(url, hosts, max_bytes, headers)
+        answer["sha256"], answer["size"] = _download_digest_and_size(url, hosts, max_bytes, headers)
     except (OSError, ValueError, http.client.HTTPException) as error:
         answer["error"] = str(getattr(error, "reason", "") or error)[:300] or "no answer"
     return answer
 
 
-def _digest_and_size(
+def _download_digest_and_size(
     url: str, hosts: Sequence[str], max_bytes: int, headers: Mapping[str, str]
 ) -> tuple[str, int]:
     if not url.startswith("https://"):

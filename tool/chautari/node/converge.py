@@ -223,7 +223,7 @@ def _plays_of_roles(context: RunContext, selected: list[RoleInputs]) -> list[dic
         play["become"] = False
         # Facts are gathered once, by the first role that runs.
         play["gather_facts"] = not plays
-        if handlers := _existing_handlers(context, inputs):
+        if handlers := _pending_handlers_of_role(context, inputs):
             play["tasks"] = [{
                 "name": "Run the handlers that an interrupted run may have skipped",
                 "ansible.builtin.command": {"argv": ["true"]},
@@ -234,7 +234,7 @@ def _plays_of_roles(context: RunContext, selected: list[RoleInputs]) -> list[dic
     return plays
 
 
-def _existing_handlers(context: RunContext, inputs: RoleInputs) -> list[str]:
+def _pending_handlers_of_role(context: RunContext, inputs: RoleInputs) -> list[str]:
     """Return the pending handlers that the role still has; a newer version may rename them."""
     names = set[str]()
     for role in (inputs["role"], *inputs.get("shared_roles", ())):

@@ -40,7 +40,7 @@ def find_drift(state: Path, busy: LockHolder | None = None) -> DriftAnswer:
         # An incomplete receipt calls for a deploy; it is no manual change.
         changes = [item for item in reasons if item["code"] != "receipt_incomplete"]
         if changes:
-            roles[receipt.role] = [_with_diff(state, item, states) for item in changes]
+            roles[receipt.role] = [_drift_with_file_diff(state, item, states) for item in changes]
     without_receipt = receipts.installed_roles_without_receipt(state)
     if busy is None:
         roles |= {role: [{"code": "receipt_lost", "data": {}}] for role in without_receipt}
@@ -49,7 +49,7 @@ def find_drift(state: Path, busy: LockHolder | None = None) -> DriftAnswer:
     return {"event": "drift", "roles": roles, "deployed": deployed, "known": count, "busy": busy}
 
 
-def _with_diff(state: Path, change: Reason, states: dict[str, State]) -> ResourceDrift:
+def _drift_with_file_diff(state: Path, change: Reason, states: dict[str, State]) -> ResourceDrift:
     path = str(change["data"].get("path", ""))
     diff = _file_diff(state, path, states[path]) if path in states else []
     if diff:

@@ -55,7 +55,7 @@ def second_pass_reasons_by_role(
 
     Restarts and reloads leave resources as receipts record them.
     """
-    changes = _expected_changes(records)
+    changes = _read_expected_changes(records)
     found: dict[str, list[Reason]] = {}
     for inputs in context.roles:
         role = inputs["role"]
@@ -75,7 +75,7 @@ def second_pass_reasons_by_role(
     return found
 
 
-def _expected_changes(records: Path) -> list[tuple[str, Resource]]:
+def _read_expected_changes(records: Path) -> list[tuple[str, Resource]]:
     lines: Iterable[str] = records.read_text().splitlines() if records.is_file() else ()
     notes = (json.loads(line) for line in lines)
     return [(note["role"], note["item"]) for note in notes if note.get("changed")]

@@ -33,7 +33,7 @@ def hold_lock_or_yield_holder(about: Mapping[str, object]) -> Iterator[LockHolde
         if not _try_lock_with_retries(lock):
             yield _read_holder()
             return
-        if about.get("mode") != "restore" and (restore := _interrupted_restore()):
+        if about.get("mode") != "restore" and (restore := _resume_interrupted_restore()):
             yield restore
             return
         HOLDER.write_text(json.dumps({**about, "since": time.time()}))
@@ -66,10 +66,10 @@ def lock_holder() -> LockHolder | None:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _read_holder()
-    return _interrupted_restore()
+    return _resume_interrupted_restore()
 
 
-def _interrupted_restore() -> LockHolder | None:
+def _resume_interrupted_restore() -> LockHolder | None:
     """Return who started a restore that is not finished, and let it go on; None if there is none.
 
     Its unit restarts after a kill, so this matters only after many failures.

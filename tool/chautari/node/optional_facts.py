@@ -25,7 +25,7 @@ def read_requested_facts(names: Iterable[str]) -> dict[str, object]:
     return {name: FACTS[name]() for name in sorted(set(names))}
 
 
-def _default_address(family: socket.AddressFamily, far: str) -> str:
+def _source_address_for_internet(family: socket.AddressFamily, far: str) -> str:
     """Return the source address of this machine for packets to the internet.
 
     Connecting a datagram socket only chooses a route: no packet is sent.
@@ -70,8 +70,8 @@ def _read_lines(file: Path) -> list[str]:
 
 
 FACTS: dict[str, Callable[[], Any]] = {
-    "default_ipv4": lambda: _default_address(socket.AF_INET, FAR4),
-    "default_ipv6": lambda: _default_address(socket.AF_INET6, FAR6),
+    "default_ipv4": lambda: _source_address_for_internet(socket.AF_INET, FAR4),
+    "default_ipv6": lambda: _source_address_for_internet(socket.AF_INET6, FAR6),
     "all_ipv4_addresses": _ipv4_addresses,
     "all_ipv6_addresses": _ipv6_addresses,
     "processor_vcpus": lambda: os.cpu_count() or 0,

@@ -163,10 +163,10 @@ def save_world_readable_texts(state: Path, items: list[Item], states: list[State
         # A file that vanished meanwhile is reported by the next survey.
         with contextlib.suppress(OSError):
             saved = receipts.receipts_folder(state) / "contents" / now["sha256"]
-            _save_content(Path(item["name"]), saved)
+            _save_file_content(Path(item["name"]), saved)
 
 
-def _save_content(file: Path, saved: Path) -> None:
+def _save_file_content(file: Path, saved: Path) -> None:
     if saved.exists() or file.stat().st_size > SHOWN_BYTES:
         return
     content = file.read_bytes()

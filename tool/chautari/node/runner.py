@@ -387,7 +387,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
             if event["event"] in ("run_finished", "busy"):
                 return
         if gone > 1:  # the unit was inactive twice, and the journal was read after that
-            yield {"event": "run_lost", "run": run, "full_folder": _folder_on_full_disk()}
+            yield {"event": "run_lost", "run": run, "full_folder": _find_folder_on_full_disk()}
             return
         if time.monotonic() - spoke > HEARTBEAT_SECONDS:
             spoke = time.monotonic()
@@ -395,7 +395,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
         time.sleep(POLL_SECONDS)
 
 
-def _folder_on_full_disk() -> str:
+def _find_folder_on_full_disk() -> str:
     """Return a folder of the run whose disk is full; empty when none is."""
     for folder in (STATE, MEMORY):
         with contextlib.suppress(OSError):

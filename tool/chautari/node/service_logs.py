@@ -50,7 +50,7 @@ def main(arguments: Mapping[str, Any]) -> int:
         if arguments["units"]:
             _print_journal(arguments["units"], since, arguments["lines"])
         for file in files:
-            _print_file(file, since, arguments["lines"])
+            _print_last_lines_of_file(file, since, arguments["lines"])
     except BrokenPipeError:
         os._exit(1)
     return 0
@@ -81,7 +81,7 @@ def _print_log_line(source: str, text: str) -> None:
         print(json.dumps(line), flush=True)
 
 
-def _start_journal(units: Iterable[str], *options: str) -> subprocess.Popen[bytes]:
+def _start_journalctl(units: Iterable[str], *options: str) -> subprocess.Popen[bytes]:
     argv = [
         "journalctl", "--no-pager", "--quiet", "--output=short-iso", "--no-hostname", *options,
         *(f"--unit={unit}" for unit in units),
@@ -99,7 +99,7 @@ def _print_journal(units: Iterable[str], since: float, lines: int) -> str:
     start = f"--since=@{int(since)}"
     last: deque[str] = deque(maxlen=lines)
     cursor = ""
-    for text in _read_lines(_start_journal(units, start, "--show-cursor")):
+    for text in _read_lines_of_process(_start_journalctl(units, start, "--show-cursor")):
         if text.startswith(CURSOR):
             cursor = text.removeprefix(CURSOR)
         else:
@@ -109,20 +109,20 @@ def _print_journal(units: Iterable[str], since: float, lines: int) -> str:
     return f"--after-cursor={cursor}" if cursor else start
 
 
-def _read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def _read_lines_of_process(process: subprocess.Popen[bytes]) -> Iterator[str]:
     assert process.stdout is not None
     for line in process.stdout:
         yield line.decode(errors="replace").rstrip("\n")
     process.wait()
 
 
-def _print_file(file: str, since: float, lines: int) -> None:
-    texts = list(lines_since(_last_lines(file), since))
+def _print_last_lines_of_file(file: str, since: float, lines: int) -> None:
+    texts = list(lines_since(_read_last_lines(file), since))
     for text in texts[-lines:]:
         _print_log_line(file, text)
 
 
-def _last_lines(file: str) -> list[str]:
+def _read_last_lines(file: str) -> list[str]:
     try:
         with _open_regular(file) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -164,7 +164,7 @@ def line_time(text: str) -> float | None:
             month = MONTHS.index(name) + 1
         elif match := _SYSLOG.match(head):
             name, day, hour, minute, second = match.groups()
-            return _seconds_without_year(
+            return _timestamp_without_year(
                 lambda year: datetime(
                     year, MONTHS.index(name) + 1, int(day), int(hour), int(minute), int(second)
                 )
@@ -196,7 +196,7 @@ def _parse_timezone(text: str | None) -> timezone | None:
     return timezone(-shift if text[0] == "-" else shift)
 
 
-def _seconds_without_year(of_year: Callable[[int], datetime]) -> float:
+def _timestamp_without_year(of_year: Callable[[int], datetime]) -> float:
     year = time.localtime().tm_year
     found = of_year(year).timestamp()
     # In January, lines of December are from the year before.
@@ -210,10 +210,10 @@ def _print_and_follow(
     units = list(units)
     if units:
         start = _print_journal(units, since, lines)
-        journal = _start_journal(units, start, "--follow", "--no-tail")
-        threading.Thread(target=_follow_journal, args=(journal,), daemon=True).start()
+        journal = _start_journalctl(units, start, "--follow", "--no-tail")
+        threading.Thread(target=_print_journal_until_end, args=(journal,), daemon=True).start()
     for file in positions:
-        _print_file(file, since, lines)
+        _print_last_lines_of_file(file, since, lines)
     beat = time.monotonic()
     while True:
         for file in positions:
@@ -225,9 +225,9 @@ def _print_and_follow(
         time.sleep(PAUSE_SECONDS)
 
 
-def _follow_journal(process: subprocess.Popen[bytes]) -> None:
+def _print_journal_until_end(process: subprocess.Popen[bytes]) -> None:
     try:
-        for text in _read_lines(process):
+        for text in _read_lines_of_process(process):
             _print_log_line("journal", text)
     except BrokenPipeError:
         process.kill()

@@ -45,10 +45,10 @@ def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
         f"machine={machine['machine']}",
         f"uid={os.geteuid()}",
         f"now={int(time.time())}",
-        f"init={_read_text(Path('/proc/1/comm'))}",
+        f"init={_read_text_or_empty(Path('/proc/1/comm'))}",
         f"cores={os.cpu_count() or 0}",
         f"memory_kb={machine['memory_mb'] * 1024}",
-        f"venv={_read_text(MARKER)}",
+        f"venv={_read_text_or_empty(MARKER)}",
     ]
     markers = {inputs["role"]: inputs.get("installed") for inputs in roles}
     lines += [
@@ -60,7 +60,7 @@ def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
         for role, file in markers.items()
         if file and Path(file).is_symlink()
     ]
-    entries = map(str.split, _read_text(ADDRESSES6).splitlines())
+    entries = map(str.split, _read_text_or_empty(ADDRESSES6).splitlines())
     lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [GLOBAL_SCOPE]]
     for mount in MOUNTS:
         there = os.statvfs(mount)
@@ -69,7 +69,7 @@ def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
     return lines
 
 
-def _read_text(file: Path) -> str:
+def _read_text_or_empty(file: Path) -> str:
     try:
         return file.read_text().strip()
     except OSError:
