@@ -106,7 +106,7 @@ def run(
     _running.add(end)
     out, err = _OutputReader(process, process.stdout), _OutputReader(process, process.stderr)
     try:
-        late = not _wait_until(_deadline(timeout), process, out, err)
+        late = not _wait_until(_deadline_after(timeout), process, out, err)
         if late or out.flooded or err.flooded:
             _kill_and_drain_outputs(process, out, err)
             said = _masked_output(out.bytes(), err.bytes(), secrets)
@@ -194,7 +194,7 @@ def _write_and_close_pipe(pipe: IO[bytes], content: bytes) -> None:
         pipe.close()
 
 
-def _deadline(timeout: float | None) -> float | None:
+def _deadline_after(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
 
 

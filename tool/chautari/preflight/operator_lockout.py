@@ -53,28 +53,33 @@ def locked_out_operator_refusals(access: Sequence[Access]) -> Iterator[Refusal]:
 
 def _setting_that_keeps_out(account: str, settings: dict[str, list[str]]) -> str:
     """Return the setting that keeps an account out; empty when none does."""
-    names = {"users": [account], "groups": [*_words_of_keyword(settings, "groups"), OPERATOR_GROUP]}
+    names = {
+        "users": [account],
+        "groups": [*_values_of_sshd_keyword(settings, "groups"), OPERATOR_GROUP],
+    }
     for kind, own in names.items():
-        denied = [item for item in _words_of_keyword(settings, f"deny{kind}") if "@" not in item]
+        denied = [
+            item for item in _values_of_sshd_keyword(settings, f"deny{kind}") if "@" not in item
+        ]
         if _pattern_list_matches_one(denied, own):
             return f"Deny{kind.title()} {' '.join(denied)}"
-        allowed = _words_of_keyword(settings, f"allow{kind}")
+        allowed = _values_of_sshd_keyword(settings, f"allow{kind}")
         # Where a pattern also names a host, the operator may use that one.
         patterns = [item.partition("@")[0] for item in allowed]
         if allowed and not _pattern_list_matches_one(patterns, own):
             return f"Allow{kind.title()} {' '.join(allowed)}"
     if settings.get("pubkeyauthentication") == ["no"]:
         return "PubkeyAuthentication no"
-    files = _words_of_keyword(settings, "authorizedkeysfile")
+    files = _values_of_sshd_keyword(settings, "authorizedkeysfile")
     if files and not any(file.endswith(_KEYS_FILE) for file in files):
         return f"AuthorizedKeysFile {' '.join(files)}"
-    methods = _words_of_keyword(settings, "authenticationmethods")
+    methods = _values_of_sshd_keyword(settings, "authenticationmethods")
     if methods and not {"any", "publickey"} & set(methods):
         return f"AuthenticationMethods {' '.join(methods)}"
     return ""
 
 
-def _words_of_keyword(settings: dict[str, list[str]], keyword: str) -> list[str]:
+def _values_of_sshd_keyword(settings: dict[str, list[str]], keyword: str) -> list[str]:
     return [word for value in settings.get(keyword, ()) for word in value.split()]
 
 

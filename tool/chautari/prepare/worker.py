@@ -137,7 +137,7 @@ def _connect_and_find_os_to_prepare(host: Host, node: NodeOrder, orders: WorkerO
             return ""
         code, message = "no_output", said
     except Exception as error:
-        code, message = "step_failed", _error_text(error)
+        code, message = "step_failed", _text_or_type_of_error(error)
     if _probe_finds_connection_lost(host):
         refusal = as_coded_message(Refusal("connection_lost_in_preflight"))
         write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
@@ -163,7 +163,7 @@ def _connect_error_text(error: Exception) -> str:
     return ", ".join(sorted(filter(None, words))) or str(error)
 
 
-def _error_text(error: Exception) -> str:
+def _text_or_type_of_error(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
@@ -324,7 +324,7 @@ def _install_environment(state: State, host: Host, release: str, orders: WorkerO
         broken = (
             ("packages_unreadable", "")
             if host in state.failed_hosts
-            else ("step_failed", _error_text(error))
+            else ("step_failed", _text_or_type_of_error(error))
         )
     _report_result(state, host, broken)
 
