@@ -35,7 +35,7 @@ def _command_section(
 ) -> Iterator[str]:
     usage = context.command_path + " " + " ".join(command.collect_usage_pieces(context))
     yield from (f"{'#' * level} {context.command_path}", "", "```sh", usage, "```", "")
-    yield from _paragraphs(command.help or "")
+    yield from _help_paragraphs(command.help or "")
     yield from _options_table(command, context)
     if isinstance(command, click.Group):
         for name, part in command.commands.items():
@@ -45,7 +45,7 @@ def _command_section(
             )
 
 
-def _paragraphs(help_text: str) -> Iterator[str]:
+def _help_paragraphs(help_text: str) -> Iterator[str]:
     """Yield the help's paragraphs; those that click leaves as they are become code."""
     for number, paragraph in enumerate(inspect.cleandoc(help_text).split("\n\n")):
         if number:

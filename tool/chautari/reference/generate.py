@@ -35,11 +35,11 @@ def region_reference_text() -> str:
     parts = {"Region": schema} | schema["$defs"]
     lines = ["# region.yml", "", "Generated from the model by `make generate`; do not edit.", ""]
     for name, part in parts.items():
-        lines += _model_section(name, part)
+        lines += _section_of_model(name, part)
     return "\n".join(lines)
 
 
-def _model_section(name: str, part: Mapping[str, Any]) -> list[str]:
+def _section_of_model(name: str, part: Mapping[str, Any]) -> list[str]:
     required = set(part.get("required", ()))
     lines = [f"## {name}", "", part.get("description", ""), ""]
     lines += ["| key | required | default | meaning | example |", "|---|---|---|---|---|"]

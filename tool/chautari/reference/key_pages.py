@@ -44,7 +44,7 @@ class KeyPage(NamedTuple):
 def all_key_pages() -> tuple[KeyPage, ...]:
     """Return the pages of all keys, in the order of the schema."""
     root = json.loads((content_root() / "schemas" / "region.schema.json").read_text())
-    return tuple(_pages_in(root, root, ()))
+    return tuple(_key_pages_in_schema(root, root, ()))
 
 
 def find_pages(pages: Sequence[KeyPage], text: str) -> list[KeyPage]:
@@ -71,18 +71,18 @@ def _path_matches_words(path: Sequence[str], words: Sequence[str]) -> bool:
     )
 
 
-def _pages_in(root: Schema, schema: Schema, path: tuple[str, ...]) -> Iterator[KeyPage]:
+def _key_pages_in_schema(root: Schema, schema: Schema, path: tuple[str, ...]) -> Iterator[KeyPage]:
     required = schema.get("required", ())
     for key, field in schema.get("properties", {}).items():
-        yield from _pages_of(root, field, (*path, key), required=key in required)
+        yield from _key_pages_of_field(root, field, (*path, key), required=key in required)
     inner = schema.get("additionalProperties")
     if isinstance(inner, dict) and len(path) < _DEPTH:
         resolved = _schema_without_reference(root, inner)
         if resolved.get("properties"):
-            yield from _pages_of(root, inner, (*path, ANY), required=False)
+            yield from _key_pages_of_field(root, inner, (*path, ANY), required=False)
 
 
-def _pages_of(
+def _key_pages_of_field(
     root: Schema, field: Schema, path: tuple[str, ...], *, required: bool
 ) -> Iterator[KeyPage]:
     schema = _schema_without_reference(root, field)
@@ -93,7 +93,7 @@ def _pages_of(
     example = next(iter(field.get("examples", ())), None)
     description = field.get("description") or schema.get("description", "")
     yield KeyPage(path, description, schema, required, field.get("default"), example, children)
-    yield from _pages_in(root, schema, path)
+    yield from _key_pages_in_schema(root, schema, path)
 
 
 def _schema_without_reference(root: Schema, field: Schema) -> Schema:
