@@ -23,7 +23,7 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 DEFAULT_SSH_PORT = 22
 
 
-def _check_folder(value: str) -> str:
+def _check_backup_folder(value: str) -> str:
     if not _FOLDER.fullmatch(value) or len(value) > 200:
         raise ValueError(
             f"{value!r} is not a folder that a backup can use; write letters, digits, dots, dashes "
@@ -60,7 +60,7 @@ def _check_time(value: str) -> str:
     return value
 
 
-Folder = Annotated[str, AfterValidator(_check_folder)]
+Folder = Annotated[str, AfterValidator(_check_backup_folder)]
 AbsoluteFolder = Annotated[str, AfterValidator(_check_absolute_folder)]
 Login = Annotated[str, AfterValidator(_check_login)]
 Time = Annotated[str, AfterValidator(_check_time)]

@@ -80,7 +80,7 @@ def find_all_regions(root: Path) -> list[str]:
         BadInput: when there is none, or `root` cannot be read.
     """
     _refuse_unusable_root(root)
-    found = [folder.name for folder in _entries(root) if _may_hold_region(folder)]
+    found = [folder.name for folder in _sorted_folder_entries(root) if _may_hold_region(folder)]
     if not found:
         raise BadInput(f"there is no region in {root}/", fix=f"create {root}/NAME/{REGION_FILE}")
     return found
@@ -122,7 +122,7 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
     `name` is the name of this folder, or the valid name that is nearest to it.
     """
     wanted = _nearest_valid_name(name)
-    for folder in sorted(_entries(root), key=lambda entry: entry.name != name):
+    for folder in sorted(_sorted_folder_entries(root), key=lambda entry: entry.name != name):
         problem = name_problem(folder.name)
         if not (problem and _may_hold_region(folder)):
             continue
@@ -132,7 +132,7 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
             new = next(n for n in chain([valid], numbered) if n and not (root / n).exists())
             # A shell cannot read back a name that is shown with escapes.
             if folder.name.isprintable():
-                move = f"run `{_move_command(folder, root / new)}`"
+                move = f"run `{_mv_command(folder, root / new)}`"
             else:
                 move = f"rename this folder to {new}"
             raise BadInput(
@@ -155,12 +155,12 @@ def _refuse_unusable_region_file(folder: Path) -> None:
         if entry.name == REGION_FILE:
             raise BadInput(
                 f"{entry} is not a file",
-                fix=f"run `{_move_command(entry, folder / 'region.old')}`, then create {entry}",
+                fix=f"run `{_mv_command(entry, folder / 'region.old')}`, then create {entry}",
             )
         if entry.is_file():
             raise BadInput(
                 f"{entry}: a region's file must be called {REGION_FILE}",
-                fix=_move_command(entry, file),
+                fix=_mv_command(entry, file),
             )
 
 
@@ -174,14 +174,18 @@ def _may_hold_region(folder: Path) -> bool:
 
 def _find_region_like_files(folder: Path) -> list[Path]:
     """Return what could be meant as the region's file, `region.yml` itself first."""
-    found = [entry for entry in _entries(folder) if entry.name.lower().startswith("region.y")]
+    found = [
+        entry
+        for entry in _sorted_folder_entries(folder)
+        if entry.name.lower().startswith("region.y")
+    ]
     return sorted(found, key=lambda entry: entry.name != REGION_FILE)
 
 
-def _move_command(old: Path, new: Path) -> str:
+def _mv_command(old: Path, new: Path) -> str:
     options = ("--",) if str(old).startswith("-") else ()
     return shlex.join(("mv", *options, str(old), str(new)))
 
 
-def _entries(folder: Path) -> list[Path]:
+def _sorted_folder_entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []

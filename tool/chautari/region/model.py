@@ -48,7 +48,7 @@ OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.0
 Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
 
-def _as_list(value: Any) -> Any:
+def _text_as_list(value: Any) -> Any:
     if not isinstance(value, str | list | tuple):
         raise PydanticCustomError("key_type", "no key")
     return [value] if isinstance(value, str) else value
@@ -56,7 +56,7 @@ def _as_list(value: Any) -> Any:
 
 Keys = Annotated[
     tuple[PublicKey, ...],
-    BeforeValidator(_as_list),
+    BeforeValidator(_text_as_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 

@@ -110,7 +110,7 @@ class Document:
         return ProblemInFile(self.file, line, column, where, message, code)
 
 
-class _Reader:
+class _YAMLReader:
     """Builds plain data from the event stream, collecting every problem on the way."""
 
     def __init__(self, file: Path, text: str) -> None:
@@ -153,14 +153,14 @@ class _Reader:
                 f"tag {_short_tag(event.tag)} is not allowed; write a plain value, or put text in "
                 "quotes",
             )
-        self.document.marks.setdefault(path, _position(event))
+        self.document.marks.setdefault(path, _start_of_event(event))
         if isinstance(event, yaml.MappingStartEvent):
             return self.read_mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self.read_sequence(path)
         if event.style is None or event.style == "":
             self.document.plain[path] = event.value
-        self.document.scalar_spans[path] = _span(event)
+        self.document.scalar_spans[path] = _span_of_event(event)
         return self.read_scalar(event)
 
     def read_scalar(self, event: Any) -> Any:
@@ -199,14 +199,14 @@ class _Reader:
                 self.document.problems.append(
                     ProblemInFile(
                         self.document.file,
-                        *_position(event),
+                        *_start_of_event(event),
                         ".".join(map(str, child)),
                         f"this key appears twice (first on line {first}); keep one of them",
                         "duplicate_key",
                     )
                 )
-            self.document.marks[child] = _position(event)
-            self.document.key_spans[child] = _span(event)
+            self.document.marks[child] = _start_of_event(event)
+            self.document.key_spans[child] = _span_of_event(event)
             result[key] = self.read_value(next(self.events), child)
         return result
 
@@ -221,7 +221,7 @@ class _Reader:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            self.document.marks[()] = _position(event)
+            self.document.marks[()] = _start_of_event(event)
             return self.document
         self.document.data = self.read_value(next(self.events), ())
         next(self.events)  # DocumentEnd
@@ -265,7 +265,7 @@ def parse_yaml(text: str, shown: Path) -> Document:
     if mistakes := list(_editing_mistakes(shown, text)):
         raise InvalidRegion(mistakes)
     try:
-        return _Reader(shown, text).read_document()
+        return _YAMLReader(shown, text).read_document()
     except yaml.YAMLError as error:
         mistake = find_syntax_mistake(text, error)
         raise InvalidRegion(
@@ -351,9 +351,9 @@ def _hidden_character_message(character: str) -> str:
     return f"hidden character U+{ord(character):04X}; delete it"
 
 
-def _position(event: Any) -> Mark:
+def _start_of_event(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _span(event: Any) -> Span:
+def _span_of_event(event: Any) -> Span:
     return event.start_mark.index, event.end_mark.index

@@ -104,7 +104,7 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
         hint = "write a dash and a space before every item of this list, or before none"
     return (
         _find_open_quote(text, error)
-        or _find_by_clues(lines, error)
+        or _find_mistake_by_parser_error(lines, error)
         or _find_open_bracket(lines, error)
         or SyntaxMistake(
             mark.line + 1,
@@ -143,7 +143,7 @@ def _unclosed_quote_mistake(start: Any, where: str) -> SyntaxMistake:
     return SyntaxMistake(start.line + 1, start.column + 1, message)
 
 
-def _find_by_clues(lines: list[str], error: Any) -> SyntaxMistake | None:
+def _find_mistake_by_parser_error(lines: list[str], error: Any) -> SyntaxMistake | None:
     context, mark = error.context or "", error.problem_mark
     if "simple key" in context:
         return _match_mistake_patterns(lines, error.context_mark.line, _KEY_CLUES)

@@ -70,7 +70,7 @@ def _look_at_machine(node: NodeAnswer, key: Path | None) -> Machine:
     if pins and answer.facts:
         node = node._replace(host_key=pins[0].fingerprint)
     if answer.facts is None:
-        return Machine(node, None, (_why_not_reached(answer.said, target),))
+        return Machine(node, None, (_refusal_of_unreached_machine(answer.said, target),))
     return _machine_with_facts(node, answer.facts)
 
 
@@ -80,6 +80,6 @@ def _machine_with_facts(node: NodeAnswer, found: Facts) -> Machine:
     return Machine(node, found, tuple(preflight_refusals(found, NodeRequirements(os, ()))))
 
 
-def _why_not_reached(said: str, target: SSHTarget) -> Refusal:
+def _refusal_of_unreached_machine(said: str, target: SSHTarget) -> Refusal:
     last = said.strip().splitlines()[-1] if said.strip() else ""
     return unreachable_refusal(last, target)

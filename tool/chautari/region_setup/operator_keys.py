@@ -66,7 +66,7 @@ def read_key_file(file: Path) -> OperatorKey:
 def _keys_in_files() -> Iterator[tuple[str, str]]:
     folder = home_dir() / ".ssh"
     try:
-        files = sorted(folder.glob("*.pub"), key=_sort_usual_names_first)
+        files = sorted(folder.glob("*.pub"), key=_sort_key_usual_names_first)
     except OSError:
         return
     for file in files[:MAX_KEYS]:
@@ -78,7 +78,7 @@ def _keys_in_files() -> Iterator[tuple[str, str]]:
             continue
 
 
-def _sort_usual_names_first(file: Path) -> tuple[int, str]:
+def _sort_key_usual_names_first(file: Path) -> tuple[int, str]:
     return (_USUAL.index(file.name) if file.name in _USUAL else len(_USUAL), file.name)
 
 

@@ -81,19 +81,19 @@ class _PlacementPlanner:
         return {service: item.node for service, item in self.placed.items()}
 
     def count_fitting_nodes(self, wanted: ServiceAnswer) -> int:
-        return sum(not self._problems(wanted.service, node) for node in self._machines)
+        return sum(not self._placement_problems(wanted.service, node) for node in self._machines)
 
     def place(self, wanted: ServiceAnswer) -> None:
         """Place a service on the best node, or postpone it."""
         candidates = [wanted.node] if wanted.node else list(self._machines)
-        problems = {node: self._problems(wanted.service, node) for node in candidates}
+        problems = {node: self._placement_problems(wanted.service, node) for node in candidates}
         fitting = [node for node in candidates if not problems[node]]
         if not fitting:
             reasons = [f"{node}: {text}" for node, texts in problems.items() for text in texts]
             self.postponed.append(Postponed(wanted.service, tuple(dict.fromkeys(reasons))))
             return
-        best = max(fitting, key=self._room)
-        code, data = self._reason(wanted, best, fitting)
+        best = max(fitting, key=self._room_on_node)
+        code, data = self._reason_for_node(wanted, best, fitting)
         self.placed[wanted.service] = Placement(wanted.service, best, code, data)
 
     def postpone_what_rules_refuse(self) -> None:
@@ -113,13 +113,13 @@ class _PlacementPlanner:
         later = {item.service for item in self.postponed}
         wanted = tuple(x.service for x in self._answers.services if x.service not in later)
         settings = {
-            service: self._settings(service, node, wanted)
+            service: self._initial_settings(service, node, wanted)
             for service, node in nodes.items()
             if SERVICES[service].settings
         }
         return found | ({"services": settings} if settings else {})
 
-    def _settings(self, service: str, node: str, others: tuple[str, ...]) -> dict[str, Any]:
+    def _initial_settings(self, service: str, node: str, others: tuple[str, ...]) -> dict[str, Any]:
         """Return the settings that a new region writes down: the host, and what rules require."""
         described = SERVICES[service]
         assert described.settings is not None
@@ -130,7 +130,7 @@ class _PlacementPlanner:
             found |= described.first_settings(NewRegionFacts(self._answers.operator, os, others))
         return found
 
-    def _problems(self, service: str, node: str) -> list[str]:
+    def _placement_problems(self, service: str, node: str) -> list[str]:
         """Return why a node cannot run a service in addition to what is placed there."""
         before, after = self.nodes_by_service(), self.nodes_by_service() | {service: node}
         known = {text for _, text in _rule_violations(self.data(before))}
@@ -143,7 +143,7 @@ class _PlacementPlanner:
         refusals = _machine_refusals(self._machines[node], service, on_node)
         return found + [refusal_texts(refusal.code, refusal.data)[0] for refusal in refusals]
 
-    def _room(self, node: str) -> tuple[float, int]:
+    def _room_on_node(self, node: str) -> tuple[float, int]:
         """Return how much room a node has: free memory, else few services."""
         on_node = [service for service, item in self.placed.items() if item.node == node]
         return self._free_mb(node), -len(on_node)
@@ -157,7 +157,7 @@ class _PlacementPlanner:
         )
         return (machine.memory_kb // 1024 if machine else 0) - used
 
-    def _reason(
+    def _reason_for_node(
         self, wanted: ServiceAnswer, best: str, fitting: Sequence[str]
     ) -> tuple[str, dict[str, Any]]:
         if wanted.node:
@@ -166,7 +166,9 @@ class _PlacementPlanner:
             return "only_node", {}
         if len(fitting) == 1:
             others = [node for node in self._machines if node != best]
-            problems = [text for node in others for text in self._problems(wanted.service, node)]
+            problems = [
+                text for node in others for text in self._placement_problems(wanted.service, node)
+            ]
             reasons = dict.fromkeys(text.partition(";")[0].rstrip(".") for text in problems)
             return "only_fit", {"others": others, "reasons": list(reasons)[:MAX_REASONS]}
         if self._machines[best].facts is None:

@@ -38,7 +38,7 @@ def toolkit_source() -> ToolkitSource:
     return ToolkitSource(f"./wheels/chautari-{__version__}-py3-none-any.whl", is_wheel=True)
 
 
-def _requirement(url: object, revision: object) -> str:
+def _pip_requirement(url: object, revision: object) -> str:
     if not (isinstance(url, str) and isinstance(revision, str)):
         return ""
     if not (_PUBLIC_URL.fullmatch(url) and _REVISION.fullmatch(revision)):
@@ -54,7 +54,7 @@ def _revision_of_installation() -> str:
         return ""
     try:
         data = json.loads(text or "{}")
-        return _requirement(data.get("url"), data.get("vcs_info", {}).get("commit_id"))
+        return _pip_requirement(data.get("url"), data.get("vcs_info", {}).get("commit_id"))
     except (ValueError, AttributeError):
         return ""
 
@@ -64,15 +64,19 @@ def _revision_of_checkout() -> str:
     root = content_root()
     try:
         # The files can also lie in a folder of another repository.
-        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+        if Path(_git_output(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
             return ""
-        revision = _git(root, "rev-parse", "HEAD")
-        branches = _git(root, "branch", "--remotes", "--list", "origin/*", "--contains", revision)
-        return _requirement(_git(root, "remote", "get-url", "origin"), revision if branches else "")
+        revision = _git_output(root, "rev-parse", "HEAD")
+        branches = _git_output(
+            root, "branch", "--remotes", "--list", "origin/*", "--contains", revision
+        )
+        return _pip_requirement(
+            _git_output(root, "remote", "get-url", "origin"), revision if branches else ""
+        )
     except ProcessError:
         return ""
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git_output(root: Path, *arguments: str) -> str:
     argv = ["git", "-C", str(root), *arguments]
     return run(argv, timeout=_GIT_SECONDS).text.strip()

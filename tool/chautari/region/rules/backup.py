@@ -118,7 +118,7 @@ def check_nodes_of_targets_exist(region: Region, _: Pins) -> Iterator[Finding]:
     if region.backup is None:
         return
     for name, target in region.backup.targets.items():
-        yield from _unknown_nodes(region, name, target)
+        yield from _unknown_node_findings(region, name, target)
     if not region.backup.to:
         return
     for node in nodes_with_state(region):
@@ -132,7 +132,7 @@ def check_nodes_of_targets_exist(region: Region, _: Pins) -> Iterator[Finding]:
         yield ("backup", "to"), "no service of this region has data to store; remove `to`"
 
 
-def _unknown_nodes(region: Region, name: str, target: Target) -> Iterator[Finding]:
+def _unknown_node_findings(region: Region, name: str, target: Target) -> Iterator[Finding]:
     for index, node in enumerate(target.nodes):
         if node not in region.nodes:
             yield (
