@@ -29,7 +29,7 @@ def read(folder: Path) -> Callable[[], str]:
     """Return a function that a new process would run: it reads the file through the cache."""
 
     def found() -> str:
-        role_cache._entries.cache_clear()
+        role_cache._read_cache_entries.cache_clear()
         role_cache._file_states.cache_clear()
         file = folder / "tasks" / "main.yml"
         result = role_cache.load_or_compute("a", lambda: [str(folder)], file.read_text)
@@ -45,7 +45,7 @@ def fail() -> str:
 
 def test_unchanged_files_are_not_read_again(folder: Path, read: Callable[[], str]) -> None:
     assert read() == "one"
-    role_cache._entries.cache_clear()
+    role_cache._read_cache_entries.cache_clear()
     role_cache._file_states.cache_clear()
     assert role_cache.load_or_compute("a", lambda: [str(folder)], fail) == "one"
 
@@ -81,7 +81,7 @@ def test_added_and_removed_files_count(folder: Path, read: Callable[[], str], ch
     else:
         (folder / "files").mkdir()
         (folder / ("files/new" if change == "new folder" else "new")).write_text("x")
-    role_cache._entries.cache_clear()
+    role_cache._read_cache_entries.cache_clear()
     role_cache._file_states.cache_clear()
     with pytest.raises(AssertionError, match="read again"):
         role_cache.load_or_compute("a", lambda: [str(folder)], fail)
@@ -102,7 +102,7 @@ def test_folders_that_no_run_reads_and_broken_links_are_ignored(
     (folder / "checks").mkdir()
     (folder / "checks" / "test_inside.py").write_text("x")
     (folder / ".#main.yml").symlink_to("user@host.1234")
-    role_cache._entries.cache_clear()
+    role_cache._read_cache_entries.cache_clear()
     role_cache._file_states.cache_clear()
     assert role_cache.load_or_compute("a", lambda: [str(folder)], fail) == "one"
 

@@ -22,7 +22,7 @@ CACHED = (
     role_inputs.load_receipt_declaration, role_inputs.role_and_shared_roles,
     role_inputs._role_files, role_inputs.load_role_summary,
     role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
-    role_cache._entries, role_cache._file_states,
+    role_cache._read_cache_entries, role_cache._file_states,
 )  # fmt: skip
 
 

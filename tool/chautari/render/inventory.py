@@ -26,13 +26,13 @@ class _UnsafeText(str):
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_Base):
+class _InventoryDumper(_Base):
     def ignore_aliases(self, data: Any) -> bool:
         """Write every value out: Ansible needs no aliases, and readers hate them."""
         return True
 
 
-def _represent_unsafe(dumper: _Dumper, value: _UnsafeText) -> Any:
+def _represent_unsafe(dumper: _InventoryDumper, value: _UnsafeText) -> Any:
     text = str(value)
     # Ansible reads `!unsafe '022'` as a number and `!unsafe 'no'` as false, quotes or not. Text
     # that looks like something else holds no template, so plain quotes serve it better.
@@ -41,7 +41,7 @@ def _represent_unsafe(dumper: _Dumper, value: _UnsafeText) -> Any:
     return dumper.represent_scalar("!unsafe", text, style="'")
 
 
-_Dumper.add_representer(_UnsafeText, _represent_unsafe)
+_InventoryDumper.add_representer(_UnsafeText, _represent_unsafe)
 
 
 class SSHConnection(NamedTuple):
@@ -67,7 +67,7 @@ def mark_texts_unsafe(value: Any) -> Any:
 
 def to_yaml(data: Any) -> bytes:
     """Return `data` as the YAML of an inventory file."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=1000)
+    text = yaml.dump(data, Dumper=_InventoryDumper, sort_keys=True, allow_unicode=True, width=1000)
     return (HEADER + text).encode()
 
 

@@ -22,11 +22,11 @@ _UNREAD = {"__pycache__", "molecule", ".pytest_cache", "checks"}
 
 def load_or_compute(key: str, folders: Callable[[], list[str]], compute: Callable[[], Any]) -> Any:
     """Return the JSON data that `compute` reads from the files below `folders`."""
-    entries = _entries(cache := state_dir() / "roles.json")
+    entries = _read_cache_entries(cache := state_dir() / "roles.json")
     with contextlib.suppress(KeyError, TypeError, OSError):
-        if entries[key]["signature"] == _signature(entries[key]["folders"])[0]:
+        if entries[key]["signature"] == _signature_of_folders(entries[key]["folders"])[0]:
             return entries[key]["data"]
-    signature, newest = _signature(folders())
+    signature, newest = _signature_of_folders(folders())
     data = compute()
     if time.time_ns() - newest > UNSETTLED_NANOSECONDS:
         entries[key] = {"signature": signature, "folders": folders(), "data": data}
@@ -36,13 +36,13 @@ def load_or_compute(key: str, folders: Callable[[], list[str]], compute: Callabl
 
 
 @functools.cache
-def _entries(cache: Path) -> dict[str, Any]:
+def _read_cache_entries(cache: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
         return dict(json.loads(cache.read_bytes()))
     return {}
 
 
-def _signature(folders: Sequence[str]) -> tuple[str, int]:
+def _signature_of_folders(folders: Sequence[str]) -> tuple[str, int]:
     """Return a digest of the state of all files, and when the newest one changed."""
     states = [state for folder in folders for state in _file_states(folder)]
     return hashlib.sha256(repr(states).encode()).hexdigest(), max(max(s[1:3]) for s in states)
