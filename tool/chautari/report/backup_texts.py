@@ -14,12 +14,12 @@ MAX_REASON = 400  # characters
 MAX_PROBLEMS = 5  # of one error
 
 
-def _failed_step(data: Data) -> str:
+def _step_after_failed_backup(data: Data) -> str:
     first = f"{data['fix']}; then " if data.get("fix") else ""
     return f"{first}run: deploy backup {data['region']} --node {data['node']}"
 
 
-def _failed_text(data: Data) -> str:
+def _failed_backup_text(data: Data) -> str:
     if data.get("stored"):  # the archive is complete, and something after it failed
         return f"the last backup is {data['age']} old, but something is wrong: {data['reason']}"
     newest = f"the newest one is {data['age']} old" if data.get("age") else "there is none yet"
@@ -45,7 +45,7 @@ STATES: dict[str, tuple[Template, Template]] = {
         "run: deploy federation status {region}; once the space at {target} is green, deploy",
     ),
     "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
-    "failed": (_failed_text, _failed_step),
+    "failed": (_failed_backup_text, _step_after_failed_backup),
     "too_old": (
         "the last backup is {age} old, and more than {limit_hours} hours is too old",
         _BACK_UP,

@@ -22,19 +22,21 @@ class FailureCause(NamedTuple):
     in_journal: bool = False
 
 
-def _compile_any(*parts: str) -> re.Pattern[str]:
+def _compile_alternatives(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE)
 
 
 CAUSES = (
     FailureCause(
         "disk_full",
-        _compile_any(r"no space left on device", r"\[Errno 28\]", r"don't have enough free space"),
+        _compile_alternatives(
+            r"no space left on device", r"\[Errno 28\]", r"don't have enough free space"
+        ),
         in_journal=True,
     ),
     FailureCause(
         "out_of_memory",
-        _compile_any(
+        _compile_alternatives(
             "out of memory", "cannot allocate memory", r"\[Errno 12\]", "^MemoryError",
             "oom-kill", "^Killed$",
         ),
@@ -42,16 +44,18 @@ CAUSES = (
     ),
     FailureCause(
         "apt_locked",
-        _compile_any("could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"),
+        _compile_alternatives(
+            "could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"
+        ),
     ),
     FailureCause(
         "other_run",
-        _compile_any("another preparation is running", "another run is active"),
+        _compile_alternatives("another preparation is running", "another run is active"),
     ),
-    FailureCause("dpkg_interrupted", _compile_any("dpkg was interrupted")),
+    FailureCause("dpkg_interrupted", _compile_alternatives("dpkg was interrupted")),
     FailureCause(
         "no_name_resolution",
-        _compile_any(
+        _compile_alternatives(
             "temporary failure (?:in name resolution|resolving)", "could not resolve",
             "name or service not known", "no address associated with hostname",
         ),

@@ -18,7 +18,7 @@ Data = Mapping[str, Any]
 Template = str | Callable[[Data], str]
 
 
-class _Formatter(Formatter):
+class _TemplateFormatter(Formatter):
     """Fill a template; a value that is missing becomes a question mark."""
 
     def get_value(self, key: int | str, args: object, kwargs: Data) -> object:
@@ -54,7 +54,7 @@ def fill_template(template: Template | None, code: str, data: Data) -> str:
         if callable(template):
             return template(data)
         if template is not None:
-            return _Formatter().vformat(template, (), data)
+            return _TemplateFormatter().vformat(template, (), data)
     except (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError):
         pass  # a newer or faulty node sent data of another shape: show the data
     return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"

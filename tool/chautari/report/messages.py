@@ -475,20 +475,20 @@ def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
 
 def peer_state_and_next_step_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how the descriptor of a peer is, and what to do."""
-    return _texts_of(federation_texts.PEER_STATES.get(code), code, data)
+    return _fill_template_pair(federation_texts.PEER_STATES.get(code), code, data)
 
 
 def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
     """Return what a service reports of a peer, and what to do."""
-    return _texts_of(federation_texts.PEER_SERVICES.get(code), code, data)
+    return _fill_template_pair(federation_texts.PEER_SERVICES.get(code), code, data)
 
 
 def peer_capacity_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how two regions share nodes or space, and what to do."""
-    return _texts_of(federation_texts.PEER_CAPACITY.get(code), code, data)
+    return _fill_template_pair(federation_texts.PEER_CAPACITY.get(code), code, data)
 
 
-def _texts_of(
+def _fill_template_pair(
     templates: tuple[Template, Template] | None, code: str, data: Data
 ) -> tuple[str, str]:
     first, second = templates or (None, "")

@@ -106,7 +106,7 @@ def layout_peers_picture(report: RegionReport, columns: PictureWidths) -> PeersL
         shorten_to_width(report.domain, room, 12.5, REGULAR),
     )
     boxes = [
-        _layout_box(peer, y, height, own, columns)
+        _layout_peer_box(peer, y, height, own, columns)
         for peer, y, height in zip(report.peers, tops, heights, strict=True)
     ]
     trunk = ""
@@ -116,7 +116,7 @@ def layout_peers_picture(report: RegionReport, columns: PictureWidths) -> PeersL
     return PeersLayout(width, height, own, tuple(boxes), trunk)
 
 
-def _layout_box(
+def _layout_peer_box(
     peer: PeerStatus, y: int, height: int, own: OwnBox, columns: PictureWidths
 ) -> PeerBox:
     tone, line_y = summary.PEER_TONES[peer.state], y + _LINE
@@ -139,14 +139,14 @@ def _layout_box(
         shorten_to_width(peer.domain, room, 12.5, REGULAR),
         peer.state,
         tone,
-        _layout_rows(peer.links, room),
+        _layout_service_rows(peer.links, room),
         line,
         (start + columns.peer_x) // 2,
         line_y,
     )
 
 
-def _layout_rows(links: Sequence[PeerLink], room: float) -> tuple[PeerServiceRow, ...]:
+def _layout_service_rows(links: Sequence[PeerLink], room: float) -> tuple[PeerServiceRow, ...]:
     rows = []
     for place, link in enumerate(links):
         free = room - 23 - BETWEEN - text_width(link.state, 13, BOLD)

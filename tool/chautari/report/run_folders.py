@@ -58,10 +58,10 @@ def list_runs(folder: Path) -> list[str]:
     """Return the runs that have a report, the newest first."""
     found = [file.parent.name for file in folder.glob(f"*/{jsonreport.FILE}")]
     runs = [name for name in found if RUN.fullmatch(name) and not (folder / name).is_symlink()]
-    return sorted(runs, key=_age_key, reverse=True)
+    return sorted(runs, key=_run_age_sort_key, reverse=True)
 
 
-def _age_key(run: str) -> tuple[str, int]:
+def _run_age_sort_key(run: str) -> tuple[str, int]:
     """Return the time of a run, and its number among those of one second."""
     stamp, _, rest = run.partition("-")
     number = rest.rpartition("-")[2]

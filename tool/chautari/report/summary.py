@@ -264,11 +264,11 @@ def next_step_texts(report: RegionReport, without: tuple[str, ...] = ()) -> list
     report without problems ends with how to open its services.
     """
     places: dict[str, list[str]] = {}
-    for place, step in _steps_with_places(report):
+    for place, step in _next_steps_with_places(report):
         text = to_one_line(step)
         if text and place not in places.setdefault(text, []):
             places[text].append(place)
-    steps = [f"{_join_places(where)}: {text}" for text, where in places.items()]
+    steps = [f"{_join_first_places(where)}: {text}" for text, where in places.items()]
     if report.ok:
         hints = [to_one_line(hint.text) for hint in report.hints if hint.code not in without]
         return (steps + hints)[:MOST_STEPS]
@@ -278,10 +278,10 @@ def next_step_texts(report: RegionReport, without: tuple[str, ...] = ()) -> list
     return [*shown, to_one_line(messages.next_step_text(code, data))]
 
 
-def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
+def _next_steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
     """Yield each step with the node or the check that needs it."""
     for node in report.nodes:
-        yield from ((node.name, step) for step in _steps_of_node(node, report))
+        yield from ((node.name, step) for step in _next_steps_of_node(node, report))
     for check in failed_checks(report):
         yield f"{check.node}, {check.service}", _next_step_for_failed_check(check)
     for item in report.backups:
@@ -289,7 +289,7 @@ def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
             yield item.label, item.next_step
 
 
-def _join_places(places: list[str]) -> str:
+def _join_first_places(places: list[str]) -> str:
     """Return the places that need a step, the first few of them by name."""
     named = [to_one_line(place) for place in places[:MOST_PLACES]]
     more = len(places) - len(named)
@@ -306,16 +306,16 @@ def _command_that_continues(report: RegionReport) -> str:
     return f"deploy region {report.region}"
 
 
-def _steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
+def _next_steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
     yield from (refusal.fix for refusal in node.refusals)
     if node.failure:
-        yield _step_of_failure(node.failure)
+        yield _next_step_after_failure(node.failure)
     elif node.state == "detached" or (node.state in _UNREACHED and not node.refusals):
         data = {"address": node.address, "region": report.region}
         yield messages.next_step_text(node.state, data)
 
 
-def _step_of_failure(failure: TaskFailure) -> str:
+def _next_step_after_failure(failure: TaskFailure) -> str:
     code = causes.find_cause_code(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:

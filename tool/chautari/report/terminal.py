@@ -79,8 +79,8 @@ def _print_nodes(report: RegionReport, console: Console) -> None:
             _clean_text(node.name, "bold"),
             _clean_text(node.os or node.address, "dim"),
             _clean_text(words.word, _STYLES[words.tone]),
-            _count_cell(node.changed, "yellow"),
-            _count_cell(node.failed, "bold red"),
+            _make_count_cell(node.changed, "yellow"),
+            _make_count_cell(node.failed, "bold red"),
             _clean_text(duration_text(node.seconds)),
         ))  # fmt: skip
     _print_table(console, ("Node", "System", "State"), ("Changed", "Failed", "Time"), rows)
@@ -123,9 +123,9 @@ def _print_check_counts(report: RegionReport, console: Console) -> None:
     rows = [
         (
             _clean_text(f"{group.service} (double)" if group.double else group.service, "bold"),
-            _count_cell(group.count_checks("passed"), "green"),
-            _count_cell(group.count_checks("failed"), "bold red"),
-            _count_cell(group.count_checks("skipped"), "yellow"),
+            _make_count_cell(group.count_checks("passed"), "green"),
+            _make_count_cell(group.count_checks("failed"), "bold red"),
+            _make_count_cell(group.count_checks("skipped"), "yellow"),
         )
         for group in groups
     ]
@@ -187,11 +187,11 @@ def _print_folded_notices(report: RegionReport, console: Console) -> None:
         return
     _print_heading(console, "Notices")
     for notice in notices:
-        console.print(Text(f"  {_shortened_to(notice, console.width - 2)}"))
+        console.print(Text(f"  {_shorten_text_to_width(notice, console.width - 2)}"))
     _print_copyable(console, "In full", f"deploy report {to_one_line(report.region)}")
 
 
-def _shortened_to(text: str, width: int) -> str:
+def _shorten_text_to_width(text: str, width: int) -> str:
     """Return the first words of a text that fit, with a mark if some are left out."""
     if cell_len(text) <= width:
         return text
@@ -407,7 +407,7 @@ def _print_row_as_list(console: Console, headings: Sequence[str], row: Row) -> N
     console.print(Padding(Text(", ").join(parts), (0, 0, 0, 4), expand=False))
 
 
-def _count_cell(value: int, style: str) -> Text:
+def _make_count_cell(value: int, style: str) -> Text:
     return Text(str(value), style=style if value else "dim")
 
 
