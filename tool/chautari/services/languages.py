@@ -61,9 +61,9 @@ class Translations:
 
     def candidates_for_languages(self, languages: Iterable[str]) -> list[str]:
         """Return the candidates of all `languages`, in their order."""
-        return list(dict.fromkeys(self._each_candidate(languages)))
+        return list(dict.fromkeys(self._candidates_for_languages(languages)))
 
-    def _each_candidate(self, languages: Iterable[str]) -> Iterator[str]:
+    def _candidates_for_languages(self, languages: Iterable[str]) -> Iterator[str]:
         for language in languages:
             yield from self.candidates_for_language(language)
 

@@ -108,7 +108,7 @@ class SecretSpec(NamedTuple):
         Raises:
             BadInput: with what to do instead; the value is not shown.
         """
-        if reason := self._reason_against(value):
+        if reason := self._reason_value_is_invalid(value):
             raise BadInput(
                 f"the secret {self.name} ({self.meaning}) must be {self.form}; the stored value "
                 f"{reason}",
@@ -121,7 +121,7 @@ class SecretSpec(NamedTuple):
         Raises:
             BadInput: with what to do instead; the value is not shown.
         """
-        reason = self._reason_against(value)
+        reason = self._reason_value_is_invalid(value)
         if reason is None and self.is_usable and not self.is_usable(value):
             reason = "is not"
         if reason:
@@ -132,7 +132,7 @@ class SecretSpec(NamedTuple):
                 fix=f"{advice}: {self.set_command(region)}",
             )
 
-    def _reason_against(self, value: str) -> str | None:
+    def _reason_value_is_invalid(self, value: str) -> str | None:
         """Return what is wrong with `value`, without showing it."""
         if not value:
             return "is empty"

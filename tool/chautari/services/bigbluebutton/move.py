@@ -47,7 +47,7 @@ def move_steps(region: Region, to: str, release: str, known_hosts: Path) -> list
         )
     name = region.fqdn(region.settings_of(BigBlueButton).host)
     return [
-        *_steps_before(region, source, to, name, known_hosts),
+        *_steps_before_switch(region, source, to, name, known_hosts),
         *_switch_steps(region, source, to, name, release),
     ]
 
@@ -84,7 +84,7 @@ def _node_to_move_from(region: Region, to: str) -> str:
     return nodes_running[0]
 
 
-def _steps_before(
+def _steps_before_switch(
     region: Region, source: str, to: str, name: str, known_hosts: Path
 ) -> list[MoveStep]:
     return [
@@ -111,7 +111,10 @@ def _steps_before(
             "This can take hours. You can interrupt the copy and run the last command again. The "
             "old server keeps running.",
             (
-                *(_root_ssh(region, node, "apt-get install -y rsync") for node in (source, to)),
+                *(
+                    _ssh_command_as_root(region, node, "apt-get install -y rsync")
+                    for node in (source, to)
+                ),
                 _rsync_command(region, source, to),
             ),
         ),
@@ -120,8 +123,8 @@ def _steps_before(
             "The first two commands show whether recordings are still being processed. Ask the "
             "moderators whether meetings are running, because these commands do not show meetings.",
             (
-                _root_ssh(region, source, "bbb-record --list"),
-                _root_ssh(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
+                _ssh_command_as_root(region, source, "bbb-record --list"),
+                _ssh_command_as_root(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
                 f"deploy verify {region.region} --node {source}",
             ),
         ),
@@ -158,8 +161,10 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             "The copy command is the same as before. Now it copies only the differences.",
             (
                 _rsync_command(region, source, to),
-                _root_ssh(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
-                _root_ssh(region, to, "bbb-record --list"),
+                _ssh_command_as_root(
+                    region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"
+                ),
+                _ssh_command_as_root(region, to, "bbb-record --list"),
             ),
         ),
         MoveStep(
@@ -197,7 +202,7 @@ def _ssh_destination(region: Region, node: str) -> str:
     return f"{port}{found.user}@{found.address}"
 
 
-def _root_ssh(region: Region, node: str, command: str) -> str:
+def _ssh_command_as_root(region: Region, node: str, command: str) -> str:
     root = "" if region.nodes[node].user == "root" else "sudo "
     return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 

@@ -59,7 +59,7 @@ class BridgeRequest(StrictDescriptorModel):
     certificate: str = Field(pattern=r"^[A-Za-z0-9+/]{100,6000}={0,2}$")
 
     @model_validator(mode="after")
-    def _certificate_is_for_the_domain(self) -> BridgeRequest:
+    def _require_certificate_for_domain(self) -> BridgeRequest:
         _check_certificate(self.certificate, self.domain)
         return self
 
@@ -159,7 +159,7 @@ def xmpp_servers_of_borrowers(context: NodeContext) -> list[Variables]:
             "name": peer,
             "domain": request.domain,
             "user": request.user,
-            "certificate": _pem(request.certificate),
+            "certificate": _pem_of_certificate(request.certificate),
             "nickname": f"{context.region.region}-{context.node}",
         }
         for peer, request in distinct_bridge_requests(context)
@@ -175,7 +175,7 @@ def bridge_peer_secret_variables(context: NodeContext, _: Secrets) -> Variables:
     }
 
 
-def _pem(certificate: str) -> str:
+def _pem_of_certificate(certificate: str) -> str:
     lines = [certificate[start : start + 64] for start in range(0, len(certificate), 64)]
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
 

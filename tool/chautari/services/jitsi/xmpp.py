@@ -56,10 +56,10 @@ class XMPPOverBosh:
     def begin_stream(self, domain: str) -> None:
         """Begin a session, or restart its stream."""
         if self.sid:
-            self._ask("xmpp:restart='true' xmlns:xmpp='urn:xmpp:xbosh'")
+            self._send_bosh_request("xmpp:restart='true' xmlns:xmpp='urn:xmpp:xbosh'")
             return
         self.domain = domain
-        body = self._ask(
+        body = self._send_bosh_request(
             f"to='{domain}' wait='5' hold='1' ver='1.6' xml:lang='en' xmpp:version='1.0'"
             " xmlns:xmpp='urn:xmpp:xbosh'"
         )
@@ -68,21 +68,21 @@ class XMPPOverBosh:
 
     def send(self, text: str) -> None:
         """Send one stanza."""
-        self._ask("", text)
+        self._send_bosh_request("", text)
 
     def receive(self) -> list[ET.Element]:
         """Return what has arrived; an empty request waits at the server."""
         if not self.heard:
-            self._ask("")
+            self._send_bosh_request("")
         found, self.heard = self.heard, []
         return found
 
     def close(self) -> None:
         """End the session."""
         if self.sid:
-            self._ask("type='terminate'")
+            self._send_bosh_request("type='terminate'")
 
-    def _ask(self, attributes: str, inner: str = "") -> ET.Element:
+    def _send_bosh_request(self, attributes: str, inner: str = "") -> ET.Element:
         self.rid += 1
         sid = f"sid='{self.sid}'" if self.sid else ""
         text = f"<body rid='{self.rid}' xmlns='{BIND_HTTP}' {sid} {attributes}>{inner}</body>"

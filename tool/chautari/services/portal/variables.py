@@ -88,13 +88,15 @@ def services_on_page(context: NodeContext) -> list[Variables]:
     names = dict.fromkeys(name for node in region.nodes for name in region.nodes[node].services)
     services = map(region.service_for_region, names)
     return [
-        _service_on_page(context, service, service.front_page)
+        _front_page_service_variables(context, service, service.front_page)
         for service in services
         if service.front_page
     ]
 
 
-def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEntry) -> Variables:
+def _front_page_service_variables(
+    context: NodeContext, service: Service, entry: FrontPageEntry
+) -> Variables:
     region = context.region
     own = f"https://{region.fqdn(region.dns_label_of_service(service.name))}"
     # A service with a web server of its own has no site of the role `web_site`.
@@ -175,11 +177,11 @@ def peer_watch_settings(context: NodeContext) -> Variables:
         "silence_hours": region.federation.silence_hours,
         "mail_from": region.mail.from_,
         "mail_relay": {"host": region.mail.relay, "port": region.mail.port},
-        "peers": [_watched_peer(name, peer) for name, peer in peers.items()],
+        "peers": [_watched_peer_variables(name, peer) for name, peer in peers.items()],
     }
 
 
-def _watched_peer(name: str, peer: PinnedPeer) -> Variables:
+def _watched_peer_variables(name: str, peer: PinnedPeer) -> Variables:
     """Return what the node compares a peer's descriptor with, and whom it writes to."""
     address = urlsplit(peer.url)
     return {
