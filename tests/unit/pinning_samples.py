@@ -53,7 +53,7 @@ def pgp_key(name: str) -> SigningKey:
 
 def detached(key: SigningKey, content: bytes) -> bytes:
     return openpgp._ascii_armor(
-        "SIGNATURE", key._signature(BINARY, content, 1_750_000_000)
+        "SIGNATURE", key._make_signature(BINARY, content, 1_750_000_000)
     ).encode()
 
 

@@ -62,11 +62,11 @@ def repository_files(
         stanzas.append(_control_stanza({**package.control, **place}))
     index = "\n".join(stanzas).encode()
     files[f"{suite}/Packages"] = index
-    files[f"{suite}/InRelease"] = key.clear_sign(_release_file(suite, index, now), now).encode()
+    files[f"{suite}/InRelease"] = key.clear_sign(_apt_release_file(suite, index, now), now).encode()
     return files
 
 
-def _release_file(suite: str, index: bytes, now: int) -> str:
+def _apt_release_file(suite: str, index: bytes, now: int) -> str:
     date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
     return (
         f"Origin: Chautari sandbox\nLabel: doubles\nSuite: {suite}\nCodename: {suite}\n"

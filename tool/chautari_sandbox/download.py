@@ -47,7 +47,7 @@ def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
     if memory.is_file() and time.time() - memory.stat().st_mtime < REMEMBERED_SECONDS:
         raise CannotFetch(memory.read_text())
     try:
-        path = _download(wanted, folder)
+        path = _download_artifact(wanted, folder)
     except (OSError, ValueError, CannotFetch) as error:
         reason = f"{wanted.file} could not be downloaded from upstream: {error}"
         write_atomically(memory, reason)
@@ -56,7 +56,7 @@ def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
     return path
 
 
-def _download(wanted: RequiredArtifact, folder: Path) -> Path:
+def _download_artifact(wanted: RequiredArtifact, folder: Path) -> Path:
     if not wanted.url.startswith(("https://", "http://")):
         raise ValueError(f"{wanted.url!r} is not a web address")
     _require_reachable(wanted.url)

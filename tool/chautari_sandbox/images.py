@@ -70,12 +70,12 @@ def image_recipes(releases: Iterable[str], targets: str) -> dict[str, ImageRecip
 def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -> Path:
     """Return the archive of a recipe's files; build it first when it is absent."""
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
-        archive = _archive_path(recipe)
+        archive = _image_archive_path(recipe)
         if not archive.is_file():
             progress(
                 f"building the base system for {recipe.kind} containers (only once, about a minute)"
             )
-            _build_archive(recipe, archive)
+            _build_image_archive(recipe, archive)
     return archive
 
 
@@ -103,13 +103,13 @@ def missing_images(
 
 
 def _import_image(base: podman_commands.Argv, recipe: ImageRecipe) -> None:
-    archive = _archive_path(recipe)
+    archive = _image_archive_path(recipe)
     if not archive.is_file():
-        _build_archive(recipe, archive)
+        _build_image_archive(recipe, archive)
     run(podman_commands.import_image_command(base, str(archive), recipe.image_name))
 
 
-def _build_archive(recipe: ImageRecipe, archive: Path) -> None:
+def _build_image_archive(recipe: ImageRecipe, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
@@ -119,5 +119,5 @@ def _build_archive(recipe: ImageRecipe, archive: Path) -> None:
     partial.replace(archive)
 
 
-def _archive_path(recipe: ImageRecipe) -> Path:
+def _image_archive_path(recipe: ImageRecipe) -> Path:
     return paths.cache_dir() / "images" / f"{recipe.kind}-{recipe.release}-{recipe.digest}.tar"

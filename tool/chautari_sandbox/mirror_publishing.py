@@ -46,7 +46,7 @@ def sync_published_files(
     results = [
         replace(result, older=item.older) if isinstance(result, MirroredArtifact) else result
         for item in wanted
-        if (result := _publish_one(item, sources)) and _is_usable(item, result)
+        if (result := _publish_artifact(item, sources)) and _is_usable_artifact(item, result)
     ]
     artifacts = tuple(result for result in results if isinstance(result, MirroredArtifact))
     published = {artifact.file for artifact in artifacts}
@@ -56,14 +56,16 @@ def sync_published_files(
     return artifacts, tuple(result for result in results if isinstance(result, UnavailableArtifact))
 
 
-def _is_usable(wanted: RequiredArtifact, found: MirroredArtifact | UnavailableArtifact) -> bool:
+def _is_usable_artifact(
+    wanted: RequiredArtifact, found: MirroredArtifact | UnavailableArtifact
+) -> bool:
     """Return whether a file counts: an older release only in exactly the version."""
     return not wanted.older or (
         isinstance(found, MirroredArtifact) and found.version == wanted.version
     )
 
 
-def _publish_one(
+def _publish_artifact(
     wanted: RequiredArtifact, sources: ArtifactSources
 ) -> MirroredArtifact | UnavailableArtifact:
     mirrored = find_in_mirror(wanted, sources.mirror)

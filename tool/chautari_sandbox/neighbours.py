@@ -15,11 +15,13 @@ from chautari_sandbox.state import SandboxState
 def find_neighbours(name: str, listed: tuple[str, ...]) -> tuple[SandboxState, ...]:
     """Return the other sandboxes that were started here, and that either side lists."""
     return tuple(
-        other for other in _other_states(name) if other.name in listed or name in other.neighbours
+        other
+        for other in _states_of_other_sandboxes(name)
+        if other.name in listed or name in other.neighbours
     )
 
 
-def _other_states(name: str) -> Iterator[SandboxState]:
+def _states_of_other_sandboxes(name: str) -> Iterator[SandboxState]:
     home = paths.states_home()
     for folder in sorted(home.iterdir()) if home.is_dir() else ():
         found = state.load_last_saved_state(folder.name) if folder.name != name else None

@@ -57,7 +57,7 @@ class SigningKey:
             _hashed_key_material(self._public_key_body) + struct.pack(">BI", 0xB4, len(user)) + user
         )
         flags = _encode_subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
-        signature = self._signature(_CERTIFICATION, hashed, self.created, flags)
+        signature = self._make_signature(_CERTIFICATION, hashed, self.created, flags)
         packets = (
             _encode_packet(_PUBLIC_KEY, self._public_key_body)
             + _encode_packet(_USER, user)
@@ -68,12 +68,12 @@ class SigningKey:
     def clear_sign(self, text: str, when: int) -> str:
         """Return `text` with a signature around it, as apt reads `InRelease`."""
         lines = [line.rstrip() for line in text.rstrip("\n").split("\n")]
-        signature = self._signature(_TEXT, "\r\n".join(lines).encode(), when)
+        signature = self._make_signature(_TEXT, "\r\n".join(lines).encode(), when)
         body = "\n".join(f"- {line}" if line.startswith("-") else line for line in lines)
         head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
         return f"{head}{body}\n{_ascii_armor('SIGNATURE', signature)}"
 
-    def _signature(self, kind: int, content: bytes, when: int, extra: bytes = b"") -> bytes:
+    def _make_signature(self, kind: int, content: bytes, when: int, extra: bytes = b"") -> bytes:
         issuer = bytes.fromhex(self.fingerprint)
         hashed = _encode_subpacket(_CREATED, struct.pack(">I", when)) + extra
         hashed += _encode_subpacket(_FINGERPRINT, b"\x04" + issuer)

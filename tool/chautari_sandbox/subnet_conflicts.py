@@ -86,11 +86,11 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
         *(("this machine's DNS server", resolver) for resolver in resolvers),
-        *((host, address) for host in sorted(hosts) for address in _resolve_ipv4(host)),
+        *((host, address) for host in sorted(hosts) for address in _ipv4_addresses_of_host(host)),
     )
 
 
-def _resolve_ipv4(host: str) -> set[str]:
+def _ipv4_addresses_of_host(host: str) -> set[str]:
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:

@@ -33,7 +33,7 @@ def container_files(
         boot_archive.text_entry(f"{HOME}/dnsmasq.conf", _fill_template("dnsmasq.conf", zone)),
         boot_archive.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
         boot_archive.text_entry(f"{HOME}/mail.json", _mail_settings(zone, address, relay), 0o600),
-        *_mail_programs(),
+        *_mail_relay_modules(),
         boot_archive.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
         *_certificate_files("acme", acme),
         *_certificate_files("smtp", smtp),
@@ -63,7 +63,7 @@ def _certificate_files(
     )
 
 
-def _mail_programs() -> tuple[boot_archive.ArchiveEntry, ...]:
+def _mail_relay_modules() -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the modules of the mail relay, importable by the names that they have here."""
     return tuple(
         boot_archive.text_entry(f"{HOME}/chautari_sandbox/internet/{path.name}", path.read_text())

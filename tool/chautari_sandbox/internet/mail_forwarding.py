@@ -144,9 +144,9 @@ class MailForwarder:
             deliver_to_relay(routes[mail.zone], mail)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
-            return _raise_or_wait(code, text)
+            return _refuse_or_return_reason_to_wait(code, text)
         except smtplib.SMTPResponseException as error:
-            return _raise_or_wait(error.smtp_code, error.smtp_error)
+            return _refuse_or_return_reason_to_wait(error.smtp_code, error.smtp_error)
         except OSError as error:
             return f"the relay of {mail.zone} does not answer: {error}"
         return ""
@@ -178,7 +178,7 @@ class MailForwarder:
         return dict(sorted(found.items(), key=lambda item: item[1].since))
 
 
-def _raise_or_wait(code: int, answer: bytes | str) -> str:
+def _refuse_or_return_reason_to_wait(code: int, answer: bytes | str) -> str:
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
     if code >= 500:
         raise MailRefused(f"{code} {text}")

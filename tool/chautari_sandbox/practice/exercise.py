@@ -117,12 +117,12 @@ def set_fault(practice: Practice, name: str | None = None) -> ActiveFault:
     chosen = ActiveFault(fault.name, node, practice.containers[node].id)
     write_atomically(practice.client.folder / MEMORY, json.dumps(asdict(chosen)) + "\n", 0o600)
     try:
-        _break(practice, fault, place_of_fault(practice.region, node))
+        _apply_fault(practice, fault, place_of_fault(practice.region, node))
     except RunFailed as error:
         # On a node without the service, the steps that undo the fault fail too.
         with suppress(ProcessError):
-            _undo(practice, chosen)
-        _forget(practice)
+            _undo_fault(practice, chosen)
+        _forget_active_fault(practice)
         raise RunFailed(
             f"the practice fault {fault.name} could not be set on {node}: {error}",
             fix=f"deploy region {sandbox}",
@@ -137,7 +137,7 @@ def solve(practice: Practice) -> ActiveFault:
         BadInput: when there is none.
     """
     found = practice.require_active()
-    _undo(practice, found)
+    _undo_fault(practice, found)
     return found
 
 
@@ -156,7 +156,7 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
     return found
 
 
-def _break(practice: Practice, fault: Fault, place: Place) -> None:
+def _apply_fault(practice: Practice, fault: Fault, place: Place) -> None:
     container = practice.containers[place.node].name
     for step in fault.break_steps(place):
         practice.client.run_in_container(container, *step)
@@ -172,20 +172,20 @@ def _break(practice: Practice, fault: Fault, place: Place) -> None:
             container, "nft", "delete", "rule", *table, "input", "handle", handle
         )
     if fault.wrong_dns:
-        _write_hosts(practice, _hosts_with_wrong_address(practice, place))
+        _write_hosts_and_reload_dns(practice, _hosts_with_wrong_address(practice, place))
 
 
-def _undo(practice: Practice, active: ActiveFault) -> None:
+def _undo_fault(practice: Practice, active: ActiveFault) -> None:
     fault = FAULTS[active.fault]
     container = practice.containers[active.node].name
     for step in fault.undo_steps(place_of_fault(practice.region, active.node)):
         _run_undo_step(practice.client, container, step)
     if fault.wrong_dns:
-        _write_hosts(practice, dns.hosts_file_text(practice.spec))
-    _forget(practice)
+        _write_hosts_and_reload_dns(practice, dns.hosts_file_text(practice.spec))
+    _forget_active_fault(practice)
 
 
-def _forget(practice: Practice) -> None:
+def _forget_active_fault(practice: Practice) -> None:
     (practice.client.folder / MEMORY).unlink(missing_ok=True)
 
 
@@ -204,7 +204,7 @@ def _hosts_with_wrong_address(practice: Practice, place: Place) -> str:
     return "\n".join([*kept, f"{WRONG_ADDRESS} {place.domain_name}"]) + "\n"
 
 
-def _write_hosts(practice: Practice, text: str) -> None:
+def _write_hosts_and_reload_dns(practice: Practice, text: str) -> None:
     paths.write_if_changed(practice.client.folder / "dns" / "hosts", text)
     internet = practice.containers[internet_container.MEMBER].name
     internet_container.reload_name_server(practice.client, internet)

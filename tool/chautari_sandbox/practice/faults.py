@@ -76,18 +76,18 @@ def rule_handle(listing: str, port: int) -> str:
     for entry in json.loads(listing)["nftables"]:
         rule = entry.get("rule", {})
         matches = (part["match"] for part in rule.get("expr", ()) if "match" in part)
-        if any(_opens(match, port) for match in matches):
+        if any(_rule_matches_port(match, port) for match in matches):
             return str(rule["handle"])
     return ""
 
 
-def _opens(match: dict[str, Any], port: int) -> bool:
+def _rule_matches_port(match: dict[str, Any], port: int) -> bool:
     left = match.get("left", {})
     is_port = isinstance(left, dict) and left.get("payload", {}).get("field") == "dport"
     return is_port and bool(match.get("right") == port)
 
 
-def _break_certificate(place: Place) -> Sequence[Command]:
+def _certificate_break_commands(place: Place) -> Sequence[Command]:
     folder = f"{TLS}/{place.domain_name}"
     return (
         (
@@ -102,7 +102,7 @@ def _break_certificate(place: Place) -> Sequence[Command]:
     )  # fmt: skip
 
 
-def _undo_certificate(place: Place) -> Sequence[Command]:
+def _certificate_undo_commands(place: Place) -> Sequence[Command]:
     folder, live = f"{TLS}/{place.domain_name}", f"/etc/letsencrypt/live/{place.domain_name}"
     return (
         ("ln", "-sfn", f"{live}/privkey.pem", f"{folder}/privkey.pem"),
@@ -112,7 +112,7 @@ def _undo_certificate(place: Place) -> Sequence[Command]:
     )
 
 
-def _fill_disk(_: Place) -> Sequence[Command]:
+def _disk_fill_commands(_: Place) -> Sequence[Command]:
     # A small disk of its own: the disk of this machine must not fill up.
     return (
         ("install", "-d", "-o", "www-data", "-g", "www-data", "-m", "0750", FILES),
@@ -123,11 +123,11 @@ def _fill_disk(_: Place) -> Sequence[Command]:
     )  # fmt: skip
 
 
-def _stop(unit: str) -> Command:
+def _stop_unit_command(unit: str) -> Command:
     return ("systemctl", "stop", unit)
 
 
-def _start(unit: str) -> Command:
+def _start_unit_command(unit: str) -> Command:
     return ("systemctl", "start", unit)
 
 
@@ -143,8 +143,8 @@ FAULTS: dict[str, Fault] = {
             answer="The web server was stopped, so nothing answers on ports 80 and 443. A deploy "
             "starts every service that should run.",
             repair="deploy region {region}",
-            break_steps=lambda _: (_stop("nginx"),),
-            undo_steps=lambda _: (_start("nginx"),),
+            break_steps=lambda _: (_stop_unit_command("nginx"),),
+            undo_steps=lambda _: (_start_unit_command("nginx"),),
         ),
         Fault(
             "full-disk",
@@ -155,7 +155,7 @@ FAULTS: dict[str, Fault] = {
             "files that are not needed, or add a disk. In the sandbox, this is a small disk of its "
             f"own at {FILES}.",
             repair=f"deploy ssh {{region}} {{node}} -- rm {FILES}/old-recording.bin",
-            break_steps=_fill_disk,
+            break_steps=_disk_fill_commands,
             undo_steps=lambda _: (("umount", "--lazy", FILES),),
         ),
         Fault(
@@ -167,8 +167,8 @@ FAULTS: dict[str, Fault] = {
             "three days. In a real region, this happens if renewals fail for weeks. A deploy links "
             "the right certificate again, or requests a new one.",
             repair="deploy region {region}",
-            break_steps=_break_certificate,
-            undo_steps=_undo_certificate,
+            break_steps=_certificate_break_commands,
+            undo_steps=_certificate_undo_commands,
         ),
         Fault(
             "wrong-dns-record",
@@ -215,8 +215,8 @@ FAULTS: dict[str, Fault] = {
             answer="The database server was stopped. Look at its log before you start it again: "
             "a full disk or too little memory can be the reason.",
             repair="deploy region {region}",
-            break_steps=lambda place: (_stop(place.database_unit),),
-            undo_steps=lambda place: (_start(place.database_unit),),
+            break_steps=lambda place: (_stop_unit_command(place.database_unit),),
+            undo_steps=lambda place: (_start_unit_command(place.database_unit),),
         ),
         Fault(
             "refused-mail",
