@@ -76,10 +76,12 @@ def _look_up_records_once_or_until_right(
 
     if not minutes:
         return look()
-    return states.wait_until_records_are_right(look, SECONDS_PER_MINUTE * minutes, _report_waiting)
+    return states.wait_until_records_are_right(
+        look, SECONDS_PER_MINUTE * minutes, _print_awaited_records
+    )
 
 
-def _report_waiting(found: ZoneState) -> None:
+def _print_awaited_records(found: ZoneState) -> None:
     """Print to standard error which records the command still waits for."""
     waiting = [f"{x.record.name} {x.record.kind}" for x in found.records if x.is_problem]
     more = len(waiting) - _SHOWN_MISSING

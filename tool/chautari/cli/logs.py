@@ -107,7 +107,7 @@ def command(
         return 0
     printer = _LogPrinter(with_node=len(targets) > 1)
     count = map_parallel(
-        lambda target: _print_lines_of_node(printer, target, read(target)),
+        lambda target: _print_and_count_lines_of_node(printer, target, read(target)),
         targets,
         16 if follow else 1,
     )
@@ -116,7 +116,9 @@ def command(
     return 0
 
 
-def _print_lines_of_node(printer: _LogPrinter, target: SSHTarget, lines: Iterator[LogLine]) -> int:
+def _print_and_count_lines_of_node(
+    printer: _LogPrinter, target: SSHTarget, lines: Iterator[LogLine]
+) -> int:
     """Print the lines of one node, and return how many there were."""
     count = 0
     for line in lines:

@@ -115,7 +115,7 @@ def _run_step(move: Move, step: MoveStep, identities: tuple[Path, ...], number: 
         if action[0] == "ssh":
             _run_on_node(move.loaded_region, action[1], action[2], identities, number)
         elif action[0] == "check-region":
-            _check_region_file(move)
+            _require_edited_region_file(move)
         elif action[1] == "restore" and _is_data_restored(move, identities):
             # What the interrupted command would have done next.
             words = ["region", move.name, "--node", move.to, *_identity_options(identities)]
@@ -124,7 +124,7 @@ def _run_step(move: Move, step: MoveStep, identities: tuple[Path, ...], number: 
             _run_deploy(_deploy_arguments(move, action, identities), number, move)
 
 
-def _check_region_file(move: Move) -> None:
+def _require_edited_region_file(move: Move) -> None:
     """Compare region.yml with what the step asks for.
 
     Raises:

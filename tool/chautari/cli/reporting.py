@@ -59,13 +59,13 @@ def run_and_report(
         and report.had_nothing_to_do
         and jsonreport.is_last_written_report_good(latest)
     ):
-        _print_nothing_to_do(report, latest, as_json)
+        _print_nothing_to_do_and_last_report(report, latest, as_json)
     else:
         _write_and_print_report(report, request, verb, as_json)
     return 0 if report.ok else 1
 
 
-def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> None:
+def _print_nothing_to_do_and_last_report(report: RegionReport, folder: Path, as_json: bool) -> None:
     """Print the result of a deploy that had nothing to do; the last report still holds."""
     if as_json:
         print_json(jsonreport.report_object(report))
