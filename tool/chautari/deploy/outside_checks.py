@@ -43,7 +43,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         results.touch()
         context_file.write(json.dumps(_build_check_context(nodes, endpoints)).encode())
         context_file.flush()
-        broken = _run_pytest(
+        broken = _run_pytest_and_return_its_failure(
             outside_checks_command(context_file.fileno(), results, files), context_file.fileno()
         )
         found = [
@@ -58,7 +58,7 @@ def _open_nameless_file() -> IO[bytes]:
     return tempfile.TemporaryFile(prefix="chautari-", dir=temp_files_root())
 
 
-def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
+def _run_pytest_and_return_its_failure(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
     """Run pytest; return an empty list if it finished, else its failure as a failed check."""
     try:
         done = run(argv, timeout=LIMIT_SECONDS, check=False, pass_fds=[context_fd])

@@ -236,7 +236,7 @@ def _check_file_and_make_pin(
 ) -> Pin:
     """Check a file in every way that upstream offers; without any, compare it with other ways."""
     sha256 = signatures.file_digest(file)
-    signer = _check_published_checksums_and_signatures(request, archive, file)
+    signer = _check_published_proofs_and_return_signer(request, archive, file)
     check_archive(file, archive.url, archive.source, archive.version)
     if signatures.file_digest(file) != sha256:
         # Another program writes to it: what was checked is not what would be pinned.
@@ -257,7 +257,7 @@ def _check_file_and_make_pin(
     )  # fmt: skip
 
 
-def _check_published_checksums_and_signatures(
+def _check_published_proofs_and_return_signer(
     request: LockRequest, archive: _ArchiveToCheck, file: Path
 ) -> str:
     """Check the published checksums and signatures; return who vouches, empty if nothing does."""

@@ -68,7 +68,7 @@ def _write_if_only_pins_changed(file: Path, text: str, before: Any, pins: list[P
         write_atomically(draft, text)
         found = read_yaml(draft, shown_as=file).data
         if found != expected:
-            raise _refusal_of_unknown_form(file, pins[0])
+            raise _unknown_file_form_refusal(file, pins[0])
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -84,14 +84,14 @@ def text_with_pin(text: str, pin: Pin, file: Path) -> str:
     start = next((number for number, line in enumerate(lines) if heading.match(line)), None)
     if start is None:
         if any(line.startswith(f"{pin.name}:") for line in lines):
-            raise _refusal_of_unknown_form(file, pin)
+            raise _unknown_file_form_refusal(file, pin)
         gap = [""] if lines and lines[-1].strip() and not lines[-1].startswith("#") else []
         return "\n".join([*lines, *gap, f"{pin.name}:", *_pin_lines(pin, "  "), ""])
     end = _end_of_yaml_entry(lines, start)
     indent = re.match(" *", next((line for line in lines[start + 1 : end] if line.strip()), "  "))
     assert indent is not None
     if not indent[0]:
-        raise _refusal_of_unknown_form(file, pin)
+        raise _unknown_file_form_refusal(file, pin)
     kept = _remove_version_lines(lines[start + 1 : end], pin.version, indent[0])
     new = [*lines[: start + 1], *kept, *_pin_lines(pin, indent[0]), *lines[end:]]
     return "\n".join([*new, ""])
@@ -133,7 +133,7 @@ def _yaml_scalar(value: str | int) -> str:
     return str(value) if plain else json.dumps(value)
 
 
-def _refusal_of_unknown_form(file: Path, pin: Pin) -> PinRefused:
+def _unknown_file_form_refusal(file: Path, pin: Pin) -> PinRefused:
     fields = ", ".join(f"{key}: {_yaml_scalar(value)}" for key, value in pin.fields.items())
     shown = f"{pin.name}: {{{json.dumps(pin.version)}: {{{fields}}}}}"
     return PinRefused("lock_file_form", file=str(file), pin=shown)
