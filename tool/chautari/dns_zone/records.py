@@ -45,7 +45,7 @@ def desired_records(region: Region) -> tuple[DesiredRecord, ...]:
 
     TURN servers answer under the names of their meeting service, so they need no others.
     """
-    found = [*_service_records(region), *_node_records(region), *_certificate_records(region)]
+    found = [*_service_records(region), *_node_records(region), *_caa_records(region)]
     return tuple(sorted(found, key=lambda record: (record.name.split(".")[::-1], record.kind)))
 
 
@@ -93,7 +93,7 @@ def _node_records(region: Region) -> Iterator[DesiredRecord]:
         yield from _address_records(region.fqdn(name), node, name, required=False)
 
 
-def _certificate_records(region: Region) -> Iterator[DesiredRecord]:
+def _caa_records(region: Region) -> Iterator[DesiredRecord]:
     if issuer := caa_issuer(region):
         yield DesiredRecord(region.domain, "CAA", caa_value(issuer), "certificates", required=False)
 
