@@ -84,7 +84,7 @@ def load_and_update_letters(
         return loaded_region._replace(letters={name: x for name, x in stored.items() if x})
     own = load_own_key_pair(secrets)
     sent = {
-        name: _write_letter(loaded_region, name, peer, secrets, save)
+        name: _sealed_letter_or_stored_one(loaded_region, name, peer, secrets, save)
         for name, peer in shared.items()
     }
     received = received_letters(folder, region, shared, own, endpoints)
@@ -101,7 +101,7 @@ def load_own_key_pair(secrets: SecretStore) -> OwnKey:
     return OwnKey(private, signing_key.public_key_of(private))
 
 
-def _write_letter(
+def _sealed_letter_or_stored_one(
     loaded_region: LoadedRegion, name: str, peer: PinnedPeer, secrets: SecretStore, save: bool
 ) -> bytes:
     """Return the encrypted letter to a peer: the stored one for as long as it says the same."""
