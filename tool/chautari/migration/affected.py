@@ -141,12 +141,12 @@ def _services_named_in_entry(entry: Entry) -> list[str]:
 def _first_used_key(key: Sequence[str], words: RegionWords) -> str:
     """Return the path of the region's first key that `key` names; empty if it has none."""
     for path in sorted(words.paths):
-        if path[-1:] == tuple(key[-1:]) and _is_subsequence(key, path):
+        if path[-1:] == tuple(key[-1:]) and _is_subsequence_of_path(key, path):
             return ".".join(path)
     return ""
 
 
-def _is_subsequence(key: Sequence[str], path: Sequence[str]) -> bool:
+def _is_subsequence_of_path(key: Sequence[str], path: Sequence[str]) -> bool:
     """Return whether all parts of `key` are in `path`, in this order."""
     rest = iter(path)
     return all(part in rest for part in key)
