@@ -48,7 +48,7 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
     def stop(*_: object) -> None:
         raise BackupError("folder_empty")
 
-    monkeypatch.setattr(run.TargetRun, "_list_files_and_size_of_new", stop)
+    monkeypatch.setattr(run.TargetRun, "_list_files_and_sum_new_bytes", stop)
     events = run.Events(tmp_path / "events.jsonl")
     for _ in range(2):  # what the first one remembers must not let the second one through
         one = run.TargetRun(found, target, events, place, Pause())

@@ -115,7 +115,7 @@ class ArchiveWriter:
             for path in staged:
                 self._create.feed(path)
             self._report("databases")
-            counts = self._store_databases(snapshots)
+            counts = self._store_databases_and_count_rows(snapshots)
         self._report("manifest")
         if self._gone:
             self._store_file(GONE_PATH, b"\0".join(sorted(self._gone)) + b"\0")
@@ -172,7 +172,9 @@ class ArchiveWriter:
                 self._gone.discard(item.path)
                 yield item
 
-    def _store_databases(self, snapshots: Sequence[Snapshot]) -> dict[str, dict[str, Any]]:
+    def _store_databases_and_count_rows(
+        self, snapshots: Sequence[Snapshot]
+    ) -> dict[str, dict[str, Any]]:
         counts: dict[str, dict[str, Any]] = {}
         for snapshot in snapshots:
             path = self._root / dump_path(snapshot.engine, snapshot.database)

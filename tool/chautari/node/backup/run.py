@@ -210,7 +210,7 @@ class TargetRun:
         known |= self._result
         archive.empty_work_folder(self._place.work)
         groups = archive.groups_of(self._settings.states, self._place.work)
-        new_bytes = self._list_files_and_size_of_new(groups)
+        new_bytes = self._list_files_and_sum_new_bytes(groups)
         is_first = found.is_new or known["last_success"] is None
         count = sum(group.totals.count for group in groups)
         size = sum(group.totals.size for group in groups)
@@ -257,7 +257,7 @@ class TargetRun:
                 target=self._target.name, region=self._settings.region, node=self._settings.node,
             )  # fmt: skip
 
-    def _list_files_and_size_of_new(self, groups: tuple[archive.Group, archive.Group]) -> int:
+    def _list_files_and_sum_new_bytes(self, groups: tuple[archive.Group, archive.Group]) -> int:
         """List what to store, and return the size of what the target does not have yet."""
         for group in groups:
             group.write_first_list()
