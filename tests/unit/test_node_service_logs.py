@@ -100,16 +100,16 @@ def test_new_lines_are_complete_and_survive_rotation(
 ) -> None:
     file = tmp_path / "a.log"
     file.write_text("old\nhal")
-    position = service_logs._print_new_lines(str(file), 4)
+    position = service_logs._print_new_lines_and_return_position(str(file), 4)
     assert position == 4 and printed(capsys) == []
     file.write_text("old\nhalf\n")
-    position = service_logs._print_new_lines(str(file), position)
+    position = service_logs._print_new_lines_and_return_position(str(file), position)
     assert [text for _, text in printed(capsys)] == ["half"] and position == 9
     file.write_text("new\n")
-    assert service_logs._print_new_lines(str(file), position) == 4
+    assert service_logs._print_new_lines_and_return_position(str(file), position) == 4
     assert [text for _, text in printed(capsys)] == ["new"]
     file.unlink()
-    assert service_logs._print_new_lines(str(file), 4) == 4
+    assert service_logs._print_new_lines_and_return_position(str(file), 4) == 4
 
 
 def test_journal_is_asked_for_the_units(
@@ -125,4 +125,6 @@ def test_journal_is_asked_for_the_units(
     assert "--follow" not in found and "-- cursor: s=1" not in found
     service_logs.main(arguments(units=["a.service"], lines=1))
     assert printed(capsys) == [("journal", "--unit=a.service")]
-    assert service_logs._print_journal(["a"], 1.0, 1) == "--after-cursor=s=1"
+    assert (
+        service_logs._print_journal_and_return_cursor_option(["a"], 1.0, 1) == "--after-cursor=s=1"
+    )

@@ -124,7 +124,7 @@ class CallbackModule(CallbackBase):
             self._record_effects(result)
         if not changed:
             self.handlers.discard_tentative()
-        texts = self._record_messages_for_receipt(result)
+        texts = self._record_receipt_messages_and_return_others(result)
         self._record_task(result, "changed" if changed else "ok")
         for text in texts:
             self._report_message(result.task, text)
@@ -219,7 +219,7 @@ class CallbackModule(CallbackBase):
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
 
-    def _record_messages_for_receipt(self, result: Any) -> list[str]:
+    def _record_receipt_messages_and_return_others(self, result: Any) -> list[str]:
         """Record the messages of a tagged `debug` task; return those that are for people."""
         task, known = result.task, {REPORT_TAG, FAILURE_TAG, DOWNLOAD_TAG}
         if not task.action.endswith("debug") or not known & set(task.tags):

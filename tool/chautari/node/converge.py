@@ -66,7 +66,9 @@ def converge(context: RunContext, full: bool) -> int:
         reasons = receipts.roles_to_run(context.state, roles, full=full and number == 0)
         # A role whose receipt stays incomplete has just run: it waits for the next deploy.
         selected = [
-            i for i in roles if i["role"] in reasons and not _waits_for_next_deploy(i, reasons, ran)
+            i
+            for i in roles
+            if i["role"] in reasons and not _only_waits_for_complete_receipt(i, reasons, ran)
         ]
         names = [inputs["role"] for inputs in selected]
         why = {name: reasons[name] for name in names}
@@ -201,7 +203,7 @@ def run_roles_and_return_exit_code(
     return code
 
 
-def _waits_for_next_deploy(
+def _only_waits_for_complete_receipt(
     inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set[str]
 ) -> bool:
     """Return whether a role ran in this deploy and only waits for its receipt to be complete."""

@@ -63,7 +63,9 @@ def try_to_download_for_roles_to_run(
         packages, others = read_check_mode_packages_and_urls(context.memory / "managed.jsonl")
         archives, unknown = apt_archives_to_fetch(packages)
         known = [name for name in packages if name not in unknown]
-        if archives and (error := _download_packages(known, archives, run, last_lines)):
+        if archives and (
+            error := _download_packages_and_return_error(known, archives, run, last_lines)
+        ):
             context.emit({
                 "event": "failure", "role": "packages", "task": "Download packages",
                 "message": error, "journal": [],
@@ -83,7 +85,7 @@ def size_of_files_below(*folders: Path) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def _download_packages(
+def _download_packages_and_return_error(
     names: list[str],
     archives: dict[str, int],
     run: RunCommand,

@@ -69,7 +69,7 @@ def _notice_from_text(role: object, text: object) -> Json:
     return {"code": "role_message", "data": {"role": str(role), "text": str(text)}}
 
 
-def _convert_reasons(roles: Json) -> Json:
+def _texts_to_reasons_by_role(roles: Json) -> Json:
     return {
         role: [_reason_from_text(item["text"]) for item in reasons]
         for role, reasons in roles.items()
@@ -77,11 +77,11 @@ def _convert_reasons(roles: Json) -> Json:
 
 
 def _chosen_to_roles_selected(old: Json) -> Json:
-    return {**old, "event": "roles_selected", "roles": _convert_reasons(old["roles"])}
+    return {**old, "event": "roles_selected", "roles": _texts_to_reasons_by_role(old["roles"])}
 
 
-def _convert_may_follow_event(old: Json) -> Json:
-    return {**old, "event": "followup_roles", "roles": _convert_reasons(old["roles"])}
+def _may_follow_to_followup_roles(old: Json) -> Json:
+    return {**old, "event": "followup_roles", "roles": _texts_to_reasons_by_role(old["roles"])}
 
 
 def _kept_to_role_up_to_date(old: Json) -> Json:
@@ -101,7 +101,7 @@ def _accepted_to_manual_change_kept(old: Json) -> Json:
     }
 
 
-def _convert_open_event(old: Json) -> Json:
+def _open_to_receipt_incomplete(old: Json) -> Json:
     return {**old, "event": "receipt_incomplete", "reason": _reason_from_text(old["why"])}
 
 
@@ -110,18 +110,18 @@ def _budget_to_download_estimate(old: Json) -> Json:
     return {**old, "event": "download_estimate", "partial": bool(old.get("partial")), **unknown}
 
 
-def _convert_busy_event(old: Json) -> Json:
+def _upgrade_busy_event(old: Json) -> Json:
     return {**old, "holder": upgrade_request(old["holder"])}
 
 
 _CONVERTERS = {
     "run_started": upgrade_request,
     "chosen": _chosen_to_roles_selected,
-    "may_follow": _convert_may_follow_event,
+    "may_follow": _may_follow_to_followup_roles,
     "kept": _kept_to_role_up_to_date,
     "notice": _notice_to_role_message,
     "accepted": _accepted_to_manual_change_kept,
-    "open": _convert_open_event,
+    "open": _open_to_receipt_incomplete,
     "budget": _budget_to_download_estimate,
-    "busy": _convert_busy_event,
+    "busy": _upgrade_busy_event,
 }

@@ -109,7 +109,7 @@ def _build_receipt(
     facts = receipts.select_facts_for_role(inputs, machine)
     return Receipt(
         role, run, time.time(), recorded, facts, plain, states, notices, incomplete,
-        _probes_covering_untracked_tasks(inputs, record),
+        _trackers_of_untracked_tasks(inputs, record),
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _watched_items(inputs: RoleInputs, record: RoleRecord) -> list[Item]:
     return list(items.values())
 
 
-def _probes_covering_untracked_tasks(inputs: RoleInputs, record: RoleRecord) -> list[str]:
+def _trackers_of_untracked_tasks(inputs: RoleInputs, record: RoleRecord) -> list[str]:
     """Return the probes, paths and markers that track what the role's commands did in this run."""
     known = inputs.get("tracked_by", {})
     tags = [tag for task in record.untracked for tag in task["tags"]]

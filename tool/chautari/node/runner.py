@@ -106,7 +106,7 @@ def start_and_follow_worker(run: str, arguments: Request, bundle: bytes) -> int:
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
         return _refuse_and_clean_up(run, make_reason("run_not_recorded", error=str(error)))
-    if error_text := _start_unit(run, memory):
+    if error_text := _start_unit_and_return_error(run, memory):
         return _refuse_and_clean_up(run, make_reason("unit_not_started", error=error_text))
     return wait_until_started(run) if arguments.get("detach") else follow_run(run, 0)
 
@@ -121,7 +121,7 @@ def _refuse_and_clean_up(run: str, why: Reason) -> int:
     return _report_refusal(why)
 
 
-def _start_unit(run: str, memory: Path) -> str:
+def _start_unit_and_return_error(run: str, memory: Path) -> str:
     """Start the worker as a unit of its own; return why that failed, empty when it is started."""
     argv = [
         "systemd-run", "--quiet", "--collect", f"--unit=chautari-run-{run}",

@@ -48,7 +48,7 @@ def main(arguments: Mapping[str, Any]) -> int:
             _print_and_follow(arguments["units"], positions, since, arguments["lines"])
             return 0
         if arguments["units"]:
-            _print_journal(arguments["units"], since, arguments["lines"])
+            _print_journal_and_return_cursor_option(arguments["units"], since, arguments["lines"])
         for file in files:
             _print_last_lines_of_file(file, since, arguments["lines"])
     except BrokenPipeError:
@@ -91,7 +91,7 @@ def _start_journalctl(units: Iterable[str], *options: str) -> subprocess.Popen[b
     )
 
 
-def _print_journal(units: Iterable[str], since: float, lines: int) -> str:
+def _print_journal_and_return_cursor_option(units: Iterable[str], since: float, lines: int) -> str:
     """Print the last lines, and return the option with which journalctl continues after them.
 
     With a time, journalctl would count lines from the oldest one.
@@ -209,7 +209,7 @@ def _print_and_follow(
     """Print older lines, then each new one, until the connection is closed."""
     units = list(units)
     if units:
-        start = _print_journal(units, since, lines)
+        start = _print_journal_and_return_cursor_option(units, since, lines)
         journal = _start_journalctl(units, start, "--follow", "--no-tail")
         threading.Thread(target=_print_journal_until_end, args=(journal,), daemon=True).start()
     for file in positions:
@@ -217,7 +217,7 @@ def _print_and_follow(
     beat = time.monotonic()
     while True:
         for file in positions:
-            positions[file] = _print_new_lines(file, positions[file] or 0)
+            positions[file] = _print_new_lines_and_return_position(file, positions[file] or 0)
         if time.monotonic() - beat > HEARTBEAT_SECONDS:
             beat = time.monotonic()
             with _print_lock:
@@ -234,7 +234,7 @@ def _print_journal_until_end(process: subprocess.Popen[bytes]) -> None:
         os._exit(1)
 
 
-def _print_new_lines(file: str, position: int) -> int:
+def _print_new_lines_and_return_position(file: str, position: int) -> int:
     """Print complete lines after `position`, and return where the next ones begin."""
     size = _size_of_regular_file(file)
     if size is None:
