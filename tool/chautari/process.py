@@ -106,7 +106,7 @@ def run(
     _running.add(end)
     out, err = _OutputReader(process, process.stdout), _OutputReader(process, process.stderr)
     try:
-        late = not _wait_until(_deadline_after(timeout), process, out, err)
+        late = not _wait_for_process_until(_deadline_after(timeout), process, out, err)
         if late or out.flooded or err.flooded:
             _kill_and_drain_outputs(process, out, err)
             said = _masked_output(out.bytes(), err.bytes(), secrets)
@@ -198,7 +198,7 @@ def _deadline_after(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
 
 
-def _wait_until(
+def _wait_for_process_until(
     deadline: float | None, process: subprocess.Popen[bytes], *outputs: _OutputReader
 ) -> bool:
     """Wait until a process has ended and its pipes are closed; return whether that was in time."""

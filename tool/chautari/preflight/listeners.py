@@ -118,7 +118,7 @@ def find_endangered_listeners(
     """
     found = [
         (role, f"listener: {listener}")
-        for listener, roles in _others_on_ports_of_roles(listeners, takes_over, ours)
+        for listener, roles in _foreign_listeners_on_ports_of_roles(listeners, takes_over, ours)
         if (role := _replacing_role(listener, roles))
     ]
     declared = _replaced_programs_by_port(takes_over)
@@ -142,7 +142,7 @@ def occupied_port_refusals(
     """
     occupied = [
         listener
-        for listener, roles in _others_on_ports_of_roles(listeners, takes_over, ours)
+        for listener, roles in _foreign_listeners_on_ports_of_roles(listeners, takes_over, ours)
         if not _replacing_role(listener, roles)
     ]
     declared = _replaced_programs_by_port(takes_over)
@@ -155,7 +155,7 @@ def occupied_port_refusals(
         yield Refusal("port_in_use", {"port": port, "program": program})
 
 
-def _others_on_ports_of_roles(
+def _foreign_listeners_on_ports_of_roles(
     listeners: Sequence[Listener], takes_over: TakesOver, ours: Collection[str]
 ) -> Iterator[tuple[Listener, Mapping[str, set[str]]]]:
     """Yield what listens on ports of roles that never ran, with the programs of these roles."""

@@ -47,11 +47,11 @@ def locked_out_operator_refusals(access: Sequence[Access]) -> Iterator[Refusal]:
         for name, keyword, value in access:
             if name == account:
                 settings.setdefault(keyword, []).append(value)
-        if found := _setting_that_keeps_out(account, settings):
+        if found := _setting_that_locks_out_account(account, settings):
             yield Refusal("operator_kept_out", {"account": account, "setting": found})
 
 
-def _setting_that_keeps_out(account: str, settings: dict[str, list[str]]) -> str:
+def _setting_that_locks_out_account(account: str, settings: dict[str, list[str]]) -> str:
     """Return the setting that keeps an account out; empty when none does."""
     names = {
         "users": [account],

@@ -130,7 +130,11 @@ def _connect_and_find_os_to_prepare(host: Host, node: NodeOrder, orders: WorkerO
             return ""
         found, said = _gather_facts(host, node)
         if found is not None:
-            return found.os if _report_preflight_result(host, node, found, orders) else ""
+            return (
+                found.os
+                if _report_preflight_and_return_must_prepare(host, node, found, orders)
+                else ""
+            )
         if account := facts.suggested_login_account(said):
             other = as_coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
@@ -190,14 +194,14 @@ def set_tcp_options(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _report_preflight_result(
+def _report_preflight_and_return_must_prepare(
     host: Host, node: NodeOrder, found: facts.Facts, orders: WorkerOrders
 ) -> bool:
     """Report the result of the preflight; return whether the machine has to be prepared."""
     checking = orders["preparation"] == "check"
     refusals = _preflight_refusals(host, node, found, checking)
     if not refusals and orders["preparation"] == "adopt":
-        refusals = _back_up_adopted(host, node, found)
+        refusals = _back_up_adopted_files_or_refuse(host, node, found)
     result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -246,7 +250,9 @@ def _find_existing_state(node: NodeOrder, found: facts.Facts) -> existing_state.
     ]
 
 
-def _back_up_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+def _back_up_adopted_files_or_refuse(
+    host: Host, node: NodeOrder, found: facts.Facts
+) -> list[Refusal]:
     """Copy what the region adopts; return why that was impossible."""
     existing = _find_existing_state(node, found)
     if not existing:
