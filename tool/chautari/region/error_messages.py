@@ -100,7 +100,7 @@ def _error_message(document: Document, item: ErrorDetails, missing: Sequence[str
             f"~/.ssh/id_ed25519.pub, for example {location[-1]}: {_example_text(location)}"
         )
     if kind in _KINDS:
-        return f"{shown} is not {_KINDS[kind]}; {_type_hint(document, item)}"
+        return f"{shown} is not {_KINDS[kind]}; {_wrong_type_hint(document, item)}"
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"{shown} is out of range; {_range_hint(location)}"
     if kind == "string_pattern_mismatch":
@@ -149,7 +149,7 @@ def _value_as_written(document: Document, item: ErrorDetails) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _type_hint(document: Document, item: ErrorDetails) -> str:
+def _wrong_type_hint(document: Document, item: ErrorDetails) -> str:
     """Return how to write a value of the right type: only advice that `validate` accepts."""
     value, location = item.get("input"), item["loc"]
     written = document.plain.get(location)
@@ -162,7 +162,9 @@ def _type_hint(document: Document, item: ErrorDetails) -> str:
         if isinstance(value, str) and written is None and not isinstance(other, list):
             return f"write {text} without quotes"
         return f"write {_as_line_of_file(location, text)}"
-    return _example_hint(location) + (", or delete this key" if _may_be_absent(item) else "")
+    return _example_hint(location) + (
+        ", or delete this key" if _is_null_for_optional_field(item) else ""
+    )
 
 
 def _likely_intended_values(value: Any, written: str | None) -> Iterator[Any]:
@@ -180,7 +182,7 @@ def _likely_intended_values(value: Any, written: str | None) -> Iterator[Any]:
         yield value[0]
 
 
-def _may_be_absent(item: ErrorDetails) -> bool:
+def _is_null_for_optional_field(item: ErrorDetails) -> bool:
     field = _field_at(item["loc"])
     return item.get("input") is None and field is not None and not field.is_required()
 
