@@ -62,7 +62,7 @@ def _case_of_run(node: NodeReport) -> Element:
     if not node.ok:
         detail = _detail_of_run(node)
         _add_outcome(case, "failure", detail[0], detail, node.state)
-    elif reason := _why_nothing_is_proven(node):
+    elif reason := _reason_run_is_skipped(node):
         _add_outcome(case, "skipped", reason, [], "")
     notices = [escape_unsafe_characters(notice.text) for notice in node.notices]
     if notices:
@@ -70,7 +70,7 @@ def _case_of_run(node: NodeReport) -> Element:
     return case
 
 
-def _why_nothing_is_proven(node: NodeReport) -> str:
+def _reason_run_is_skipped(node: NodeReport) -> str:
     """Return why the node's case neither passed nor failed; empty if its run finished."""
     if node.was_up_to_date:
         return "Nothing ran: every role was up to date."
