@@ -41,13 +41,13 @@ def publish_image_doubles(
     found = []
     for item in wanted:
         assert base is not None
-        digest = _write_image(item, base, folder / NAMESPACE / item.name)
+        digest = _write_image_and_return_digest(item, base, folder / NAMESPACE / item.name)
         where = f"{host}/{NAMESPACE}/{item.name}"
         found.append(MirroredArtifact(item.name, item.version, "", where, digest, True, REASON))
     return tuple(found)
 
 
-def _write_image(item: UpstreamImage, base: Path, folder: Path) -> str:
+def _write_image_and_return_digest(item: UpstreamImage, base: Path, folder: Path) -> str:
     """Write the image's manifest, settings and layers; return the manifest's digest."""
     image = catalog.IMAGES[item.name]
     layers = (_system_layer(base), _program_layer(item.name, image))
@@ -66,7 +66,7 @@ def _write_image(item: UpstreamImage, base: Path, folder: Path) -> str:
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{plain}" for plain, _ in layers]},
     }
-    settings = _write_blob(
+    settings = _write_and_describe_blob(
         folder, json.dumps(config, sort_keys=True).encode(), f"{_OCI}.config.v1+json"
     )
     manifest = {
@@ -74,7 +74,8 @@ def _write_image(item: UpstreamImage, base: Path, folder: Path) -> str:
         "mediaType": f"{_OCI}.manifest.v1+json",
         "config": settings,
         "layers": [
-            _write_blob(folder, packed, f"{_OCI}.layer.v1.tar+gzip") for _, packed in layers
+            _write_and_describe_blob(folder, packed, f"{_OCI}.layer.v1.tar+gzip")
+            for _, packed in layers
         ],
     }
     text = json.dumps(manifest, sort_keys=True).encode()
@@ -83,7 +84,7 @@ def _write_image(item: UpstreamImage, base: Path, folder: Path) -> str:
     return digest
 
 
-def _write_blob(folder: Path, content: bytes, kind: str) -> Mapping[str, object]:
+def _write_and_describe_blob(folder: Path, content: bytes, kind: str) -> Mapping[str, object]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     _write_file(folder / "blobs" / digest, content)
     return {"mediaType": kind, "digest": digest, "size": len(content)}

@@ -166,13 +166,15 @@ def start_nodes(setup: SetupContext, state: SandboxState) -> None:
 
 def update_trust_and_proxies(setup: SetupContext, state: SandboxState) -> None:
     """Give every container the authorities to trust and its proxy settings."""
-    for name, found in _update_trust(setup.client, state).items():
+    for name, found in _update_trust_and_return_changed(setup.client, state).items():
         setup.progress(f"updated the trusted certificate authorities of {name}")
         if name != internet_container.MEMBER:
             nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)
 
 
-def _update_trust(client: PodmanClient, state: SandboxState) -> dict[str, ExistingContainer]:
+def _update_trust_and_return_changed(
+    client: PodmanClient, state: SandboxState
+) -> dict[str, ExistingContainer]:
     """Update what the containers and this machine trust; return the containers that changed."""
     own = neighbours.authorities_of_sandbox(state.name)
     others = neighbours.find_neighbours(state.name, state.neighbours)
@@ -202,5 +204,5 @@ def announce_to_neighbours(setup: SetupContext) -> None:
         known = neighbours.find_neighbours(other.name, other.neighbours)
         if dns.write_neighbour_files(client.folder / "dns", known):
             internet_container.reload_name_server(client, found.name)
-        if _update_trust(client, other):
+        if _update_trust_and_return_changed(client, other):
             setup.progress(f"updated the sandbox {other.name}, which now trusts this region")

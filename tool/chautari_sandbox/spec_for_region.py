@@ -67,7 +67,7 @@ def _required_artifacts(loaded_region: LoadedRegion) -> tuple[RequiredArtifact, 
         for service in region.services_of(name):
             found += service.artifacts(context) if service.artifacts else ()
             if service.older_artifacts:
-                older += _pinned_by_region(service, service.older_artifacts(context))
+                older += _artifacts_pinned_by_region(service, service.older_artifacts(context))
     return tuple(
         RequiredArtifact(item.name, item.version, item.file_name, item.url, item.sha256, is_older)
         for items, is_older in ((found, False), (older, True))
@@ -75,7 +75,7 @@ def _required_artifacts(loaded_region: LoadedRegion) -> tuple[RequiredArtifact, 
     )
 
 
-def _pinned_by_region(service: Service, artifacts: Iterable[Artifact]) -> list[Artifact]:
+def _artifacts_pinned_by_region(service: Service, artifacts: Iterable[Artifact]) -> list[Artifact]:
     """Return those that the region pins itself: few sandboxes upgrade from a release of ours."""
     return [item for item in artifacts if item not in service.releases]
 
