@@ -14,12 +14,12 @@ from typing import IO, Any
 import pytest
 
 from chautari.node.backup.manifest import FolderSpec, Manifest, StateSpec
-from chautari.node.restore import copy, journal, machine, switch
+from chautari.node.restore import copy, journal, steps, switch
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import archived_path
 from chautari.node.restore.journal import Journal, JournalFile
-from chautari.node.restore.repository import Archive, Item
-from chautari.node.restore.request import Commands, Request, Target
+from chautari.node.restore.repository import Archive, ArchiveItem
+from chautari.node.restore.request import Request, RestoreCommands, Target
 
 ID = "20261130t110000"
 ARCHIVE = Archive("bog1-2026-11-30T02:30:11Z", 1764460000)
@@ -158,11 +158,11 @@ class FakeRepository:
     def manifest(self, archive: Archive) -> Manifest:
         return self.manifest_
 
-    def items(self, archive: str, paths: list[str]) -> Iterator[Item]:
+    def items(self, archive: str, paths: list[str]) -> Iterator[ArchiveItem]:
         for member, _ in self._below(paths):
             kinds = {tarfile.DIRTYPE: "d", tarfile.SYMTYPE: "l"}
             size = -1 if member.islnk() else member.size
-            yield Item(member.name, kinds.get(member.type, "-"), size)
+            yield ArchiveItem(member.name, kinds.get(member.type, "-"), size)
 
     def _below(self, paths: list[str]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         for member, content in [*self.members, *map(_dump_member, self.dumps.items())]:
@@ -203,7 +203,7 @@ def request_of(world: World) -> Request:
     return Request(
         id=ID, region="andes", node="bog1", target=Target("disk", "disk", "/mnt/backup"),
         states=(state_of(world),),
-        commands={"nextcloud": Commands(adapt=("/adapt",), after_restore=("/after",))},
+        commands={"nextcloud": RestoreCommands(adapt=("/adapt",), after_restore=("/after",))},
         about={"operator": "ana"},
     )  # fmt: skip
 
@@ -234,7 +234,7 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (world.data / "cache/x").write_text("kept cache")
     world.config.write_text("old config")
     engine = FakeEngine(world)
-    monkeypatch.setattr(copy, "engine_of_server", lambda _: engine)
+    monkeypatch.setattr(copy, "database_server", lambda _: engine)
     monkeypatch.setattr(switch, "run_command", lambda argv, *_: world.tick(" ".join(argv)))
     monkeypatch.setattr(switch, "active_units", list)
     # A real disk would take minutes for hundreds of restores.
@@ -267,7 +267,7 @@ def begin_restore(
     world: World, repository: FakeRepository, monkeypatch: pytest.MonkeyPatch
 ) -> JournalFile:
     """Write the journal of a new restore, as `restore_start` does."""
-    monkeypatch.setattr(machine, "Repository", lambda *_: repository)
+    monkeypatch.setattr(steps, "Repository", lambda *_: repository)
     files = JournalFile(world.root / "state")
     memory = world.root / "memory"
     memory.mkdir()
@@ -283,6 +283,6 @@ def run_restore(world: World, files: JournalFile) -> bool | None:
     if found is None:
         return bool(files.results()[-1]["ok"])
     try:
-        return machine.Restore(files, found, world.root / "memory").run()
+        return steps.Restore(files, found, world.root / "memory").run()
     except PowerCut:
         return None

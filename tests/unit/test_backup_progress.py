@@ -28,13 +28,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_size_of_the_first_upload_is_announced_with_its_longest_duration() -> None:
     lines: list[str] = []
-    ProgressPrinter(lines.append, 500).take("bog1", FIRST)
+    ProgressPrinter(lines.append, 500).print_event("bog1", FIRST)
     assert lines == [
         "bog1 to disk: this is the first backup, so 5.0 GB in 1,234 files are uploaded (less where "
         "files compress); with the limit of 500 KiB/s, up to 2 h 42 min"
     ]
     later = FIRST.model_copy(update={"first": False})
-    ProgressPrinter(lines.append, 500).take("bog1", later)
+    ProgressPrinter(lines.append, 500).print_event("bog1", later)
     assert lines[1].endswith(
         "1,234 files are compared with the last backup, and 5.0 GB of them are read"
     )
@@ -43,7 +43,7 @@ def test_size_of_the_first_upload_is_announced_with_its_longest_duration() -> No
 def test_line_is_printed_for_each_new_step_and_every_ten_seconds(clock: list[float]) -> None:
     lines: list[str] = []
     printer = ProgressPrinter(lines.append)
-    printer.take("bog1", BackupStarted(event="started"))
+    printer.print_event("bog1", BackupStarted(event="started"))
     for second, event in (
         (0, step("files", files=1, bytes=1000, bytes_sent=10)),
         (2, step("files", files=2, bytes=2000, bytes_sent=20)),
@@ -52,7 +52,7 @@ def test_line_is_printed_for_each_new_step_and_every_ten_seconds(clock: list[flo
         (13, step("sparkles")),
     ):
         clock[0] = 100.0 + second
-        printer.take("bog1", event)
+        printer.print_event("bog1", event)
     assert lines == [
         "bog1: the backup is running",
         "bog1 to disk: reading files: 1.0 kB read, 10 B uploaded",
@@ -67,5 +67,5 @@ def test_nodes_and_targets_do_not_hide_each_other(clock: list[float]) -> None:
     printer = ProgressPrinter(lines.append)
     other = step("files").model_copy(update={"target": "box"})
     for node, event in (("bog1", step("files")), ("bog1", other), ("med1", step("files"))):
-        printer.take(node, event)
+        printer.print_event(node, event)
     assert len(lines) == 3

@@ -197,8 +197,8 @@ def test_drill_on_the_node_has_no_code_that_changes_live_data() -> None:
     while new := set().union(*(imports_of(name, sources) for name in reached)) - reached:
         reached |= new
     assert not reached & {
-        "chautari.node.restore.switch", "chautari.node.restore.machine",
-        "chautari.node.restore.clean", "chautari.node.restore.service",
+        "chautari.node.restore.switch", "chautari.node.restore.steps",
+        "chautari.node.restore.kept_data", "chautari.node.restore.restore_unit",
     }  # fmt: skip
     installed = yaml.safe_load((ROOT / "roles/backup/vars/main.yml").read_text())
     modules = {f"chautari.node.restore.{name}" for name in installed["__backup_drill_modules"]}
@@ -223,8 +223,11 @@ def test_copy_of_a_region_has_own_addresses_and_no_targets(tmp_path: Path) -> No
 
 
 def test_name_of_a_copy_is_a_valid_name() -> None:
-    assert sandbox_copy.copy_name("a" * 31) == "a" * 25 + "-drill"
-    assert sandbox_copy.copy_name("abcdefghijklmnopqrstuvwx-yz") == "abcdefghijklmnopqrstuvwx-drill"
+    assert sandbox_copy.region_name_of_copy("a" * 31) == "a" * 25 + "-drill"
+    assert (
+        sandbox_copy.region_name_of_copy("abcdefghijklmnopqrstuvwx-yz")
+        == "abcdefghijklmnopqrstuvwx-drill"
+    )
 
 
 def test_target_of_a_drill_gets_its_address(

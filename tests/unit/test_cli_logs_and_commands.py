@@ -18,7 +18,7 @@ from region_samples import region_file
 from chautari.cli import main
 from chautari.deploy import logs_and_commands
 from chautari.process import OutputLimits
-from chautari.services.inspection import Inspection
+from chautari.services.logs_and_commands import LogsAndCommands
 
 SSH = """#!{python}
 import os, subprocess, sys
@@ -166,7 +166,7 @@ def test_commands_of_services_have_different_names() -> None:
     from chautari.services.polls.poll_apps import APPS
     from chautari.services.registry import SERVICES
 
-    found: list[Inspection] = [service.inspection for service in SERVICES.values()]
-    found += [app.inspection for app in APPS.values()]
+    found: list[LogsAndCommands] = [service.logs_and_commands for service in SERVICES.values()]
+    found += [app.logs_and_commands for app in APPS.values()]
     names = [name for item in found for name in item.commands]
     assert len(names) == len(set(names))

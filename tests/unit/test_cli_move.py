@@ -238,7 +238,7 @@ def test_region_named_by_its_path_is_used_by_each_step(
     ["", "{}", "[1]", '{"format": 2}', json.dumps({"region_file": "/other", "old": "bog1"})],
 )
 def test_unusable_record_begins_anew(machine: Machine, content: str) -> None:
-    file = MoveProgress.of(machine.folder / "x", "andes", "nextcloud", "new1").file
+    file = MoveProgress.for_move(machine.folder / "x", "andes", "nextcloud", "new1").file
     file.parent.mkdir(parents=True)
     file.write_text(content)
     assert main.run(RUN) == 0

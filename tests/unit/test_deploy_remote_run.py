@@ -357,7 +357,9 @@ def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> No
 
 def test_converge_limits_the_logins_that_a_node_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     logins: list[Any] = []
-    monkeypatch.setattr(remote_run, "try_new_login", lambda one: logins.append(one) or "")
+    monkeypatch.setattr(
+        remote_run, "try_new_login_and_return_error", lambda one: logins.append(one) or ""
+    )
     follow(monkeypatch, Link(([STARTED, *[LOGIN] * 1000, FINISHED], 0)))
     assert len(logins) == node_events.MAX_LOGINS
 
@@ -370,7 +372,9 @@ def test_converge_logs_in_again_when_the_node_asks_for_it(
     monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
     logins: list[Any] = []
-    monkeypatch.setattr(remote_run, "try_new_login", lambda one: logins.append(one) or error)
+    monkeypatch.setattr(
+        remote_run, "try_new_login_and_return_error", lambda one: logins.append(one) or error
+    )
     link = Link(([STARTED, LOGIN, ROLE, FINISHED], 0))
     report, _, _ = follow(monkeypatch, link)
     assert logins == [TARGET]

@@ -6,9 +6,9 @@ import pytest
 from region_samples import ROOT
 
 from chautari import __version__
-from chautari.migration import affected, changelog
-from chautari.migration.affected import affecting_changes, words_of_region
+from chautari.migration import changelog, relevant_changes
 from chautari.migration.changelog import ChangelogError, parse_changelog, releases_between
+from chautari.migration.relevant_changes import affecting_changes, words_of_region
 from chautari.paths import changelog_file
 from chautari.reference.key_pages import ANY, all_key_pages
 from chautari.region import toolkit_version
@@ -142,12 +142,12 @@ def test_change_affects_the_regions_that_have_what_it_names(
     "data", [None, 1, [], {"nodes": 1}, {"nodes": {"a": 1, "b": {"services": 2}}}]
 )
 def test_services_of_a_damaged_region_are_none(data: object) -> None:
-    assert affected.services_in_data(data) == set()
+    assert relevant_changes.services_in_data(data) == set()
 
 
 def test_services_of_a_region_run_on_nodes_or_have_settings() -> None:
     data = {"nodes": {"a": {"services": ["jitsi", "nope", 1]}}, "services": {"polls": None}}
-    assert affected.services_in_data(data) == {"jitsi", "polls"} <= set(SERVICES)
+    assert relevant_changes.services_in_data(data) == {"jitsi", "polls"} <= set(SERVICES)
 
 
 def test_current_version_is_a_version() -> None:

@@ -49,10 +49,10 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
         raise BackupError("folder_empty")
 
     monkeypatch.setattr(run.TargetRun, "_list_files_and_sum_new_bytes", stop)
-    events = run.Events(tmp_path / "events.jsonl")
+    events = run.EventWriter(tmp_path / "events.jsonl")
     for _ in range(2):  # what the first one remembers must not let the second one through
         one = run.TargetRun(found, target, events, place, Pause())
-        error = one.finish(one.attempt_all())
+        error = one.record_end(one.attempt_until_success())
         assert error is not None
         assert error.code == ("not_restored" if refused else "folder_empty")
         kept = state_file.target_state(state_file.read_state(place.state), target.name)
@@ -118,10 +118,10 @@ def test_first_backup_that_exceeds_the_quota_is_refused_before_it_begins(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "large").write_bytes(bytes(3000))
     found, place = settings(tmp_path), run.ProgramFolders(tmp_path, restores=tmp_path / "history")
-    events = run.Events(tmp_path / "events.jsonl")
+    events = run.EventWriter(tmp_path / "events.jsonl")
     for _ in range(2):
         one = run.TargetRun(found, found.target("himalaya"), events, place, Pause())
-        error = one.finish(one.attempt_all())
+        error = one.record_end(one.attempt_until_success())
         assert error is not None and error.code == "quota_too_small"
         assert error.data == {"target": "himalaya", "needed": 3000, "free": 2000}
     assert " create " not in log.read_text() and log.read_text().count(" init ") == 1

@@ -189,7 +189,7 @@ def test_lost_connection_is_retried_while_data_arrives(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     place = run.ProgramFolders(tmp_path)
-    events = run.Events(tmp_path / "events.jsonl")
+    events = run.EventWriter(tmp_path / "events.jsonl")
     one = run.TargetRun(settings(tmp_path), settings(tmp_path).targets[0], events, place, Pause())
     waiting = list(sent)
 
@@ -198,7 +198,7 @@ def test_lost_connection_is_retried_while_data_arrives(
         raise BackupError("connection_lost")
 
     monkeypatch.setattr(one, "_attempt_backup", fail)
-    error = one.attempt_all()
+    error = one.attempt_until_success()
     assert error is not None and error.code == "connection_lost"
     assert len(sent) - len(waiting) == attempts
     assert one._is_retry  # so that borg makes close checkpoints
@@ -217,7 +217,7 @@ def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
     monkeypatch.setattr(run.TargetRun, "_attempt_backup", fail)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x").touch()
-    events, found = run.Events(tmp_path / "events.jsonl"), settings(tmp_path)
+    events, found = run.EventWriter(tmp_path / "events.jsonl"), settings(tmp_path)
     pause = Pause(tmp_path / "paused.json", Commands())
     assert not run.back_up(found, events, run.ProgramFolders(tmp_path), pause, found.targets)
     assert len(calls) == tried
@@ -230,7 +230,7 @@ def test_one_failed_target_does_not_stop_the_others_but_systemd_does(
 def test_node_without_a_target_has_no_backup(tmp_path: Path) -> None:
     found = settings(tmp_path, targets=[])
     pause = Pause(tmp_path / "paused.json", Commands())
-    events = run.Events(tmp_path / "events.jsonl")
+    events = run.EventWriter(tmp_path / "events.jsonl")
     assert not run.back_up(found, events, run.ProgramFolders(tmp_path), pause, ())
     assert "no_targets" in (tmp_path / "events.jsonl").read_text()
 
@@ -277,7 +277,7 @@ def test_repository_is_opened_and_pruned_with_few_calls_of_borg(
     found = repository.open_repository(*given, "a1", tmp_path)
     assert (found.id, found.is_new) == ("a1", False)
     assert [item["name"] for item in found.archives] == [half, complete]
-    retention.prune(*given, found.archives, tmp_path)
+    retention.prune_archives(*given, found.archives, tmp_path)
     words = [line.split()[3] for line in calls.read_text().splitlines()]
     assert words == ["list", "delete", "prune"]  # a peer compacts itself
     assert f"delete :: {half}\n" in calls.read_text()
@@ -292,7 +292,7 @@ def test_archive_from_the_future_stops_the_removal_of_old_ones(
     given = settings(tmp_path), settings(tmp_path).target("himalaya")
     found = repository.open_repository(*given, None, tmp_path)
     with pytest.raises(BackupError, match="archive_from_future"):
-        retention.prune(*given, found.archives, tmp_path)
+        retention.prune_archives(*given, found.archives, tmp_path)
     assert "prune" not in calls.read_text()
 
 
@@ -383,13 +383,13 @@ def start(tmp_path: Path, program: str = READER) -> BorgCreate:
 def test_gate_opens_when_everything_before_is_read(tmp_path: Path) -> None:
     create = start(tmp_path)
     for number in range(500):
-        create.feed(f"/srv/नमस्ते/{number}".encode() + b"\xff")
-    create.store(tmp_path / "first", b"1" * 200_000)
-    create.feed(b"/srv/last")
-    code = create.relay(
+        create.feed_path(f"/srv/नमस्ते/{number}".encode() + b"\xff")
+    create.store_content(tmp_path / "first", b"1" * 200_000)
+    create.feed_path(b"/srv/last")
+    code = create.store_program_output(
         tmp_path / "dump", lambda end: subprocess.Popen(["printf", "rows"], stdout=end)
     )
-    create.store(tmp_path / "third", b"")
+    create.store_content(tmp_path / "third", b"")
     assert code == 0
     found: Any = create.finish()
     assert len(found) == 504
@@ -403,7 +403,7 @@ def test_borg_that_ends_early_is_reported_and_not_waited_for(tmp_path: Path) -> 
         tmp_path, f"import sys; sys.exit(print({json.dumps(message)!r}, file=sys.stderr) or 2)"
     )
     with pytest.raises(BackupError, match="repository_locked"):
-        create.store(tmp_path / "gate", b"")
+        create.store_content(tmp_path / "gate", b"")
     create.abort()
 
 
@@ -414,7 +414,7 @@ def test_killed_program_gives_borg_no_end_of_its_input(tmp_path: Path) -> None:
 import os, pathlib, signal, sys
 from chautari.node.backup.feed import BorgCreate
 create = BorgCreate([sys.executable, "-c", {reader!r}], {{}}, pathlib.Path({str(tmp_path)!r}))
-create.feed(b"/srv/a")
+create.feed_path(b"/srv/a")
 pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(create._process.pid))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -431,7 +431,7 @@ def test_stalled_borg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(feed, "WATCH_SECONDS", 0.05)
     create = start(tmp_path, "import time; time.sleep(60)")
     with pytest.raises(BackupError, match="stalled"):
-        create.store(tmp_path / "gate", b"")
+        create.store_content(tmp_path / "gate", b"")
 
 
 def test_quota_that_is_too_small_ends_borg_at_once(tmp_path: Path) -> None:
@@ -443,7 +443,7 @@ def test_quota_that_is_too_small_ends_borg_at_once(tmp_path: Path) -> None:
 
     create = BorgCreate([sys.executable, "-uc", program], {}, tmp_path, check_quota=refuse)
     with pytest.raises(BackupError, match=r"quota_too_small.*50000000"):
-        create.store(tmp_path / "gate", b"")
+        create.store_content(tmp_path / "gate", b"")
 
 
 def test_progress_of_borg_is_passed_on(tmp_path: Path) -> None:

@@ -82,14 +82,14 @@ def test_missing_file_is_left_out(data: Path) -> None:
     assert names(data, state(data, files=("/nowhere/at/all",)))
 
 
-def changed(group: archive.Group) -> tuple[set[str], set[str]]:
+def changed(group: archive.StateGroup) -> tuple[set[str], set[str]]:
     items = list(group.changes())
     new = {os.fsdecode(i.path) for i in items if isinstance(i, scan.Entry) and i.is_file}
     return new, {os.fsdecode(i.path) for i in items if isinstance(i, scan.DeletedPath)}
 
 
 def test_changes_are_found_since_the_last_list(data: Path, tmp_path: Path) -> None:
-    group = archive.Group([state(data)], tmp_path / "list")
+    group = archive.StateGroup([state(data)], tmp_path / "list")
     group.write_first_list()
     assert group.totals.count == 6
     assert changed(group) == (set(), set())
@@ -107,7 +107,7 @@ def test_list_survives_strange_names(data: Path, tmp_path: Path) -> None:
     strange = [b"line\nbreak", b"\xff\xfe", b" 1 2 3", "नमस्ते".encode()]
     for name in strange:
         (data / os.fsdecode(name)).write_text("x")
-    group = archive.Group([state(data)], tmp_path / "list")
+    group = archive.StateGroup([state(data)], tmp_path / "list")
     group.write_first_list()
     assert {os.fsencode(data) + b"/" + name for name in strange} <= {
         entry.path for entry in group.entries()

@@ -118,16 +118,16 @@ def test_archive_counts_only_under_its_final_name(name: str, finished: bool) -> 
     ],
 )  # fmt: skip
 def test_messages_of_borg_have_a_code(lines: list[dict[str, str]], code: str) -> None:
-    messages = borg.Messages()
+    messages = borg.BorgMessages()
     for line in lines:
-        messages.add(json.dumps({"type": "log_message", **line}))
-    assert messages.error().code == code
+        messages.add_line(json.dumps({"type": "log_message", **line}))
+    assert messages.to_backup_error().code == code
 
 
 def test_quota_is_read_from_the_answer_of_a_peer() -> None:
-    messages = borg.Messages()
+    messages = borg.BorgMessages()
     text = "Remote: Storage quota: 1.50 MB out of 50.00 GB used."
-    messages.add(json.dumps({"type": "log_message", "levelname": "INFO", "message": text}))
+    messages.add_line(json.dumps({"type": "log_message", "levelname": "INFO", "message": text}))
     assert (messages.quota_used, messages.quota) == (1_500_000, 50_000_000_000)
 
 
@@ -153,15 +153,15 @@ def archive(name: str, start: str) -> dict[str, str]:
 def test_archives_are_not_removed_because_of_a_forged_date() -> None:
     now = retention.archive_time({"name": "bog1-2026-11-30T02:30:11Z"})
     good = archive("2026-11-29T02:30:11Z", "2026-11-29T02:30:12.000000")
-    retention.check_dates([good], now)
+    retention.refuse_future_dates([good], now)
     future = archive("2027-11-29T02:30:11Z", "2027-11-29T02:30:12.000000")
     with pytest.raises(BackupError, match="archive_from_future"):
-        retention.check_dates([good, future], now)
+        retention.refuse_future_dates([good, future], now)
     forged = archive("2026-11-29T02:30:11Z", "2026-10-01T02:30:12.000000")
     with pytest.raises(BackupError, match="archive_date_differs"):
-        retention.check_dates([good, forged], now)
+        retention.refuse_future_dates([good, forged], now)
 
 
 def test_nothing_is_removed_without_a_period() -> None:
-    assert retention.keep_options(Keep(0, 0, 0)) == []
-    assert retention.keep_options(Keep(7, 0, 6)) == ["--keep-daily=7", "--keep-monthly=6"]
+    assert retention.prune_options(Keep(0, 0, 0)) == []
+    assert retention.prune_options(Keep(7, 0, 6)) == ["--keep-daily=7", "--keep-monthly=6"]

@@ -132,7 +132,7 @@ def tend_with(space: Space, monkeypatch: pytest.MonkeyPatch, reason: str = "") -
         calls.append(command[0])
         return reason if command[0] == "check" else ""
 
-    monkeypatch.setattr(maintenance, "run_as", run_as)
+    monkeypatch.setattr(maintenance, "run_as_and_return_error", run_as)
     return maintenance.maintain_repository(space, 1e9) | {"calls": calls}
 
 
@@ -165,7 +165,9 @@ def test_problems_are_mailed_and_remembered(
 ) -> None:
     mails: list[Any] = []
     monkeypatch.setattr(maintenance, "_mail_problems_to_root", mails.append)
-    monkeypatch.setattr(maintenance, "run_as", lambda account, command, limit: "\x1b damaged")
+    monkeypatch.setattr(
+        maintenance, "run_as_and_return_error", lambda account, command, limit: "\x1b damaged"
+    )
     spaces = [space, Space("delta", "backup-delta", "n1", tmp_path)]
     assert [maintenance.maintain_all_repositories(spaces, tmp_path) for _ in range(2)] == [1, 1]
     assert len(mails) == 1 and "andes/bog1" in mails[0][0] and "\x1b" not in mails[0][0]

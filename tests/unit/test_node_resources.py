@@ -6,7 +6,7 @@ import pytest
 
 from chautari.node.resources import (
     READING,
-    merge_descriptions,
+    merge_resource_descriptions,
     path_resource,
     resource_key,
     resources_of_task,
@@ -167,8 +167,10 @@ def test_resources_with_the_same_name_have_the_same_key() -> None:
 
 def test_merge_keeps_that_a_restarted_unit_is_enabled() -> None:
     enabled = unit("x.service", True, "started")
-    assert merge_descriptions(enabled, unit("x.service", False, "restarted")) == enabled
-    assert merge_descriptions(package("a", pinned=True), package("a")) == package("a", pinned=True)
+    assert merge_resource_descriptions(enabled, unit("x.service", False, "restarted")) == enabled
+    assert merge_resource_descriptions(package("a", pinned=True), package("a")) == package(
+        "a", pinned=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,13 +185,15 @@ def test_merge_keeps_that_a_restarted_unit_is_enabled() -> None:
     ],
 )
 def test_merge_takes_the_last_desired_state_of_a_unit(first: str, then: str, desired: str) -> None:
-    found = merge_descriptions(unit("x.service", False, first), unit("x.service", True, then))
+    found = merge_resource_descriptions(
+        unit("x.service", False, first), unit("x.service", True, then)
+    )
     assert found == unit("x.service", True, desired)
 
 
 def test_merge_takes_the_last_desired_state_of_a_package() -> None:
-    assert merge_descriptions(package("a", "absent"), package("a")) == package("a")
+    assert merge_resource_descriptions(package("a", "absent"), package("a")) == package("a")
 
 
 def test_merge_takes_the_last_digest_of_a_file() -> None:
-    assert merge_descriptions(path("/x", sha1="a"), path("/x")) == path("/x")
+    assert merge_resource_descriptions(path("/x", sha1="a"), path("/x")) == path("/x")

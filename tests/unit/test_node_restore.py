@@ -17,7 +17,7 @@ from restore_doubles import (
     sample_repository,
 )
 
-from chautari.node.restore import clean
+from chautari.node.restore import kept_data
 from chautari.node.restore.journal import JournalFile
 
 OLD = {
@@ -271,12 +271,12 @@ def test_live_data_that_appears_during_the_switch_is_never_overwritten(
 
 def test_clean_deletes_what_a_restore_kept(world: World, files: JournalFile) -> None:
     assert run_restore(world, files)
-    answer = clean.delete_kept_data([ID], files.state)
+    answer = kept_data.delete_kept_data([ID], files.state)
     assert answer["error"] is None and len(answer["deleted"]) == 3
     assert not list((world.root / "srv").rglob("*.before-restore-*"))
     assert f"nextcloud_before_{ID}" not in world.databases
     assert_restored(world)
-    assert clean.delete_kept_data([ID], files.state)["deleted"] == []
+    assert kept_data.delete_kept_data([ID], files.state)["deleted"] == []
 
 
 def test_clean_deletes_nothing_else(world: World, files: JournalFile) -> None:
@@ -285,6 +285,6 @@ def test_clean_deletes_nothing_else(world: World, files: JournalFile) -> None:
     result = json.loads(history.read_text())
     result["kept"]["paths"] = [str(world.data)]
     history.write_text(json.dumps(result))
-    assert clean.delete_kept_data([ID], files.state)["error"]["code"] == "unsafe_path"
+    assert kept_data.delete_kept_data([ID], files.state)["error"]["code"] == "unsafe_path"
     assert world.data.is_dir()
-    assert clean.delete_kept_data(["../x"], files.state)["error"]["code"] == "unsafe_path"
+    assert kept_data.delete_kept_data(["../x"], files.state)["error"]["code"] == "unsafe_path"

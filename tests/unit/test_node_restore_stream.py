@@ -65,7 +65,7 @@ def test_stream_that_ends_early_is_refused(packed: bytes, missing: int, tmp_path
     folder = StateSpec("x", folders=(FolderSpec("/srv"),))
     index, read = FileIndex(tmp_path / "index"), []
     for name in SIZES:
-        index.expect(f"/{name}", -1)
+        index.expect_file(f"/{name}", -1)
     job = extraction.Extraction(
         places_in_folder((folder,), tmp_path / "copy"),
         {"/dump": lambda blocks: read.append(b"".join(map(bytes, blocks)))},
@@ -128,5 +128,5 @@ out.write("d hrwxr-xr-x 0 last\\0")
     target = Target("disk", "disk", str(tmp_path / "repository"))
     found = repository.Repository(target, access_in(tmp_path), tmp_path)
     items = list(found.items("x", ["/srv"]))
-    assert items[:-1] == [repository.Item(name, "-", 5) for name in names]
-    assert items[-1] == repository.Item("last", "d", -1)
+    assert items[:-1] == [repository.ArchiveItem(name, "-", 5) for name in names]
+    assert items[-1] == repository.ArchiveItem("last", "d", -1)

@@ -104,10 +104,10 @@ def test_release_that_the_region_changes_to_is_looked_up_in_the_mirror(
     spec = SandboxSpec("proof", "proof.example.org", "192.0.2.0/24", (), (NEXTCLOUD,))
     spec = spec._replace(mirror=mirrored.mirror)
     older = {("nextcloud", "35.0.1")}
-    assert liveness.serves_folder(spec, older)
+    assert liveness.mirror_serves_folder(spec, older)
     (mirrored.mirror / NEXTCLOUD.file).write_bytes(b"a local build")
-    assert not liveness.serves_folder(spec, older)
-    assert liveness.serves_folder(spec, older | {("nextcloud", "35.0.2")})
+    assert not liveness.mirror_serves_folder(spec, older)
+    assert liveness.mirror_serves_folder(spec, older | {("nextcloud", "35.0.2")})
 
 
 def test_mirror_that_does_not_exist_is_bad_input(sources: ArtifactSources, tmp_path: Path) -> None:

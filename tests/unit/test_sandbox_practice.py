@@ -20,7 +20,7 @@ from chautari.region.load import LoadedRegion
 from chautari_sandbox import dns, paths, podman_commands, privileges, state
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.practice import exercise as practice
-from chautari_sandbox.practice.faults import FAULTS, Fault, rule_handle
+from chautari_sandbox.practice.faults import FAULTS, Fault, firewall_rule_handle
 
 RULES = {
     "nftables": [
@@ -112,7 +112,7 @@ def test_every_fault_changes_something_and_is_undone(
     assert containers.commands
     assert (hosts.read_text() != before) is FAULTS[name].wrong_dns
     set_by = len(containers.commands)
-    assert practice.solve(opened) == active
+    assert practice.undo_active_fault(opened) == active
     assert len(containers.commands) > set_by
     assert hosts.read_text() == before
     assert opened.active() is None
@@ -124,7 +124,7 @@ def test_steps_run_only_in_containers_of_the_sandbox(
     opened = practice.open_practice(region)
     for name in FAULTS:
         practice.set_fault(opened, name)
-        practice.solve(opened)
+        practice.undo_active_fault(opened)
     assert {command[0] for command in containers.commands} == {"box_bog1", "box_internet"}
 
 
@@ -133,7 +133,7 @@ def test_closed_port_deletes_only_the_rule_of_its_port(
 ) -> None:
     practice.set_fault(practice.open_practice(region), "closed-port")
     assert containers.commands[-1][-2:] == ("handle", "9")
-    assert rule_handle(json.dumps(RULES), 443) == ""
+    assert firewall_rule_handle(json.dumps(RULES), 443) == ""
 
 
 def test_wrong_dns_record_moves_only_the_first_public_name(
@@ -154,7 +154,7 @@ def test_second_fault_is_refused_until_the_first_is_solved(
     practice.set_fault(opened, "stopped-service")
     with pytest.raises(BadInput, match="already has a practice fault"):
         practice.set_fault(practice.open_practice(region))
-    practice.solve(opened)
+    practice.undo_active_fault(opened)
     practice.set_fault(opened, "database-down")
 
 
@@ -201,7 +201,7 @@ def test_solve_accepts_what_was_already_repaired(
     opened = practice.open_practice(region)
     practice.set_fault(opened, "refused-mail")
     containers.failures["mv"] = "mv: cannot stat: No such file or directory"
-    practice.solve(opened)
+    practice.undo_active_fault(opened)
     assert containers.commands[-1][1:] == ("postqueue", "-f")
 
 
@@ -212,7 +212,7 @@ def test_solve_keeps_the_fault_if_it_cannot_be_undone(
     practice.set_fault(opened, "stopped-service")
     containers.failures["start"] = "Job for nginx.service failed"
     with pytest.raises(ProcessError):
-        practice.solve(opened)
+        practice.undo_active_fault(opened)
     assert opened.active() is not None
 
 

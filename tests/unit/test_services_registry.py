@@ -203,7 +203,7 @@ def test_archives_have_a_source_that_gives_pinnable_addresses(name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_service_says_how_operators_look_inside(name: str) -> None:
-    found = region_of(SERVICES[name]).service_for_region(name).inspection
+    found = region_of(SERVICES[name]).service_for_region(name).logs_and_commands
     assert found.units and found.commands
     for unit in found.units:
         assert re.fullmatch(r"[a-z0-9*@-]+\.service", unit)

@@ -46,7 +46,7 @@ def confirm(monkeypatch: pytest.MonkeyPatch, *endings: tuple[int, str]) -> tuple
     monkeypatch.setattr(new_login, "RunningCommand", logins.start)
     monkeypatch.setattr(new_login.time, "monotonic", lambda: logins.now)
     monkeypatch.setattr(new_login.time, "sleep", logins.sleep)
-    return new_login.try_new_login(TARGET), logins
+    return new_login.try_new_login_and_return_error(TARGET), logins
 
 
 def test_login_runs_the_command_of_the_role_as_root(monkeypatch: pytest.MonkeyPatch) -> None:

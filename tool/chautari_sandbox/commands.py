@@ -119,7 +119,7 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
         active = place.require_active()
         _print_exercise(active.text(FAULTS[active.fault].hint, region), active, as_json)
     elif solve:
-        active = exercise.solve(place)
+        active = exercise.undo_active_fault(place)
         known = FAULTS[active.fault]
         repair = active.text(known.repair, region)
         answer = (

@@ -46,11 +46,11 @@ def _has_looked_for_all_artifacts(spec: SandboxSpec, known: SandboxState) -> boo
     needed = {(item.name, item.version) for item in spec.wanted}
     needed |= {(item.name, item.version) for item in spec.images}
     packages = {(item.name, item.version) for item in spec.repositories}
-    found = serves_folder(spec, served) if spec.mirror else needed <= served
+    found = mirror_serves_folder(spec, served) if spec.mirror else needed <= served
     return found and packages <= set(known.requested_packages)
 
 
-def serves_folder(spec: SandboxSpec, served: set[tuple[str, str]]) -> bool:
+def mirror_serves_folder(spec: SandboxSpec, served: set[tuple[str, str]]) -> bool:
     """Return whether each release that is in the folder under its own name is served."""
     return all(
         (item.name, item.version) in served

@@ -61,7 +61,7 @@ class NodeResult:
         }
 
 
-def nodes_of_request(request: Request) -> tuple[str, ...]:
+def backed_up_nodes_of_request(request: Request) -> tuple[str, ...]:
     """Return the nodes of a command that are backed up.
 
     Raises:
@@ -194,12 +194,14 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
     return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
 
 
-def login_keys(request: Request) -> dict[str, str]:
+def public_login_keys(request: Request) -> dict[str, str]:
     """Return the public keys with which the nodes of a command log in where backups are stored."""
     opened = _open_region_secrets(request, known_endpoints(request.loaded_region))
     values = opened.values_of_names(opened.names)
     try:
-        return {name: public_login_key(name, values) for name in nodes_of_request(request)}
+        return {
+            name: public_login_key(name, values) for name in backed_up_nodes_of_request(request)
+        }
     except KeyError:
         region = request.loaded_region.region.region
         raise BadInput(
@@ -238,7 +240,7 @@ def _undeployed_target_error(region: Region, node: str, target: str) -> dict[str
 
 
 def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
-    names = nodes_of_request(request)
+    names = backed_up_nodes_of_request(request)
     return ssh_targets(request.loaded_region, endpoints, names, request.identities)
 
 

@@ -175,7 +175,7 @@ def remove_containers(drill: Drill) -> None:
     sandbox_copy.delete_copy(drill.copy)
 
 
-def record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict[str, Any]:
+def drill_record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict[str, Any]:
     """Return what the state file of a node says about the drill."""
     found = next((item for item in outcome.restores if item.node == node), None)
     record: dict[str, Any] = {
@@ -196,7 +196,7 @@ def record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict[str, 
     return record
 
 
-def record_drill(drill: Drill, outcome: DrillOutcome) -> list[str]:
+def record_drill_and_return_failed_nodes(drill: Drill, outcome: DrillOutcome) -> list[str]:
     """Write the result to the state file of each node; return the nodes that did not take it."""
     nodes = tuple(order.backup_of for order in drill.orders)
     known = tuple(node for node in nodes if node in drill.source.loaded_region.region.nodes)
@@ -205,7 +205,7 @@ def record_drill(drill: Drill, outcome: DrillOutcome) -> list[str]:
     )
     missing = [node for node in nodes if node not in known]
     for target in reached:
-        if not _record_drill_on_node(target, record_of_node(drill, outcome, target.name)):
+        if not _record_drill_on_node(target, drill_record_of_node(drill, outcome, target.name)):
             missing.append(target.name)
     return missing
 

@@ -33,7 +33,7 @@ class MoveProgress:
     region_file: Path
 
     @classmethod
-    def of(cls, region_file: Path, region: str, service: str, to: str) -> MoveProgress:
+    def for_move(cls, region_file: Path, region: str, service: str, to: str) -> MoveProgress:
         """Return the record of a move; region and node are names that the model allows."""
         file = state_dir() / "moves" / region / f"{service}-to-{to}.json"
         return cls(file, region_file.resolve())
@@ -59,7 +59,7 @@ class MoveProgress:
         self.file.unlink(missing_ok=True)
 
 
-def next_step(steps: Sequence[MoveStep], completed: str) -> int:
+def next_step_number(steps: Sequence[MoveStep], completed: str) -> int:
     """Return the number of the step after the completed one; 1 if there is no such step."""
     titles = [step.title for step in steps]
     return titles.index(completed) + 2 if completed in titles else 1

@@ -28,7 +28,7 @@ class ProgressPrinter:
         self._lock = threading.Lock()
         self._shown: dict[tuple[str, str], tuple[str, float]] = {}
 
-    def take(self, node: str, event: ProgramEvent) -> None:
+    def print_event(self, node: str, event: ProgramEvent) -> None:
         """Print a line for an event, if it is time for one."""
         line = ""
         if isinstance(event, BackupStarted):

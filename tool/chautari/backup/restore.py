@@ -245,7 +245,7 @@ class _RestoreFollower:
             self._say(self._target.name, to_one_line(text))
 
 
-def results_of_node(target: SSHTarget) -> RestoreResultsAnswer:
+def restore_results_of_node(target: SSHTarget) -> RestoreResultsAnswer:
     """Return the earlier restores of a node."""
     return run_short_action(target, {"action": "restore_results"}, RestoreResultsAnswer)
 

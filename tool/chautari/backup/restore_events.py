@@ -194,7 +194,7 @@ class EventHead(BaseModel):
 
 
 def parse_restore_event(line: str) -> RestoreEvent | EventHead | None:
-    """Return the event of a line; `Named` for one that is only passed over, None for other text.
+    """Return the event of a line; `EventHead` for one to pass over, None for other text.
 
     Raises:
         ValueError: when a known event has values that no node of ours sends.

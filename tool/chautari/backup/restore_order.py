@@ -13,7 +13,7 @@ from chautari.backup.variables import backup_variables
 from chautari.errors import BadInput
 from chautari.node.backup.manifest import parse_states
 from chautari.node.restore.journal import Journal
-from chautari.node.restore.request import Commands, Request, Target
+from chautari.node.restore.request import Request, RestoreCommands, Target
 from chautari.render.context import NodeContext
 from chautari.services.state import NODE_STATE_NAME
 
@@ -195,7 +195,7 @@ def request_of_order(
         states=parse_states([state.as_object() for state in order.states]),
         at=at,
         commands={
-            item.name: Commands(item.state.adapt, item.state.after_restore, item.state.units)
+            item.name: RestoreCommands(item.state.adapt, item.state.after_restore, item.state.units)
             for item in order.states
         },
         about=about,

@@ -31,7 +31,7 @@ _UBUNTU = {"os": "debian-12", "memory_mb": 900, "cores": 1}
 DEFAULT_NETWORK = "192.0.2.0/26"
 
 
-def copy_name(region: str) -> str:
+def region_name_of_copy(region: str) -> str:
     """Return the name of the copy of a region."""
     return region[: MAX_NAME - len(SUFFIX)].rstrip("-") + SUFFIX
 
@@ -51,7 +51,7 @@ def nodes_to_copy(region: Region, nodes: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def copied_region(region: Region, nodes: Sequence[str], network: str) -> dict[str, Any]:
+def region_data_of_copy(region: Region, nodes: Sequence[str], network: str) -> dict[str, Any]:
     """Return the content of the copy's region.yml."""
     content = region.model_dump(mode="json", by_alias=True, exclude_unset=True)
     copied = {key: content[key] for key in _KEPT if key in content}
@@ -81,8 +81,8 @@ def copied_region(region: Region, nodes: Sequence[str], network: str) -> dict[st
             "from": content["mail"]["from"],
         }
     return {
-        "region": copy_name(region.region), **copied, "ask_upstream": False, "sandbox": sandbox,
-        "nodes": kept, "services": settings,
+        "region": region_name_of_copy(region.region), **copied, "ask_upstream": False,
+        "sandbox": sandbox, "nodes": kept, "services": settings,
     }  # fmt: skip
 
 
@@ -100,11 +100,11 @@ def write_copy(
         BadInput: when a service cannot run without another node of the region.
     """
     region = loaded_region.region
-    name = copy_name(region.region)
+    name = region_name_of_copy(region.region)
     root = folder or state_dir() / "drills"
     place = root / name
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    content: Mapping[str, Any] = copied_region(region, nodes, network)
+    content: Mapping[str, Any] = region_data_of_copy(region, nodes, network)
     text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
     write_atomically(place / REGION_FILE, text)
     lock = loaded_region.folder / LOCK_FILE

@@ -114,14 +114,14 @@ def make_space_request(
     return SpaceRequest.model_construct(logins=logins)
 
 
-def offer_of(loaded_region: LoadedRegion, peer: str) -> SpaceOffer | None:
+def space_offer_of_peer(loaded_region: LoadedRegion, peer: str) -> SpaceOffer | None:
     """Return what a peer wrote about the space that it gives; None if it wrote nothing yet."""
     letter = loaded_region.received.get(peer)
     offer = letter.offers.get(NAME) if letter else None
     return offer if isinstance(offer, SpaceOffer) else None
 
 
-def logins_of(loaded_region: LoadedRegion, peer: str) -> Mapping[str, str]:
+def login_keys_of_peer(loaded_region: LoadedRegion, peer: str) -> Mapping[str, str]:
     """Return the keys that a peer wants to store its backups with, by the name of its node."""
     letter = loaded_region.received.get(peer)
     request = letter.requests.get(NAME) if letter else None

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.backup.scope import states_of_node, targets_of_node
-from chautari.backup.space_letters import account_of_borrower, logins_of, offer_of
+from chautari.backup.space_letters import (
+    account_of_borrower,
+    login_keys_of_peer,
+    space_offer_of_peer,
+)
 from chautari.region.field_types import size_in_mb
 from chautari.services.base import Variables
 
@@ -65,7 +69,7 @@ def _usable_targets_of_node(context: NodeContext) -> Iterator[_TargetVariables]:
         if name in own:
             yield _variables_of_own_target(context, name, own[name])
             continue
-        offer = offer_of(context.loaded_region, name)
+        offer = space_offer_of_peer(context.loaded_region, name)
         if offer and (offer.address, offer.port) not in known:
             known.add((offer.address, offer.port))
             yield _variables_of_target_at_peer(context, name, offer)
@@ -124,7 +128,7 @@ def backup_space_variables(context: NodeContext) -> Variables:
                 "quota_mb": size_in_mb(size),
                 "logins": [
                     {"node": node, "key": key}
-                    for node, key in sorted(logins_of(context.loaded_region, peer).items())
+                    for node, key in sorted(login_keys_of_peer(context.loaded_region, peer).items())
                 ],
             }
             for peer, size in settings.give.items()

@@ -52,7 +52,7 @@ def now(name: str, as_json: bool, **options: Any) -> int:
     request = _make_request(name, "deploy backup", options)
     limit = request.loaded_region.region.backup
     printer = ProgressPrinter(_print_progress, limit.limit_kib if limit else 0)
-    results = commands.back_up_now(request, printer.take)
+    results = commands.back_up_now(request, printer.print_event)
     if as_json:
         return _print_results(request, results)
     for result in results:
@@ -101,7 +101,7 @@ def check(name: str, as_json: bool, **options: Any) -> int:
     """
     request = _make_request(name, "deploy backup check", options)
     printer = ProgressPrinter(_print_progress)
-    results = commands.check_repositories(request, printer.take)
+    results = commands.check_repositories(request, printer.print_event)
     if as_json:
         return _print_results(request, results)
     for result in results:
@@ -125,7 +125,7 @@ def keys(name: str, as_json: bool, **options: Any) -> int:
     accepts only keys, use the part of each line from ssh-ed25519. Peers get the keys by themselves.
     """
     request = _make_request(name, "deploy backup keys", options)
-    region, found = request.loaded_region.region, commands.login_keys(request)
+    region, found = request.loaded_region.region, commands.public_login_keys(request)
     lines = authorized_keys_lines(region, found)
     if as_json:
         print_json({"ok": True, "region": region.region, "keys": found, "authorized_keys": lines})

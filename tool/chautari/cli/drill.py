@@ -54,7 +54,7 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     region = loaded_region.region.region
     request = Request(loaded_region, f"deploy drill {region}", nodes, identities)
     planned, outcome = _run_drill_with_progress(request, **options)
-    missing = drill.record_drill(planned, outcome)
+    missing = drill.record_drill_and_return_failed_nodes(planned, outcome)
     if not keep:
         drill.remove_containers(planned)
     _print_drill_outcome(planned, outcome, as_json, f"The drill of {region}")

@@ -15,18 +15,18 @@ from chautari.errors import ChautariError
 _requested: ContextVar[bool | None] = ContextVar("json_requested", default=None)
 
 
-def forget_request() -> None:
+def forget_json_request() -> None:
     """Begin a command line of which nothing is known yet."""
     _requested.set(None)
 
 
-def remember_request(_: click.Context, __: click.Parameter, value: bool) -> bool:
+def remember_json_request(_: click.Context, __: click.Parameter, value: bool) -> bool:
     """Store whether `--json` was given: the callback of this option."""
     _requested.set(value)
     return value
 
 
-def is_requested(arguments: Sequence[str]) -> bool:
+def is_json_requested(arguments: Sequence[str]) -> bool:
     """Return whether the result must be JSON, also where click could not read `arguments`.
 
     In `deploy run andes occ status --json`, the option belongs to the command on the node.

@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run `deploy` and return its exit code."""
-    json_output.forget_request()
+    json_output.forget_json_request()
     try:
         result: Any = deploy.main(arguments, prog_name="deploy", standalone_mode=False)
     except click.exceptions.Exit as ending:
@@ -122,9 +122,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _report_usage_error(error: click.ClickException, arguments: list[str] | None) -> int:
     """Show a mistake in the command line with the usage of the command, and what to do."""
-    from chautari.cli.usage_errors import to_bad_input  # only a mistake needs it
+    from chautari.cli.usage_errors import to_usage_mistake  # only a mistake needs it
 
-    usage = to_bad_input(error, sys.argv[1:] if arguments is None else arguments)
+    usage = to_usage_mistake(error, sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = getattr(error, "ctx", None)
     shown = error.format_message()
     text = f"Error: {usage}" if usage.is_corrected else f"Error: {shown}"
@@ -138,7 +138,7 @@ def _report_usage_error(error: click.ClickException, arguments: list[str] | None
 
 def _report_error(error: ChautariError, arguments: list[str] | None, text: str = "") -> int:
     """Show an error as `text`; with `--json` also as one JSON object, as every result."""
-    as_json = json_output.is_requested(sys.argv[1:] if arguments is None else arguments)
+    as_json = json_output.is_json_requested(sys.argv[1:] if arguments is None else arguments)
     full = _discard_unwritten_output()
     try:
         echo(text or str(error), err=True)

@@ -16,8 +16,8 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.migration import affected, changelog, rewrite
-from chautari.migration.affected import AffectingChange
+from chautari.migration import changelog, relevant_changes, rewrite
+from chautari.migration.relevant_changes import AffectingChange
 from chautari.migration.rewrite import Rewrite
 from chautari.paths import changelog_file, regions_root
 from chautari.reference.key_pages import ANY, all_key_pages
@@ -64,15 +64,15 @@ def _changes_that_need_action(
     found: Rewrite,
 ) -> tuple[list[AffectingChange], list[AffectingChange]]:
     keys = {part for page in all_key_pages() for part in page.path if part != ANY}
-    words = affected.words_of_region(
-        found.document.key_spans, affected.services_in_data(found.document.data), keys
+    words = relevant_changes.words_of_region(
+        found.document.key_spans, relevant_changes.services_in_data(found.document.data), keys
     )
     releases = changelog.releases_between(
         changelog.read_changelog(changelog_file()),
         toolkit_version.parse_version(found.since),
         toolkit_version.current_version(),
     )
-    return affected.affecting_changes(releases, words)
+    return relevant_changes.affecting_changes(releases, words)
 
 
 def _confirm_write(yes: bool) -> None:

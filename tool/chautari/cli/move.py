@@ -87,7 +87,7 @@ def _read_move(name: str, service: str, to: str, old: str, release: str | None) 
     file = find_region_file(name, regions_root())
     loaded_region = load_region(file)
     region = loaded_region.region
-    progress = MoveProgress.of(file, region.region, service, to)
+    progress = MoveProgress.for_move(file, region.region, service, to)
     record = progress.read() if to in region.nodes else None
     if record and (old in ("", record.old)) and record.old in region.nodes:
         old, version = record.old, record.version

@@ -12,7 +12,7 @@ import click
 
 from chautari.backup import restore
 from chautari.backup.move import release_on_node
-from chautari.backup.move_progress import MoveProgress, next_step
+from chautari.backup.move_progress import MoveProgress, next_step_number
 from chautari.backup.restore_events import RestoreResultsAnswer
 from chautari.cli import main
 from chautari.cli.output import echo
@@ -45,7 +45,7 @@ class Move(NamedTuple):
     @property
     def next_step(self) -> int:
         """Return the number of the step to continue with."""
-        return next_step(self.steps, self.completed)
+        return next_step_number(self.steps, self.completed)
 
     @property
     def command(self) -> str:
@@ -180,7 +180,7 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
 def _restore_results_of_new_node(move: Move, identities: tuple[Path, ...]) -> RestoreResultsAnswer:
     endpoints = known_endpoints(move.loaded_region)
     [target] = ssh_targets(move.loaded_region, endpoints, (move.to,), identities)
-    return restore.results_of_node(target)
+    return restore.restore_results_of_node(target)
 
 
 def _deploy_arguments(move: Move, action: Sequence[str], identities: tuple[Path, ...]) -> list[str]:

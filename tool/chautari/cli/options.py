@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from chautari.cli.json_output import remember_request
+from chautari.cli.json_output import remember_json_request
 from chautari.files import refuse_special_file
 from chautari.paths import regions_root
 from chautari.region.locate import region_names
@@ -36,7 +36,7 @@ class RegionName(click.ParamType[str]):
 
 region_argument: Decorator = click.argument("name", type=RegionName())
 json_option: Decorator = click.option(
-    "--json", "as_json", is_flag=True, is_eager=True, callback=remember_request,
+    "--json", "as_json", is_flag=True, is_eager=True, callback=remember_json_request,
     help="Print one JSON object to standard output.",
 )  # fmt: skip
 node_option: Decorator = click.option(

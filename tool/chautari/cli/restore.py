@@ -147,7 +147,7 @@ def _restore_after_confirmation(
     _print_planned_restores(orders, at)
     if not yes:
         click.confirm("Restore now?", abort=True, err=True)
-    outcomes = run_orders(context, orders, at)
+    outcomes = run_restore_orders(context, orders, at)
     report = None
     if all(outcome.ok for outcome in outcomes):
         report = deploy_and_verify(replace(request, nodes=tuple(o.node for o in orders)))
@@ -171,7 +171,7 @@ def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
     )
 
 
-def run_orders(
+def run_restore_orders(
     context: DeployContext, orders: Sequence[RestoreOrder], at: int
 ) -> list[restore.NodeOutcome]:
     """Restore on all nodes and show the progress."""
@@ -267,7 +267,8 @@ def _follow_running_restores(request: Request, as_json: bool, _: bool) -> int:
 
 def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
     found = {
-        target.name: restore.results_of_node(target) for target in _ssh_targets_of_request(request)
+        target.name: restore.restore_results_of_node(target)
+        for target in _ssh_targets_of_request(request)
     }
     if as_json:
         nodes = {node: answer.model_dump(mode="json") for node, answer in found.items()}
@@ -289,7 +290,7 @@ def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
 
 def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
     targets = _ssh_targets_of_request(request)
-    known = {target.name: restore.results_of_node(target) for target in targets}
+    known = {target.name: restore.restore_results_of_node(target) for target in targets}
     ids = {
         node: [result.id for result in answer.results if result.kept]
         for node, answer in known.items()

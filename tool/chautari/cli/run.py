@@ -96,7 +96,7 @@ def _print_commands(region: Region, as_json: bool) -> int:
     found = [
         {"command": name, "service": service.name, "purpose": item.purpose, "example": item.example}
         for service in logs_and_commands.deployed_services(region)
-        for name, item in service.inspection.commands.items()
+        for name, item in service.logs_and_commands.commands.items()
     ]
     if as_json:
         print_json({"region": region.region, "commands": found})

@@ -25,7 +25,7 @@ class UsageMistake(BadInput):
     is_corrected = False
 
 
-def to_bad_input(error: click.ClickException, arguments: Sequence[str]) -> UsageMistake:
+def to_usage_mistake(error: click.ClickException, arguments: Sequence[str]) -> UsageMistake:
     """Return the error with what to do: the corrected command, or the command's help."""
     word, meant = _unknown_and_intended_word(error)
     if meant:

@@ -34,7 +34,7 @@ def fetch_tags(repository: str, prefixes: Iterable[str]) -> list[str]:
     Raises:
         NoTagList: with one of `REASONS`.
     """
-    url, body = f"{repository}.git/git-upload-pack", request_body(prefixes)
+    url, body = f"{repository}.git/git-upload-pack", tags_request_body(prefixes)
     try:
         # A name server or a slow server can take longer than the limits of sockets.
         return list(parse_tags(call_within(SECONDS, lambda: _ask_git_server(url, body))))
@@ -42,7 +42,7 @@ def fetch_tags(repository: str, prefixes: Iterable[str]) -> list[str]:
         raise NoTagList(NO_ANSWER) from None
 
 
-def request_body(prefixes: Iterable[str]) -> bytes:
+def tags_request_body(prefixes: Iterable[str]) -> bytes:
     """Return the request for the tags that begin with one of `prefixes`."""
     lines = [_encode_pkt_line(f"ref-prefix refs/tags/{prefix}\n") for prefix in prefixes]
     return b"".join([_encode_pkt_line("command=ls-refs\n"), b"0001", *lines, b"0000"])

@@ -15,7 +15,7 @@ from chautari.process import OutputLimits, RunningCommand
 from chautari.region.model import Region
 from chautari.render.provider import known_endpoints
 from chautari.services.base import Service
-from chautari.services.inspection import NodeCommand
+from chautari.services.logs_and_commands import NodeCommand
 from chautari.ssh.known_hosts import check_known_hosts_match_region
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.runner_client import SSH_FAILED, runner_command_line, runner_stdin
@@ -93,10 +93,10 @@ def command_of_region(region: Region, name: str) -> tuple[Service, NodeCommand]:
     known = {
         command: service
         for service in reversed(deployed_services(region))
-        for command in service.inspection.commands
+        for command in service.logs_and_commands.commands
     }
     if name in known:
-        return known[name], known[name].inspection.commands[name]
+        return known[name], known[name].logs_and_commands.commands[name]
     close = nearest_word(name, sorted(known))
     hint = f"did you mean {close}?" if close else f"use one of: {', '.join(sorted(known))}"
     if not known:
@@ -139,8 +139,8 @@ def read_logs(
     """
     arguments = {
         "action": "service_logs",
-        "units": list(service.inspection.units),
-        "files": list(service.inspection.files),
+        "units": list(service.logs_and_commands.units),
+        "files": list(service.logs_and_commands.files),
         "seconds": seconds,
         "lines": lines,
         "follow": follow,

@@ -10,7 +10,7 @@ from chautari.preflight.facts import suggested_login_account
 from chautari.prepare.child_process import unreachable_refusal
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.ssh.new_login import try_new_login
+from chautari.ssh.new_login import try_new_login_and_return_error
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, start_runner_action
 from chautari.ssh.target import SSHTarget
 
@@ -161,7 +161,7 @@ def _feed_events_of_connection(
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
                 if builder.take_login_requested_flag():
-                    builder.report_new_login_error(try_new_login(target))
+                    builder.report_new_login_error(try_new_login_and_return_error(target))
     except BaseException:
         stream.stop()
         raise

@@ -44,12 +44,12 @@ class OwnKey(NamedTuple):
     public: str
 
 
-def sent_file(folder: Path, name: str) -> Path:
+def sent_letter_file(folder: Path, name: str) -> Path:
     """Return the file of the letter to the peer called `name`."""
     return folder / FOLDER / f"{validate_name(name)}{_SENT}"
 
 
-def received_file(folder: Path, name: str) -> Path:
+def received_letter_file(folder: Path, name: str) -> Path:
     """Return the file of the letter from the peer called `name`."""
     return folder / FOLDER / f"{validate_name(name)}{_RECEIVED}"
 
@@ -80,7 +80,7 @@ def load_and_update_letters(
     if descriptor_host(region) is None or not shared:
         return loaded_region
     if secrets is None:
-        stored = {name: _read_letter_file(sent_file(folder, name)) for name in shared}
+        stored = {name: _read_letter_file(sent_letter_file(folder, name)) for name in shared}
         return loaded_region._replace(letters={name: x for name, x in stored.items() if x})
     own = load_own_key_pair(secrets)
     sent = {
@@ -105,8 +105,8 @@ def _sealed_letter_or_stored_one(
     loaded_region: LoadedRegion, name: str, peer: PinnedPeer, secrets: SecretStore, save: bool
 ) -> bytes:
     """Return the encrypted letter to a peer: the stored one for as long as it says the same."""
-    own, file = load_own_key_pair(secrets), sent_file(loaded_region.folder, name)
-    letter = letter_to(loaded_region, name, peer, secrets)
+    own, file = load_own_key_pair(secrets), sent_letter_file(loaded_region.folder, name)
+    letter = make_letter_to_peer(loaded_region, name, peer, secrets)
     stored = _read_letter_file(file)
     if stored is not None:
         try:
@@ -120,7 +120,7 @@ def _sealed_letter_or_stored_one(
     return sealed
 
 
-def letter_to(
+def make_letter_to_peer(
     loaded_region: LoadedRegion, name: str, peer: PinnedPeer, secrets: SecretStore
 ) -> Letter:
     """Return what the region writes to a peer. What is not known yet is left out."""
@@ -154,7 +154,7 @@ def received_letters(
     return {
         name: _limit_to_mutual_sharing(
             _read_received_letter(
-                _read_letter_file(received_file(folder, name)), region, peer, own, endpoints
+                _read_letter_file(received_letter_file(folder, name)), region, peer, own, endpoints
             ),
             region,
             name,
@@ -222,7 +222,7 @@ def refresh_letters(
     ]
 
     def refresh(name: str) -> PeerRefused | bool:
-        peer, file = states[name].peer, received_file(loaded_region.folder, name)
+        peer, file = states[name].peer, received_letter_file(loaded_region.folder, name)
         digest = peer.descriptor.letters.get(region.domain)
         if digest is None:
             return _delete_letter_file(file)
@@ -255,7 +255,7 @@ def _fetch_letter(peer: PinnedPeer, domain: str, digest: str, endpoints: Endpoin
 
 def delete_letters(folder: Path, name: str) -> None:
     """Delete the letters to a peer and from it."""
-    for file in (sent_file(folder, name), received_file(folder, name)):
+    for file in (sent_letter_file(folder, name), received_letter_file(folder, name)):
         _delete_letter_file(file)
 
 

@@ -152,6 +152,6 @@ def write_pin_file(folder: Path, name: str, peer: PinnedPeer) -> Path:
     return file
 
 
-def domains_of(peers: Mapping[str, PinnedPeer]) -> list[str]:
+def domains_of_peers(peers: Mapping[str, PinnedPeer]) -> list[str]:
     """Return the domains of `peers`."""
     return [peer.domain for peer in peers.values()]

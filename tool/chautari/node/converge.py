@@ -313,7 +313,9 @@ def read_role_records(file: Path) -> dict[str, RoleRecord]:
         record = records.setdefault(note["role"], RoleRecord())
         if "item" in note:
             key = resources.resource_key(note["item"])
-            record.items[key] = resources.merge_descriptions(record.items.get(key), note["item"])
+            record.items[key] = resources.merge_resource_descriptions(
+                record.items.get(key), note["item"]
+            )
         elif "untracked" in note:
             record.untracked.append(note["untracked"])
         elif "notice" in note:

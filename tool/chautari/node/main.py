@@ -20,9 +20,9 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
     if arguments["action"] == "restore_follow":
-        from chautari.node.restore import service
+        from chautari.node.restore import restore_unit
 
-        return service.print_events_until_finished(int(arguments["offset"]))
+        return restore_unit.print_events_until_finished(int(arguments["offset"]))
     if arguments["action"] == "service_logs":
         from chautari.node import service_logs
 
@@ -70,19 +70,19 @@ def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping
     action = arguments["action"]
     if action == "restore_start":
         from chautari.node import lock
-        from chautari.node.restore import service
+        from chautari.node.restore import restore_unit
 
-        return service.start_restore_unit(
+        return restore_unit.start_restore_unit(
             json.loads(zlib.decompress(payload.read())), lock.lock_holder()
         )
     if action == "restore_results":
-        from chautari.node.restore import service
+        from chautari.node.restore import restore_unit
 
-        return service.earlier_results()
+        return restore_unit.earlier_restore_results()
     if action == "restore_clean":
-        from chautari.node.restore import clean
+        from chautari.node.restore import kept_data
 
-        return clean.delete_kept_data(arguments["ids"])
+        return kept_data.delete_kept_data(arguments["ids"])
     if action == "restore_record_drill":
         from chautari.node.restore import drill_record
 

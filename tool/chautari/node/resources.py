@@ -49,7 +49,7 @@ def resource_key(item: Resource) -> str:
     return f"{item['kind']} {item['name']}"
 
 
-def merge_descriptions(before: Resource | None, item: Resource) -> Resource:
+def merge_resource_descriptions(before: Resource | None, item: Resource) -> Resource:
     """Return a resource as two tasks of a role describe it, `item` from the later one.
 
     A file is as it was written last. Tasks describe parts of a unit or package: one enables it, a

@@ -60,7 +60,7 @@ class Endpoints:
     peer_networks: tuple[str, ...] = ()
     peer_gateway: str | None = None
 
-    def served_versions(self, wanted: Iterable[Artifact]) -> list[Artifact]:
+    def available_artifacts(self, wanted: Iterable[Artifact]) -> list[Artifact]:
         """Return where those of some files come from that can be had here."""
         if self.older_artifacts is None:
             return list(wanted)

@@ -16,8 +16,8 @@ from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifact_sources import ArtifactSource, MissingPins
 from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.capacity import CapacityLimit, MachineSize
-from chautari.services.inspection import Inspection
 from chautari.services.languages import Translations
+from chautari.services.logs_and_commands import LogsAndCommands
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 from chautari.services.state import State
@@ -278,7 +278,7 @@ class Service:
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.
-        inspection: its units, log files and commands on a node.
+        logs_and_commands: its units, log files and commands on a node.
         service_for_region: returns this service with what follows from a region's settings.
     """
 
@@ -331,7 +331,7 @@ class Service:
     lending: LendingHooks | None = None
     peer_ports: Callable[[NodeContext], Sequence[Port]] | None = None
     peer_secret_variables: Callable[[NodeContext, Secrets], Variables] | None = None
-    inspection: Inspection = field(default_factory=Inspection)
+    logs_and_commands: LogsAndCommands = field(default_factory=LogsAndCommands)
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

@@ -26,7 +26,7 @@ _PASSING_ERRORS = (
 _LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 18)
 
 
-def try_new_login(target: SSHTarget) -> str:
+def try_new_login_and_return_error(target: SSHTarget) -> str:
     """Log in and let the node keep its new settings; return why that failed, empty if it did not.
 
     A login that the server rejects is not repeated: a server may block an address that fails often.

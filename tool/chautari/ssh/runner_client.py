@@ -59,7 +59,7 @@ _MODULES_OF_ACTION = {
     ),
     "restore_start": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
-        "chautari.node.restore", "chautari.node.restore.service",
+        "chautari.node.restore", "chautari.node.restore.restore_unit",
     ),
     "artifact_digest": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.artifact_digest",

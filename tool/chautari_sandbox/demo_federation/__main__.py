@@ -134,7 +134,7 @@ def main() -> int:
         return 130
     except ChautariError as error:
         echo(f"\nThe demo stopped: {error}", err=True)
-        if json_output.is_requested(sys.argv[1:]):
+        if json_output.is_json_requested(sys.argv[1:]):
             json_output.print_error(error)
         return error.exit_code
     return 0

@@ -20,9 +20,9 @@ from chautari_sandbox.practice.faults import (
     WRONG_ADDRESS,
     Command,
     Fault,
-    Place,
+    FaultPlace,
+    firewall_rule_handle,
     place_of_fault,
-    rule_handle,
 )
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.spec_for_region import sandbox_spec
@@ -130,7 +130,7 @@ def set_fault(practice: Practice, name: str | None = None) -> ActiveFault:
     return chosen
 
 
-def solve(practice: Practice) -> ActiveFault:
+def undo_active_fault(practice: Practice) -> ActiveFault:
     """Undo the active fault, forget it and return it.
 
     Raises:
@@ -146,7 +146,7 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
         (fault, node)
         for fault in FAULTS.values()
         for node in practice.region.nodes
-        if name in (None, fault.name) and fault.fits(practice.region, node)
+        if name in (None, fault.name) and fault.fits_node(practice.region, node)
     ]
     if not found:
         raise BadInput(
@@ -156,7 +156,7 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
     return found
 
 
-def _apply_fault(practice: Practice, fault: Fault, place: Place) -> None:
+def _apply_fault(practice: Practice, fault: Fault, place: FaultPlace) -> None:
     container = practice.containers[place.node].name
     for step in fault.break_steps(place):
         practice.client.run_in_container(container, *step)
@@ -165,7 +165,7 @@ def _apply_fault(practice: Practice, fault: Fault, place: Place) -> None:
         listing = practice.client.run_in_container(
             container, "nft", "--json", "--handle", "list", "table", *table
         )
-        handle = rule_handle(listing, fault.closed_port)
+        handle = firewall_rule_handle(listing, fault.closed_port)
         if not handle:
             raise RunFailed(f"no rule of the firewall opens port {fault.closed_port}")
         practice.client.run_in_container(
@@ -197,7 +197,7 @@ def _run_undo_step(client: PodmanClient, container: str, step: Command) -> None:
             raise
 
 
-def _hosts_with_wrong_address(practice: Practice, place: Place) -> str:
+def _hosts_with_wrong_address(practice: Practice, place: FaultPlace) -> str:
     """Return the sandbox's names, of which one has an address that no machine has."""
     lines: Sequence[str] = dns.hosts_file_text(practice.spec).splitlines()
     kept = [" ".join(word for word in line.split() if word != place.domain_name) for line in lines]

@@ -27,7 +27,7 @@ WRONG_ADDRESS = "192.0.2.1"
 
 
 @dataclass(frozen=True)
-class Place:
+class FaultPlace:
     """Where a fault is set: a node of a region, and one of its public names."""
 
     region: str
@@ -53,25 +53,25 @@ class Fault:
     hint: str
     answer: str
     repair: str
-    break_steps: Callable[[Place], Sequence[Command]] = lambda _: ()
-    undo_steps: Callable[[Place], Sequence[Command]] = lambda _: ()
+    break_steps: Callable[[FaultPlace], Sequence[Command]] = lambda _: ()
+    undo_steps: Callable[[FaultPlace], Sequence[Command]] = lambda _: ()
     closed_port: int = 0
     wrong_dns: bool = False
 
-    def fits(self, region: Region, node: str) -> bool:
+    def fits_node(self, region: Region, node: str) -> bool:
         """Return whether a node has what this fault breaks."""
         has_role = any(role in roles_of_node(region, node) for role in self.roles)
         return has_role and bool(public_names_of_node(region, node))
 
 
-def place_of_fault(region: Region, node: str) -> Place:
+def place_of_fault(region: Region, node: str) -> FaultPlace:
     """Return the place of a fault on a node that has a public name."""
     roles = roles_of_node(region, node)
     unit = "postgresql" if "postgresql" in roles else "mariadb"
-    return Place(region.region, node, public_names_of_node(region, node)[0], unit)
+    return FaultPlace(region.region, node, public_names_of_node(region, node)[0], unit)
 
 
-def rule_handle(listing: str, port: int) -> str:
+def firewall_rule_handle(listing: str, port: int) -> str:
     """Return the handle of the firewall rule that opens a TCP port; empty when there is none."""
     for entry in json.loads(listing)["nftables"]:
         rule = entry.get("rule", {})
@@ -87,7 +87,7 @@ def _rule_matches_port(match: dict[str, Any], port: int) -> bool:
     return is_port and bool(match.get("right") == port)
 
 
-def _certificate_break_commands(place: Place) -> Sequence[Command]:
+def _certificate_break_commands(place: FaultPlace) -> Sequence[Command]:
     folder = f"{TLS}/{place.domain_name}"
     return (
         (
@@ -102,7 +102,7 @@ def _certificate_break_commands(place: Place) -> Sequence[Command]:
     )  # fmt: skip
 
 
-def _certificate_undo_commands(place: Place) -> Sequence[Command]:
+def _certificate_undo_commands(place: FaultPlace) -> Sequence[Command]:
     folder, live = f"{TLS}/{place.domain_name}", f"/etc/letsencrypt/live/{place.domain_name}"
     return (
         ("ln", "-sfn", f"{live}/privkey.pem", f"{folder}/privkey.pem"),
@@ -112,7 +112,7 @@ def _certificate_undo_commands(place: Place) -> Sequence[Command]:
     )
 
 
-def _disk_fill_commands(_: Place) -> Sequence[Command]:
+def _disk_fill_commands(_: FaultPlace) -> Sequence[Command]:
     # A small disk of its own: the disk of this machine must not fill up.
     return (
         ("install", "-d", "-o", "www-data", "-g", "www-data", "-m", "0750", FILES),

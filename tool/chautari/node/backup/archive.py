@@ -38,7 +38,7 @@ GONE_PATH = f"{FOLDER}/gone"
 
 
 @dataclass
-class Group:
+class StateGroup:
     """States that are read together, and the list of what was read of them."""
 
     states: Sequence[StateSpec]
@@ -64,11 +64,13 @@ class Group:
         new.replace(self.list_file)
 
 
-def groups_of(states: Sequence[StateSpec], folder: Path) -> tuple[Group, Group]:
+def paused_and_other_groups(
+    states: Sequence[StateSpec], folder: Path
+) -> tuple[StateGroup, StateGroup]:
     """Return the states of services that pause, and the others."""
     paused = [state for state in states if state.pause]
     others = [state for state in states if not state.pause]
-    return Group(paused, folder / "paused.list"), Group(others, folder / "others.list")
+    return StateGroup(paused, folder / "paused.list"), StateGroup(others, folder / "others.list")
 
 
 class ArchiveWriter:
@@ -77,7 +79,7 @@ class ArchiveWriter:
     def __init__(
         self,
         settings: Settings,
-        groups: tuple[Group, Group],
+        groups: tuple[StateGroup, StateGroup],
         create: BorgCreate,
         work: Path,
         report: Callable[[str], None],
@@ -106,14 +108,14 @@ class ArchiveWriter:
         self._report("files")
         for group in (self._paused, self._others):
             for entry in group.entries():
-                self._create.feed(entry.path)
+                self._create.feed_path(entry.path)
         self._store_changes_until_settled()
         with ExitStack() as stack:
             self._report("pause")
             snapshots, staged = self._snapshot_while_paused(pause, stack)
             staged += self._stage_changed_files(self._others)
             for path in staged:
-                self._create.feed(path)
+                self._create.feed_path(path)
             self._report("databases")
             counts = self._store_databases_and_count_rows(snapshots)
         self._report("manifest")
@@ -138,7 +140,7 @@ class ArchiveWriter:
                     if entry.is_file and entry.links > 1:
                         group.links.append(entry)
                     else:
-                        self._create.feed(entry.path)
+                        self._create.feed_path(entry.path)
             if count <= SETTLED_COUNT and size <= SETTLED_BYTES:
                 break
         # What this pass read must be read before the services pause.
@@ -154,7 +156,7 @@ class ArchiveWriter:
         finally:
             pause.resume()
 
-    def _stage_changed_files(self, group: Group) -> list[bytes]:
+    def _stage_changed_files(self, group: StateGroup) -> list[bytes]:
         changed = chain(self._record_deletions_and_yield_entries(group.changes()), group.links)
         copies = (stage.copy_entry(entry, self._stage) for entry in changed)
         try:
@@ -183,7 +185,7 @@ class ArchiveWriter:
         return counts
 
     def _store_file(self, name: str, content: bytes) -> None:
-        self._create.store(self._root / name, content)
+        self._create.store_content(self._root / name, content)
 
     def _make_manifest(self, counts: dict[str, dict[str, Any]], began: float) -> Manifest:
         totals = (self._paused.totals, self._others.totals)

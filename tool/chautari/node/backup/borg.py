@@ -127,7 +127,7 @@ def create_command(archive: str, limit_kib: int, *, is_retry: bool = False) -> l
     )  # fmt: skip
 
 
-class Messages:
+class BorgMessages:
     """What borg wrote to its standard error, as far as it matters."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class Messages:
         self.quota: int = 0
         self.quota_used: int = 0
 
-    def add(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
         """Remember one line."""
         try:
             item = json.loads(line)
@@ -157,7 +157,7 @@ class Messages:
         elif text:
             self.other = [*self.other[-20:], text]
 
-    def error(self) -> BackupError:
+    def to_backup_error(self) -> BackupError:
         """Return why borg failed."""
         for name, text in self.errors:
             if name in CODES and name not in ("ConnectionClosed", "ConnectionClosedWithHint"):
@@ -187,7 +187,7 @@ def run_borg(
     home: Path = HOME,
     limit: float = 3600,
     highest_code: int = WARNING,
-) -> tuple[str, Messages]:
+) -> tuple[str, BorgMessages]:
     """Run borg and return its output and messages.
 
     Args:
@@ -214,11 +214,11 @@ def run_borg(
         )
     except subprocess.TimeoutExpired:
         raise BackupError("stalled", command=arguments[0]) from None
-    messages = Messages()
+    messages = BorgMessages()
     for line in done.stderr.splitlines():
-        messages.add(line)
+        messages.add_line(line)
     if not 0 <= done.returncode <= highest_code:
-        raise messages.error()
+        raise messages.to_backup_error()
     return done.stdout, messages
 
 

@@ -17,7 +17,7 @@ def print_event(event: str, **data: object) -> None:
     print(json.dumps({"event": event, **data}), flush=True)
 
 
-class Events:
+class EventWriter:
     """Writes the events of one run, and prints them for the journal."""
 
     def __init__(self, path: Path = EVENTS) -> None:
@@ -28,20 +28,20 @@ class Events:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
 
-    def send(self, event: str, **data: object) -> None:
+    def write_event(self, event: str, **data: object) -> None:
         """Write an event."""
         with self._path.open("a") as file:
             file.write(json.dumps({"event": event, **data}) + "\n")
         if event != "progress":
             print_event(event, **data)
 
-    def progress(self, target: str, step: str, files: int, size: int, sent: int) -> None:
+    def write_progress(self, target: str, step: str, files: int, size: int, sent: int) -> None:
         """Write how far a target is, unless the same step was written a moment ago."""
         now = time.monotonic()
         if step == self._step and now - self._progress < PROGRESS_SECONDS:
             return
         self._step, self._progress = step, now
         if self._path.stat().st_size < MAX_EVENTS_BYTES:
-            self.send(
+            self.write_event(
                 "progress", target=target, step=step, files=files, bytes=size, bytes_sent=sent
             )

@@ -67,7 +67,7 @@ class BorgCreate:
         self._active = time.monotonic()
         self._stalled = False
         self._done = threading.Event()
-        self.messages = borg.Messages()
+        self.messages = borg.BorgMessages()
         self._threads = [
             threading.Thread(target=work, daemon=True)
             for work in (
@@ -93,13 +93,13 @@ class BorgCreate:
             stderr=subprocess.DEVNULL,
         )
 
-    def feed(self, path: bytes) -> None:
+    def feed_path(self, path: bytes) -> None:
         """Let borg store a path."""
         text = path.decode("utf-8", "surrogateescape")
         self._characters += len(text) + 1
         self._write_to_borg(path + b"\0")
 
-    def open_gate(self, fifo: Path) -> int:
+    def open_fifo_after_previous_paths(self, fifo: Path) -> int:
         """Let borg store what is written to a FIFO, once it has stored everything before.
 
         Returns:
@@ -111,12 +111,12 @@ class BorgCreate:
         name = str(fifo)
         # Additional slashes do not change a path, so they fill the block.
         padding = -(self._characters + len(name) + 1) % BLOCK
-        self.feed(os.fsencode("/" * padding + name))
+        self.feed_path(os.fsencode("/" * padding + name))
         return self._open_fifo_once_borg_reads(fifo)
 
-    def store(self, fifo: Path, content: bytes) -> None:
+    def store_content(self, fifo: Path, content: bytes) -> None:
         """Let borg store `content` as the file `fifo`."""
-        with os.fdopen(self.open_gate(fifo), "wb") as file:
+        with os.fdopen(self.open_fifo_after_previous_paths(fifo), "wb") as file:
             self._write_or_raise_borg_error(lambda: file.write(content))
             self._write_or_raise_borg_error(file.flush)
 
@@ -159,7 +159,7 @@ class BorgCreate:
     def _failure_reason(self) -> BackupError:
         if self._stalled:
             return BackupError("stalled", command="create")
-        return self._refused or self.messages.error()
+        return self._refused or self.messages.to_backup_error()
 
     def _write_to_borg(self, data: bytes) -> None:
         self._write_or_raise_borg_error(lambda: self._stdin().write(data))
@@ -199,7 +199,7 @@ class BorgCreate:
                 self._report_progress_of_line(line)
             else:
                 had_quota = self.messages.quota > 0
-                self.messages.add(line)
+                self.messages.add_line(line)
                 if self.messages.quota and not had_quota:
                     self._kill_borg_if_quota_too_small()
 
@@ -234,9 +234,11 @@ class BorgCreate:
         for thread in self._threads:
             thread.join(timeout=30)
 
-    def relay(self, fifo: Path, start: Callable[[int], subprocess.Popen[bytes]]) -> int:
+    def store_program_output(
+        self, fifo: Path, start: Callable[[int], subprocess.Popen[bytes]]
+    ) -> int:
         """Let a program write into a FIFO, and return its exit code once it has ended."""
-        descriptor = self.open_gate(fifo)
+        descriptor = self.open_fifo_after_previous_paths(fifo)
         try:
             process = start(descriptor)
         finally:

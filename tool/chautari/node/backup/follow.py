@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5
 RUNNING = ("active", "activating", "reloading", "deactivating")
 
 
-def start(events: Path = EVENTS) -> int:
+def start_and_follow(events: Path = EVENTS) -> int:
     """Start the service, unless it runs, and follow it."""
     # A run that has finished may still be ending; it is not the one to follow.
     while _has_finished(events) and is_running():
@@ -30,10 +30,10 @@ def start(events: Path = EVENTS) -> int:
         )  # fmt: skip
         if done.returncode != 0:
             raise BackupError("borg_failed", reason=done.stderr.strip()[-300:])
-    return follow(0, events)
+    return follow_events(0, events)
 
 
-def follow(after: int, events: Path = EVENTS) -> int:
+def follow_events(after: int, events: Path = EVENTS) -> int:
     """Print events from line `after` on, and return 0 once a run has succeeded."""
     position = after
     while True:
@@ -51,7 +51,7 @@ def follow(after: int, events: Path = EVENTS) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def reasons(events: Path = EVENTS) -> list[str]:
+def failure_reasons(events: Path = EVENTS) -> list[str]:
     """Return why the newest run failed, as one line for each target and for the node."""
     found = []
     for line in _complete_lines(events):

@@ -34,7 +34,7 @@ from chautari.node.backup import (
     state_file,
 )
 from chautari.node.backup.errors import BackupError
-from chautari.node.backup.events import Events, print_event
+from chautari.node.backup.events import EventWriter, print_event
 from chautari.node.backup.reasons import error_text
 from chautari.node.backup.services import Pause
 from chautari.node.backup.settings import SETTINGS, read_settings
@@ -64,14 +64,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def run_command(given: argparse.Namespace) -> int:
+def back_up_command(given: argparse.Namespace) -> int:
     """Back up every target, or those that are named."""
     settings = read_settings(given.settings)
     chosen = tuple(settings.target(name) for name in given.target) or settings.targets
     place = run.ProgramFolders()
     with run.hold_lock(seconds=given.wait):
         run.stop_on_signals()
-        events = Events()
+        events = EventWriter()
         limited = settings.with_targets(chosen)
         return 0 if run.back_up(limited, events, place, Pause(), settings.targets) else 1
 
@@ -116,7 +116,7 @@ def export_key_command(given: argparse.Namespace) -> int:
     return 0
 
 
-def accept_command(given: argparse.Namespace) -> int:
+def accept_repository_command(given: argparse.Namespace) -> int:
     """Remember the repository that a target has now, and forget the earlier one."""
     settings = read_settings(given.settings)
     target = settings.target(given.target)
@@ -146,7 +146,7 @@ def status_command(given: argparse.Namespace) -> int:
 
 def reasons_command(given: argparse.Namespace) -> int:
     """Print why the newest run failed, one line for each target."""
-    print("\n".join(follow.reasons()))
+    print("\n".join(follow.failure_reasons()))
     return 0
 
 
@@ -160,13 +160,13 @@ def borg_command(given: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "run": run_command,
-    "start": lambda given: follow.start(),
-    "follow": lambda given: follow.follow(given.after),
+    "run": back_up_command,
+    "start": lambda given: follow.start_and_follow(),
+    "follow": lambda given: follow.follow_events(given.after),
     "list": list_command,
     "check": check_command,
     "export-key": export_key_command,
-    "accept": accept_command,
+    "accept": accept_repository_command,
     "watch": watch_command,
     "resume": resume_command,
     "status": status_command,

@@ -143,7 +143,7 @@ class MariaDBSnapshot:
     def dump(self, create: BorgCreate, fifo: Path) -> None:
         """Store the dump as the file `fifo` in the archive."""
         assert self._dump is not None
-        descriptor = create.open_gate(fifo)
+        descriptor = create.open_fifo_after_previous_paths(fifo)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(self._head)

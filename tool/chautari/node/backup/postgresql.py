@@ -101,7 +101,7 @@ class PostgreSQLSnapshot:
         """Store the dump as the file `fifo` in the archive."""
         command = dump_command(self._version, self._port, self._snapshot, self.database)
         with tempfile.TemporaryFile() as errors:
-            code = create.relay(
+            code = create.store_program_output(
                 fifo,
                 lambda descriptor: subprocess.Popen(
                     command, cwd="/", stdin=subprocess.DEVNULL, stdout=descriptor, stderr=errors

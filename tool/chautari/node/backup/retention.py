@@ -17,7 +17,7 @@ FUTURE_SECONDS = 24 * 3600
 _DATE = "????-??-??T??:??:??Z"
 
 
-def keep_options(keep: Keep) -> list[str]:
+def prune_options(keep: Keep) -> list[str]:
     """Return the options of `borg prune`; none if everything is kept."""
     periods = {"daily": keep.daily, "weekly": keep.weekly, "monthly": keep.monthly}
     return [f"--keep-{period}={count}" for period, count in periods.items() if count]
@@ -30,7 +30,7 @@ def archive_time(archive: Mapping[str, Any]) -> float:
     return found.replace(tzinfo=timezone.utc).timestamp()
 
 
-def check_dates(archives: Sequence[Mapping[str, Any]], now: float) -> None:
+def refuse_future_dates(archives: Sequence[Mapping[str, Any]], now: float) -> None:
     """Raise an error when an archive has a date in the future.
 
     Such archives would count as the newest ones, and the real ones would be removed as too many.
@@ -45,7 +45,7 @@ def check_dates(archives: Sequence[Mapping[str, Any]], now: float) -> None:
             raise BackupError("archive_date_differs", archive=archive["name"])
 
 
-def prune(
+def prune_archives(
     settings: Settings,
     target: Target,
     archives: Sequence[Mapping[str, Any]],
@@ -59,14 +59,14 @@ def prune(
         archives: what the repository had when the backup began.
         home: folder of this program's own.
     """
-    check_dates(
+    refuse_future_dates(
         [item for item in archives if borg.is_name_of_finished_archive(item["name"])], time.time()
     )
     if names := [
         item["name"] for item in archives if not borg.is_name_of_finished_archive(item["name"])
     ]:
         borg.run_borg(settings, target, "delete", "::", *names, home=home)
-    if options := keep_options(settings.keep):
+    if options := prune_options(settings.keep):
         pattern = f"{settings.node}-{_DATE}"
         borg.run_borg(settings, target, "prune", *options, "--glob-archives", pattern, home=home)
     if not target.append_only:

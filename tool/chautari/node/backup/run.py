@@ -24,7 +24,7 @@ from chautari.node.backup import (
     state_file,
 )
 from chautari.node.backup.errors import BackupError, raise_all
-from chautari.node.backup.events import Events
+from chautari.node.backup.events import EventWriter
 from chautari.node.backup.feed import BorgCreate
 from chautari.node.backup.services import Pause
 from chautari.node.backup.settings import Settings, Target
@@ -95,7 +95,11 @@ def stop_on_signals() -> None:
 
 
 def back_up(
-    settings: Settings, events: Events, place: ProgramFolders, pause: Pause, known: Sequence[Target]
+    settings: Settings,
+    events: EventWriter,
+    place: ProgramFolders,
+    pause: Pause,
+    known: Sequence[Target],
 ) -> bool:
     """Back up to every target of `settings`, and return whether all succeeded.
 
@@ -104,7 +108,7 @@ def back_up(
     state_file.forget_other_targets([target.name for target in known], place.state)
     interrupted = (state_file.read_state(place.state)["running"] or {}).get("target")
     name = archive_name(settings)
-    events.send("started", run=name)
+    events.write_event("started", run=name)
     problem: BackupError | None = None
     try:
         pause.resume()  # what an interrupted run left paused
@@ -123,14 +127,14 @@ def back_up(
         run = TargetRun(settings, target, events, place, pause)
         if interrupted == target.name:
             run.was_interrupted = True
-        error = run.finish(problem or run.attempt_all())
+        error = run.record_end(problem or run.attempt_until_success())
         results.append(error)
         if error is not None and error.code == "interrupted":
             problem = error  # of the other targets as well
     state_file.update_state(place.state, running=None)
     failed = [result for result in (*results, problem) if result is not None]
     reason = failed[0].as_object() if failed else None
-    events.send("finished", ok=not failed, error=reason)
+    events.write_event("finished", ok=not failed, error=reason)
     return not failed
 
 
@@ -147,7 +151,7 @@ class TargetRun:
         self,
         settings: Settings,
         target: Target,
-        events: Events,
+        events: EventWriter,
         place: ProgramFolders,
         pause: Pause,
     ) -> None:
@@ -161,7 +165,7 @@ class TargetRun:
         self._is_retry = False
         self.was_interrupted = False
 
-    def attempt_all(self) -> BackupError | None:
+    def attempt_until_success(self) -> BackupError | None:
         """Try until the backup succeeds, while the connection is what fails; return the error."""
         state_file.update_state(
             self._place.state,
@@ -184,7 +188,7 @@ class TargetRun:
                 return BackupError("system_error", reason=str(failed))
             time.sleep(min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), MAX_DELAY_SECONDS))
 
-    def finish(self, error: BackupError | None) -> BackupError | None:
+    def record_end(self, error: BackupError | None) -> BackupError | None:
         """Remember how the run ended, and return its error."""
         seconds = round(time.time() - self._began, 1)
         code = None if error is None else error.as_object()
@@ -192,7 +196,7 @@ class TargetRun:
         state_file.update_target(self._target.name, self._place.state, **known, **self._result)
         keys = ("archive", "bytes_sent", "bytes_stored", "paused_seconds")
         result = {key: self._result.get(key) for key in keys}
-        self._events.send(
+        self._events.write_event(
             "target_finished", target=self._target.name, ok=error is None, seconds=seconds,
             error=code, **result,
         )  # fmt: skip
@@ -209,7 +213,7 @@ class TargetRun:
         state_file.update_target(target.name, self._place.state, **self._result)
         known |= self._result
         archive.empty_work_folder(self._place.work)
-        groups = archive.groups_of(self._settings.states, self._place.work)
+        groups = archive.paused_and_other_groups(self._settings.states, self._place.work)
         new_bytes = self._list_files_and_sum_new_bytes(groups)
         is_first = found.is_new or known["last_success"] is None
         count = sum(group.totals.count for group in groups)
@@ -217,14 +221,14 @@ class TargetRun:
         preconditions.check_cache_room(count, size, home)
         self._needed = (new_bytes, is_first)
         self._check_target_room(known["quota_bytes"] or 0, known["quota_used"] or 0)
-        self._events.send(
+        self._events.write_event(
             "announced", target=target.name, first=is_first, files=count,
             bytes=size if is_first else new_bytes,
         )  # fmt: skip
         name = self._make_archive(groups)
         self._record_success(name, groups)
         self._report_step("prune")
-        retention.prune(self._settings, target, found.archives, home)
+        retention.prune_archives(self._settings, target, found.archives, home)
         if left_out := self._result["left_out"]:
             raise BackupError("files_left_out", count=len(left_out), paths=left_out[:5])
 
@@ -257,7 +261,9 @@ class TargetRun:
                 target=self._target.name, region=self._settings.region, node=self._settings.node,
             )  # fmt: skip
 
-    def _list_files_and_sum_new_bytes(self, groups: tuple[archive.Group, archive.Group]) -> int:
+    def _list_files_and_sum_new_bytes(
+        self, groups: tuple[archive.StateGroup, archive.StateGroup]
+    ) -> int:
         """List what to store, and return the size of what the target does not have yet."""
         for group in groups:
             group.write_first_list()
@@ -270,7 +276,7 @@ class TargetRun:
                 new += item.size if isinstance(item, scan.Entry) else 0
         return new
 
-    def _make_archive(self, groups: tuple[archive.Group, archive.Group]) -> str:
+    def _make_archive(self, groups: tuple[archive.StateGroup, archive.StateGroup]) -> str:
         name = archive_name(self._settings)
         home = self._place.home
         create = BorgCreate(
@@ -303,7 +309,9 @@ class TargetRun:
         }
         return name
 
-    def _record_success(self, name: str, groups: tuple[archive.Group, archive.Group]) -> None:
+    def _record_success(
+        self, name: str, groups: tuple[archive.StateGroup, archive.StateGroup]
+    ) -> None:
         self._result |= {"archive": name, "last_success": int(time.time())}
         state_file.update_target(self._target.name, self._place.state, **self._result)
         folder = self._place.list_file(self._target)
@@ -317,11 +325,11 @@ class TargetRun:
 
     def _report_amounts(self, files: int, size: int, sent: int) -> None:
         self._numbers = (files, size, sent)
-        self._events.progress(self._target.name, self._step, *self._numbers)
+        self._events.write_progress(self._target.name, self._step, *self._numbers)
 
     def _report_step(self, step: str) -> None:
         self._step = step
-        self._events.progress(self._target.name, step, *self._numbers)
+        self._events.write_progress(self._target.name, step, *self._numbers)
 
 
 def files_borg_could_not_store(warnings: list[str]) -> list[str]:

@@ -26,7 +26,7 @@ OUTSIDE = ("/usr/bin/systemd-run", "--quiet", "--wait", "--collect", "--pipe")
 Runner = Callable[[Sequence[str]], str]  # returns why the command failed; empty if it did not
 
 
-def run_outside_sandbox(command: Sequence[str]) -> str:
+def run_outside_sandbox_and_return_error(command: Sequence[str]) -> str:
     """Run a command outside the sandbox of this service, and return why it failed."""
     try:
         done = subprocess.run(
@@ -49,7 +49,9 @@ def run_outside_sandbox(command: Sequence[str]) -> str:
 class Pause:
     """The services that are paused now."""
 
-    def __init__(self, journal: Path = JOURNAL, run: Runner = run_outside_sandbox) -> None:
+    def __init__(
+        self, journal: Path = JOURNAL, run: Runner = run_outside_sandbox_and_return_error
+    ) -> None:
         """Remember paused services in `journal`, and run their commands with `run`."""
         self._journal = journal
         self._run = run

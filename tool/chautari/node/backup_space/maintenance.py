@@ -33,7 +33,7 @@ TEXTS = {
 }
 
 
-def run_as(account: str, command: Sequence[str], limit: float) -> str:
+def run_as_and_return_error(account: str, command: Sequence[str], limit: float) -> str:
     """Run borg as the account of a peer, and return why it failed; empty if it did not."""
     entry = pwd.getpwnam(account)
     base = HOME / account
@@ -71,7 +71,7 @@ def run_as(account: str, command: Sequence[str], limit: float) -> str:
 def maintain_repository(space: Space, now: float) -> dict[str, Any]:
     """Check one repository, copy it and compact it, and return what to remember."""
     found: dict[str, Any] = {"checked": int(now), "check_ok": None, "error": None}
-    reason = run_as(
+    reason = run_as_and_return_error(
         space.account, ["check", "--repository-only", str(space.repository)], CHECK_SECONDS
     )
     if "lock" in reason.lower() or reason == "it takes too long":
@@ -89,7 +89,7 @@ def maintain_repository(space: Space, now: float) -> dict[str, Any]:
     if copies.is_copy_due(space, now):
         copies.replace_copy(space, now)
     if decision is not None and decision.action == "compact":
-        run_as(space.account, ["compact", str(space.repository)], CHECK_SECONDS)
+        run_as_and_return_error(space.account, ["compact", str(space.repository)], CHECK_SECONDS)
         found["compacted"] = int(now)
     return found | {"copied": int(copies.time_of_copy(space))}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup.manifest import FOLDER, Manifest, StateSpec, dump_path
-from chautari.node.restore.databases import Engine, engine_of_server, name_of_copy
+from chautari.node.restore.databases import DatabaseServer, database_server, name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import Extraction, Reader, archived_path, compare_with_archive
 from chautari.node.restore.file_index import FileIndex
@@ -39,9 +39,9 @@ class Database:
     copy: str
 
     @property
-    def server(self) -> Engine:
+    def server(self) -> DatabaseServer:
         """Return the server."""
-        return engine_of_server(self.engine)
+        return database_server(self.engine)
 
 
 @dataclass
@@ -96,11 +96,11 @@ class CopyJob:
                 continue
             found.add(place[0].path)
             if item.type == "-":
-                self.index.expect(path, item.size)
+                self.index.expect_file(path, item.size)
                 # The blocks of a file are full, and each one has an entry in a folder.
                 needed[place[0].staged] += max(item.size, 0) + 4096
             else:
-                self.index.forget(path)
+                self.index.forget_file(path)
         for place_ in self.places:
             required = place_.folder is not None and not place_.folder.may_be_empty
             if required and place_.path not in found:

@@ -30,7 +30,7 @@ def name_of_copy(database: str, kind: str, restore: str) -> str:
     return f"{database}_{kind}_{restore}"
 
 
-class Engine(Protocol):
+class DatabaseServer(Protocol):
     """What a restore does with the databases of one server."""
 
     def check_owner(self, owner: str) -> None:
@@ -67,7 +67,7 @@ class Engine(Protocol):
         """Undo a switch, also an interrupted one."""
 
 
-def engine_of_server(name: str) -> Engine:
+def database_server(name: str) -> DatabaseServer:
     """Return the server called `name`."""
     return PostgreSQL() if name == "postgresql" else MariaDB()
 

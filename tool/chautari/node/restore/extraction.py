@@ -89,7 +89,7 @@ class Extraction:
             self._prepare_parent(*found)  # no link leads out of the place
             if not stat.S_ISDIR(os.lstat(found[1]).st_mode):
                 os.unlink(found[1])
-                self._index.forget(path)
+                self._index.forget_file(path)
             elif not os.listdir(found[1]):
                 os.rmdir(found[1])
 
@@ -113,7 +113,7 @@ class Extraction:
             self._link_file(member, path, staged)
         elif member.issym():
             os.symlink(member.linkname, staged)
-            self._index.forget(path)
+            self._index.forget_file(path)
         # Pipes, sockets and devices are not part of any service's data.
         else:
             return
@@ -170,7 +170,7 @@ class Extraction:
                 _write_all(target, block)
                 size += len(block)
                 self._report_written_bytes(len(block))
-        if not self._index.record(path, size, digest.hexdigest()):
+        if not self._index.record_extracted_file(path, size, digest.hexdigest()):
             raise RestoreError("file_differs", path=path)
 
     def _link_file(self, member: tarfile.TarInfo, path: str, staged: str) -> None:
@@ -179,7 +179,7 @@ class Extraction:
         if found is None or not os.path.isfile(found[1]) or os.path.islink(found[1]):
             raise RestoreError("unsafe_path", path=path)
         os.link(found[1], staged, follow_symlinks=False)
-        self._index.link(path, target)
+        self._index.record_hard_link(path, target)
 
     def _set_metadata(self, staged: str, member: tarfile.TarInfo) -> None:
         os.lchown(staged, self._uid_of_member(member), self._gid_of_member(member))

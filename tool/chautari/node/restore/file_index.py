@@ -35,17 +35,17 @@ class FileIndex:
             " size INTEGER, sha256 TEXT) WITHOUT ROWID; BEGIN;"
         )
 
-    def expect(self, path: str, size: int) -> None:
+    def expect_file(self, path: str, size: int) -> None:
         """Record a file that the archive lists; -1 for another name of an earlier file."""
         self._connection.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, NULL, NULL)", (os.fsencode(path), size)
         )
 
-    def forget(self, path: str) -> None:
+    def forget_file(self, path: str) -> None:
         """Remove a path whose last copy in the archive is no regular file."""
         self._connection.execute("DELETE FROM files WHERE path = ?", (os.fsencode(path),))
 
-    def record(self, path: str, size: int, sha256: str) -> bool:
+    def record_extracted_file(self, path: str, size: int, sha256: str) -> bool:
         """Record what was extracted of a file; return whether the archive lists it."""
         done = self._connection.execute(
             "UPDATE files SET size = ?1, sha256 = ?2, expected = iif(expected < 0, ?1, expected)"
@@ -54,7 +54,7 @@ class FileIndex:
         )
         return done.rowcount == 1
 
-    def link(self, path: str, target: str) -> bool:
+    def record_hard_link(self, path: str, target: str) -> bool:
         """Record a hard link to a file that was extracted before."""
         done = self._connection.execute(
             "UPDATE files SET (expected, size, sha256) ="

@@ -104,7 +104,7 @@ class JournalFile:
         files = sorted((self.state / "history").glob("*.json"))
         return [json.loads(file.read_bytes()) for file in files]
 
-    def tell(self, event: Mapping[str, Any]) -> None:
+    def append_event(self, event: Mapping[str, Any]) -> None:
         """Add an event to the progress, which the control side follows."""
         with self.progress.open("a") as stream:
             stream.write(json.dumps(event) + "\n")

@@ -16,8 +16,8 @@ from pathlib import Path
 from chautari.node import lock
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import MEMORY, Journal, JournalFile
-from chautari.node.restore.machine import SWITCH_STEPS, Restore
-from chautari.node.restore.service import remove_unit
+from chautari.node.restore.restore_unit import remove_unit
+from chautari.node.restore.steps import SWITCH_STEPS, Restore
 
 BUSY = 75  # EX_TEMPFAIL of sysexits.h
 DATABASE_SECONDS = 120
@@ -57,7 +57,7 @@ def _hold_backup_lock(files: JournalFile, file: Path = BACKUP_LOCK) -> Iterator[
                 break
             except BlockingIOError:
                 if not told:
-                    files.tell({"event": "step", "step": "wait", "time": time.time()})
+                    files.append_event({"event": "step", "step": "wait", "time": time.time()})
                 told = True
                 time.sleep(2)
         yield
@@ -73,7 +73,7 @@ def _run_restore(files: JournalFile, journal: Journal, memory: Path) -> int:
             restore.pause_again()
         restore.run()
     except RestoreError as error:
-        files.tell({"event": "stuck", "error": error.as_object()})
+        files.append_event({"event": "stuck", "error": error.as_object()})
         raise
     remove_unit()
     return 0

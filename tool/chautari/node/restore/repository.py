@@ -25,7 +25,7 @@ from chautari.node.backup.manifest import (
     parse_manifest,
 )
 from chautari.node.restore.errors import RestoreError
-from chautari.node.restore.request import Access, Target
+from chautari.node.restore.request import RepositoryAccess, Target
 
 BORG = "borg"
 LOCK_WAIT_SECONDS = 600  # a backup may be running
@@ -43,7 +43,7 @@ class Archive(NamedTuple):
     time: int
 
 
-class Item(NamedTuple):
+class ArchiveItem(NamedTuple):
     """A file, folder or link in an archive; `size` is -1 for another name of an earlier file."""
 
     path: str
@@ -67,7 +67,7 @@ def archive_time(name: str, node: str) -> int | None:
 class Repository:
     """One repository, read by borg; nothing in it is changed."""
 
-    def __init__(self, target: Target, access: Access, state: Path) -> None:
+    def __init__(self, target: Target, access: RepositoryAccess, state: Path) -> None:
         """Keep borg's own files, which protect from old copies of a repository, in `state`."""
         self._target, self._access, self._state = target, access, state
 
@@ -107,7 +107,7 @@ class Repository:
                 "invalid_manifest", archive=archive.name, message=str(error)
             ) from None
 
-    def items(self, archive: str, paths: Sequence[str]) -> Iterator[Item]:
+    def items(self, archive: str, paths: Sequence[str]) -> Iterator[ArchiveItem]:
         """Yield what the archive contains below `paths`, without reading any file's content."""
         if not paths:
             return
@@ -117,7 +117,7 @@ class Repository:
             for line in _split_at_nul(stream):
                 try:
                     kind, mode, size, path = line.split(" ", 3)
-                    yield Item(path, kind, -1 if mode.startswith("h") else int(size))
+                    yield ArchiveItem(path, kind, -1 if mode.startswith("h") else int(size))
                 except ValueError as error:
                     raise self._repository_failed_error(
                         f"unreadable list of files ({error})"

@@ -25,7 +25,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Commands:
+class RestoreCommands:
     """Commands of a service that a restore runs, besides `pause` and `resume`.
 
     They come from the toolkit on the control side, never from an archive.
@@ -62,16 +62,16 @@ class Request:
     target: Target
     states: tuple[StateSpec, ...]
     at: int = 0
-    commands: Mapping[str, Commands] = field(default_factory=dict)
+    commands: Mapping[str, RestoreCommands] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
 
-    def commands_of(self, state: StateSpec) -> Commands:
+    def commands_of(self, state: StateSpec) -> RestoreCommands:
         """Return the further commands of a service."""
-        return self.commands.get(state.name, Commands())
+        return self.commands.get(state.name, RestoreCommands())
 
 
 @dataclass(frozen=True)
-class Access:
+class RepositoryAccess:
     """The files that open a repository."""
 
     passphrase: Path
@@ -84,9 +84,9 @@ class Access:
         return self.passphrase.is_file()
 
 
-def access_in(folder: Path) -> Access:
+def access_in(folder: Path) -> RepositoryAccess:
     """Return the access files in `folder`; the role `backup` uses the same names."""
-    return Access(folder / "passphrase", folder / "login_key", folder / "known_hosts")
+    return RepositoryAccess(folder / "passphrase", folder / "login_key", folder / "known_hosts")
 
 
 def parse_request(content: Mapping[str, Any]) -> Request:
@@ -108,7 +108,7 @@ def parse_request(content: Mapping[str, Any]) -> Request:
         states=parse_states(content["states"]),
         at=int(content.get("at", 0)),
         commands={
-            name: Commands(**{key: tuple(words) for key, words in commands.items()})
+            name: RestoreCommands(**{key: tuple(words) for key, words in commands.items()})
             for name, commands in content.get("commands", {}).items()
         },
         about=dict(content.get("about", {})),

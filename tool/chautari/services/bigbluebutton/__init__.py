@@ -21,7 +21,7 @@ from chautari.services.bigbluebutton.pool import is_pooled, own_servers
 from chautari.services.bigbluebutton.rules import RULES
 from chautari.services.bigbluebutton.secrets import SECRETS, peer_secret_spec
 from chautari.services.bigbluebutton.settings import BigBlueButton
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ SERVICE = Service(
         opened_in=("greenlight", "nextcloud"),
     ),
     release_tags=(RELEASE_TAGS,),
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=(
             "bbb-*.service",
             "freeswitch.service",

@@ -15,7 +15,7 @@ from chautari.services.greenlight.rules import check_greenlight_is_used_for_room
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.state import Folder, State
 
@@ -43,7 +43,7 @@ SERVICE = Service(
     rules=(*region_rules_of_container_service(NAME), check_greenlight_is_used_for_rooms),
     access_details_for_report=variables.access_details_for_report,
     front_page=FrontPageEntry("/health_check", "success", lambda _: "host"),
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=("greenlight.service", "redis-server.service", "postgresql*.service"),
         files=(site_error_log("greenlight"),),
         commands={

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Port, Role, Service
-from chautari.services.inspection import Inspection, NodeCommand
 from chautari.services.jitsi import capacity, lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
@@ -17,6 +16,7 @@ from chautari.services.jitsi.secrets import (
     peer_password_spec,
 )
 from chautari.services.jitsi.settings import Jitsi
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand
 from chautari.services.state import Folder, State
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ SERVICE = Service(
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     site_file="{name}.conf",
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=("prosody.service", "jicofo.service", "jitsi-videobridge2.service", "coturn.service"),
         files=(
             "/var/log/prosody/prosody.log",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from chautari.services.base import Service
-from chautari.services.inspection import Inspection, NodeCommand
 from chautari.services.jitsi import capacity, variables
 from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand
 from chautari.services.state import State
 
 # The bridge's private interface; a bridge needs no program that fetches pages.
@@ -30,7 +30,7 @@ SERVICE = Service(
     variables={"videobridge": variables.videobridge_variables},
     rules=BRIDGE_RULES,
     capacity=capacity.capacity_limits,
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=("jitsi-videobridge2.service",),
         files=("/var/log/jitsi/jvb.log",),
         commands={

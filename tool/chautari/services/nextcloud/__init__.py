@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.nextcloud import capacity, releases, sources, variables
 from chautari.services.nextcloud.bigbluebutton_rooms import settings_for_new_region
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
@@ -81,7 +81,7 @@ SERVICE = Service(
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
         files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
         commands={

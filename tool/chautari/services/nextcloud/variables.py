@@ -84,7 +84,7 @@ def intermediate_releases(context: NodeContext) -> list[Artifact]:
         major = releases.major_version(version)
         if major < target and releases.release_supports_os(version, os):
             newest[major] = known[version]
-    return context.endpoints.served_versions(newest.values())
+    return context.endpoints.available_artifacts(newest.values())
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:

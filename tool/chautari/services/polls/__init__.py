@@ -34,7 +34,7 @@ def service_with_app(name: str) -> Service:
         front_page=FrontPageEntry("/", app.start_page_text, lambda _: "none"),
         release_tags=(app.release_tags,),
         translations=lambda _: app.translations,
-        inspection=app.inspection,
+        logs_and_commands=app.logs_and_commands,
     )
 
 

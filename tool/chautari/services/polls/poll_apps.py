@@ -12,8 +12,8 @@ from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifact_sources import ArtifactSource
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
 from chautari.services.languages import Translations, split_language_names
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 from chautari.services.state import State
@@ -36,7 +36,7 @@ class PollApp(NamedTuple):
         release_tags: where upstream names its releases.
         php: the oldest and the newest PHP that it was seen to run on; None where it needs none.
         start_page_text: text that its start page contains in every language.
-        inspection: its units, log files and commands on a node.
+        logs_and_commands: its units, log files and commands on a node.
     """
 
     title: str
@@ -50,7 +50,7 @@ class PollApp(NamedTuple):
     release_tags: ReleaseTags
     php: tuple[tuple[int, int], tuple[int, int]] | None
     start_page_text: str = ""
-    inspection: Inspection = Inspection()
+    logs_and_commands: LogsAndCommands = LogsAndCommands()
 
     def supports_os(self, os: str) -> bool:
         """Return whether the app runs on the PHP that `os` ships."""
@@ -96,7 +96,7 @@ APPS: dict[str, PollApp] = {
         ),
         php=((7, 3), (8, 4)),
         start_page_text="create_poll.php",
-        inspection=Inspection(
+        logs_and_commands=LogsAndCommands(
             units=("framadate-purge.service", "php*-fpm.service", "mariadb.service"),
             files=("/var/log/framadate/*.log", site_error_log("framadate")),
             commands={

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.federation.signing_key import signing_key_spec
 from chautari.services.base import PeerStateFileSpec, Requirements, Role, Service
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.portal import variables
 from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.portal.settings import Portal
@@ -53,7 +53,7 @@ SERVICE = Service(
     service_for_region=service_for_region,
     requires=Requirements(installed="/var/lib/chautari-portal"),
     variables={"portal": variables.portal_variables},
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=("chautari-portal-*.service",),
         files=(site_error_log("portal"),),
         commands={

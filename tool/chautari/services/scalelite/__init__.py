@@ -10,7 +10,7 @@ from chautari.services.containers import (
     redis_loopback_variables,
     region_rules_of_container_service,
 )
-from chautari.services.inspection import Inspection, NodeCommand, site_error_log
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.release_tags import ReleaseTags
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.rules import RULES
@@ -38,7 +38,7 @@ SERVICE = Service(
     variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
     rules=(*region_rules_of_container_service(NAME), *RULES),
     access_details_for_report=variables.access_details_for_report,
-    inspection=Inspection(
+    logs_and_commands=LogsAndCommands(
         units=(
             "scalelite-*.service",
             "chautari-scalelite-*.service",

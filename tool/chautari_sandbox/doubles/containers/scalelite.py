@@ -72,7 +72,7 @@ def sync_servers(text: str, mode: str) -> None:
         change_server(name, url=server["url"], secret=server["secret"])
         change_server(name, load_multiplier=multiplier, tag=tag)
         # A new server that is not to be enabled has no state, which counts as disabled.
-        is_enabled = state_of(all_servers()[name]) == "enabled"
+        is_enabled = state_of_server(all_servers()[name]) == "enabled"
         if server.get("enabled", True) != is_enabled:
             change_server(name, state="cordoned" if is_enabled else "enabled")
     if mode == "keep":
@@ -99,7 +99,7 @@ def refusal_of_server_entry(name: str, server: dict[str, object]) -> str:
     return ""
 
 
-def state_of(server: dict[str, str]) -> str:
+def state_of_server(server: dict[str, str]) -> str:
     """Return the state of a server; one without any is disabled."""
     return server.get("state") or "disabled"
 
@@ -109,7 +109,7 @@ def print_servers() -> None:
     for name, server in all_servers().items():
         online = "online" if server.get("online") == "true" else "offline"
         print(f"id: {name}\n\turl: {server['url']}\n\tsecret: {server['secret']}")
-        print(f"\t{state_of(server)}")
+        print(f"\t{state_of_server(server)}")
         print(f"\tload: {server.get('load', 'unavailable')}")
         print(f"\tload multiplier: {server.get('load_multiplier', '1.0')}\n\tbbb version: ")
         print(f"\ttag: {server.get('tag', '')}\n\t{online}")
@@ -122,7 +122,7 @@ def print_servers_as_yaml() -> None:
         print(f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}")
         print(f"    load_multiplier: {server.get('load_multiplier', '1.0')}")
         print(f"    tag: '{server.get('tag', '')}'")
-        print(f"    enabled: {str(state_of(server) == 'enabled').lower()}")
+        print(f"    enabled: {str(state_of_server(server) == 'enabled').lower()}")
 
 
 def run_rake_task(argument: str) -> None:
@@ -135,7 +135,7 @@ def run_rake_task(argument: str) -> None:
     elif name == "status":
         for server, about in all_servers().items():
             online = "online" if about.get("online") == "true" else "offline"
-            print(server, state_of(about), online, about.get("tag", ""))
+            print(server, state_of_server(about), online, about.get("tag", ""))
     elif name == "servers:yaml":
         print_servers_as_yaml()
     elif name == "servers:sync" and given[0] == "-":
@@ -183,10 +183,10 @@ def count_people_for_load(answer: ET.Element, now: float) -> int:
 def record_poll_result(name: str, good: bool, load: float) -> None:
     """Write what the poller saw of a server; a cordoned one that is empty becomes disabled."""
     change_server(name, online=str(good).lower())
-    state = state_of(all_servers()[name])
+    state = state_of_server(all_servers()[name])
     if good and state == "cordoned" and not load:
         change_server(name, state="disabled")
-    if good and state_of(all_servers()[name]) != "disabled":
+    if good and state_of_server(all_servers()[name]) != "disabled":
         change_server(name, load=load)
     else:
         run_redis_command("HDEL", f"server:{name}", "load")
@@ -219,7 +219,9 @@ def server_with_least_load(tags_arg: str) -> str:
     loads = sorted(
         (float(server["load"]), name, server.get("tag") or "none")
         for name, server in all_servers().items()
-        if state_of(server) == "enabled" and server.get("online") == "true" and "load" in server
+        if state_of_server(server) == "enabled"
+        and server.get("online") == "true"
+        and "load" in server
     )
     if not loads:
         raise NoServer("internalError", "Could not find any available servers.")
@@ -321,7 +323,7 @@ def server_as_object(name: str, server: dict[str, str]) -> dict[str, object]:
         "secret": server["secret"],
         "tag": server.get("tag", ""),
         "bbb_version": "",
-        "state": state_of(server),
+        "state": state_of_server(server),
         "load": float(server["load"]) if "load" in server else "unavailable",
         "load_multiplier": server.get("load_multiplier", "1.0"),
         "online": "online" if server.get("online") == "true" else "offline",

@@ -148,7 +148,7 @@ def remove_unit() -> None:
     subprocess.run(["systemctl", "daemon-reload"], capture_output=True)
 
 
-def earlier_results() -> dict[str, Any]:
+def earlier_restore_results() -> dict[str, Any]:
     """Return the results of earlier restores, and whether one is not finished."""
     files = sorted((STATE / "history").glob("*.json"))
     return {

@@ -22,7 +22,7 @@ class NodeCommand(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Inspection:
+class LogsAndCommands:
     """Where a service's messages are, and its commands.
 
     Attributes:

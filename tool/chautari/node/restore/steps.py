@@ -91,7 +91,7 @@ class Restore:
         self.journal.undoing, self.journal.error = True, error
         self.journal.step = "switch_back" if began else "delete_copy"
         self.files.save(self.journal)
-        self.files.tell({"event": "undoing", "error": error})
+        self.files.append_event({"event": "undoing", "error": error})
 
     def _run_undo_steps(self) -> None:
         """Run the remaining steps of the undo."""
@@ -141,7 +141,7 @@ class Restore:
         )
         self.journal.archive, self.journal.archive_time = archive.name, archive.time
         self._manifest = manifest
-        self.files.tell({"event": "chosen", "archive": archive.name, "time": archive.time})
+        self.files.append_event({"event": "chosen", "archive": archive.name, "time": archive.time})
         self.journal.figures["versions"] = dict(manifest.versions)
 
     @contextlib.contextmanager
@@ -154,7 +154,7 @@ class Restore:
         try:
             yield CopyJob(
                 repository, archive, manifest, self.places, self.databases, index,
-                self.files.tell,
+                self.files.append_event,
             )  # fmt: skip
         finally:
             index.close()
@@ -171,7 +171,7 @@ class Restore:
             self.journal.figures |= job.figures
 
     def _report_step(self, step: str) -> None:
-        self.files.tell({"event": "step", "step": step, "time": time.time()})
+        self.files.append_event({"event": "step", "step": step, "time": time.time()})
 
     def _delete_access(self) -> None:
         """Delete passphrase and login key: the rest needs only this node."""
@@ -249,7 +249,7 @@ class Restore:
             "error": journal.error,
             "kept": {"paths": kept, "databases": databases} if ok else None,
         }
-        self.files.tell({"event": "finished", **result})
+        self.files.append_event({"event": "finished", **result})
         self.files.end(result)
 
 
