@@ -336,8 +336,8 @@ def _topmost_folder_of_same_owner(path: Path) -> Path:
     return found
 
 
-def _chown_advice(shown: str) -> str:
-    return f"make your account the owner again: sudo chown -R $(id -un): {shown}"
+def _chown_advice(path_text: str) -> str:
+    return f"make your account the owner again: sudo chown -R $(id -un): {path_text}"
 
 
 def _owner_uid(path: Path) -> int:

@@ -149,6 +149,9 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
     )
 
 
-def _container_status(name: str, found: ExistingContainer) -> ContainerStatus:
-    address, release = found.labels[podman_commands.ADDRESS], found.labels[podman_commands.RELEASE]
-    return ContainerStatus(name, found.name, address, found.running, release)
+def _container_status(name: str, container: ExistingContainer) -> ContainerStatus:
+    address, release = (
+        container.labels[podman_commands.ADDRESS],
+        container.labels[podman_commands.RELEASE],
+    )
+    return ContainerStatus(name, container.name, address, container.running, release)

@@ -91,13 +91,13 @@ def _certificate_builder(
 
 
 def _has_names_and_issuer(
-    identity: CertificateAndKeyFiles, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
+    identity: CertificateAndKeyFiles, names: x509.SubjectAlternativeName, issuer: x509.Certificate
 ) -> bool:
     if not (identity.certificate.is_file() and identity.key.is_file()):
         return False
     certificate, _ = identity.load()
     present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return present.value == wanted and certificate.issuer == issuer.subject
+    return present.value == names and certificate.issuer == issuer.subject
 
 
 def _write_identity(

@@ -125,9 +125,9 @@ def _check_disk_of_containers() -> tuple[bool, str, str]:
     return _disk_space_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
-def _disk_space_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
-    detail = f"{needed / 1e9:.1f} GB needed in {place}, {free / 1e9:.1f} GB free"
-    return free >= needed, detail, f"free some space; to see how much is used: df -h {place}"
+def _disk_space_result(folder: Path, free: int, needed: int) -> tuple[bool, str, str]:
+    detail = f"{needed / 1e9:.1f} GB needed in {folder}, {free / 1e9:.1f} GB free"
+    return free >= needed, detail, f"free some space; to see how much is used: df -h {folder}"
 
 
 def _check_memory() -> tuple[bool, str, str]:

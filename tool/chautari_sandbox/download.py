@@ -31,43 +31,43 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
+def find_cached_file(artifact: RequiredArtifact, folder: Path) -> Path | None:
     """Return the file of an earlier download if it still matches its pin."""
-    path = folder / wanted.sha256 / wanted.file
-    return path if path.is_file() and file_sha256(path) == wanted.sha256 else None
+    path = folder / artifact.sha256 / artifact.file
+    return path if path.is_file() and file_sha256(path) == artifact.sha256 else None
 
 
-def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
+def fetch_into_cache(artifact: RequiredArtifact, folder: Path) -> Path:
     """Download into the cache and return the file; a failure is remembered for an hour.
 
     Raises:
         CannotFetch: with the reason, when upstream does not deliver the pinned file.
     """
-    memory = folder / f"{hashlib.sha256(wanted.url.encode()).hexdigest()[:16]}.refused"
+    memory = folder / f"{hashlib.sha256(artifact.url.encode()).hexdigest()[:16]}.refused"
     if memory.is_file() and time.time() - memory.stat().st_mtime < REMEMBERED_SECONDS:
         raise CannotFetch(memory.read_text())
     try:
-        path = _download_artifact(wanted, folder)
+        path = _download_artifact(artifact, folder)
     except (OSError, ValueError, CannotFetch) as error:
-        reason = f"{wanted.file} could not be downloaded from upstream: {error}"
+        reason = f"{artifact.file} could not be downloaded from upstream: {error}"
         write_atomically(memory, reason)
         raise CannotFetch(reason) from None
     memory.unlink(missing_ok=True)
     return path
 
 
-def _download_artifact(wanted: RequiredArtifact, folder: Path) -> Path:
-    if not wanted.url.startswith(("https://", "http://")):
-        raise ValueError(f"{wanted.url!r} is not a web address")
-    _require_reachable(wanted.url)
-    final = folder / wanted.sha256 / wanted.file
+def _download_artifact(artifact: RequiredArtifact, folder: Path) -> Path:
+    if not artifact.url.startswith(("https://", "http://")):
+        raise ValueError(f"{artifact.url!r} is not a web address")
+    _require_reachable(artifact.url)
+    final = folder / artifact.sha256 / artifact.file
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(final.name + ".partial")
     try:
-        _stream_to_file(wanted.url, partial)
+        _stream_to_file(artifact.url, partial)
         got = file_sha256(partial)
-        if got != wanted.sha256:
-            raise CannotFetch(f"its SHA-256 is {got}, but {wanted.sha256} is pinned")
+        if got != artifact.sha256:
+            raise CannotFetch(f"its SHA-256 is {got}, but {artifact.sha256} is pinned")
         return partial.replace(final)
     finally:
         partial.unlink(missing_ok=True)

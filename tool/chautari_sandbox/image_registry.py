@@ -32,14 +32,14 @@ _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "
 
 
 def publish_image_doubles(
-    wanted: Iterable[UpstreamImage], base: Path | None, mirror_root: Path, url: str
+    images: Iterable[UpstreamImage], base: Path | None, mirror_root: Path, url: str
 ) -> tuple[MirroredArtifact, ...]:
     """Write a double of each image below `mirror_root`; `base` is the archive of its system."""
     folder = mirror_root / "v2"
     shutil.rmtree(folder, ignore_errors=True)
     host = url.split("://")[1].strip("/")
     found = []
-    for item in wanted:
+    for item in images:
         assert base is not None
         digest = _write_image_and_return_digest(item, base, folder / NAMESPACE / item.name)
         where = f"{host}/{NAMESPACE}/{item.name}"

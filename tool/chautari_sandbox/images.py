@@ -80,13 +80,13 @@ def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -
 
 
 def build_missing_images(
-    base: podman_commands.Argv, wanted: Collection[ImageRecipe], progress: Callable[[str], None]
+    base: podman_commands.Argv, recipes: Collection[ImageRecipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Build the images that podman does not have yet; return their names."""
-    if not missing_images(base, wanted):
+    if not missing_images(base, recipes):
         return ()
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
-        absent = missing_images(base, wanted)
+        absent = missing_images(base, recipes)
         for recipe in absent:
             progress(f"building the base image {recipe.image_name} (only once, about a minute)")
         with ThreadPoolExecutor(max_workers=2) as pool:
@@ -95,11 +95,11 @@ def build_missing_images(
 
 
 def missing_images(
-    base: podman_commands.Argv, wanted: Collection[ImageRecipe]
+    base: podman_commands.Argv, recipes: Collection[ImageRecipe]
 ) -> list[ImageRecipe]:
     """Return the recipes of images that podman does not have."""
     present = run(podman_commands.list_images_command(base)).text.split()
-    return [recipe for recipe in wanted if recipe.image_name not in present]
+    return [recipe for recipe in recipes if recipe.image_name not in present]
 
 
 def _import_image(base: podman_commands.Argv, recipe: ImageRecipe) -> None:

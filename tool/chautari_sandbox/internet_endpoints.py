@@ -10,44 +10,46 @@ from chautari_sandbox.spec import gateway_of_network
 from chautari_sandbox.state import SandboxState
 
 
-def internet_endpoints(known: SandboxState) -> Endpoints:
+def internet_endpoints(sandbox_state: SandboxState) -> Endpoints:
     """Return the endpoints of a sandbox that was brought up."""
     return Endpoints(
-        acme_directory=known.acme_directory,
-        ca_file=known.ca_file,
-        resolver=known.resolver,
-        ssh_key=known.ssh_key,
-        operators={"sandbox": (known.operator_public_key,)},
-        secrets={"mail_relay_password": known.mail_relay.password},
+        acme_directory=sandbox_state.acme_directory,
+        ca_file=sandbox_state.ca_file,
+        resolver=sandbox_state.resolver,
+        ssh_key=sandbox_state.ssh_key,
+        operators={"sandbox": (sandbox_state.operator_public_key,)},
+        secrets={"mail_relay_password": sandbox_state.mail_relay.password},
         artifacts={
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
-            for item in known.artifacts
+            for item in sandbox_state.artifacts
             if not item.older
         },
         older_artifacts={
             (item.name, item.version): Artifact(item.name, item.version, item.url, item.sha256)
-            for item in known.artifacts
+            for item in sandbox_state.artifacts
             if item.older
         },
         repositories={
             item.name: PackageRepository(
                 item.name, item.uri, "stable/", item.key_url, (item.fingerprint,)
             )
-            for item in known.repositories
+            for item in sandbox_state.repositories
         },
-        missing={item.name: item.reason for item in known.missing},
-        doubles=_artifact_doubles(known),
-        mail_api=known.mail_api,
+        missing={item.name: item.reason for item in sandbox_state.missing},
+        doubles=_artifact_doubles(sandbox_state),
+        mail_api=sandbox_state.mail_api,
         # Peers in other sandboxes on this machine.
         peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)),
         # podman's networks reach each other through the gateway of the other one.
-        peer_gateway=gateway_of_network(known.network),
+        peer_gateway=gateway_of_network(sandbox_state.network),
     )
 
 
-def _artifact_doubles(known: SandboxState) -> tuple[ArtifactReplacement, ...]:
-    found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
-    found += [(item.name, item.version, item.reason) for item in known.repositories]
+def _artifact_doubles(sandbox_state: SandboxState) -> tuple[ArtifactReplacement, ...]:
+    found = [
+        (item.name, item.version, item.reason) for item in sandbox_state.artifacts if item.double
+    ]
+    found += [(item.name, item.version, item.reason) for item in sandbox_state.repositories]
     return tuple(
         ArtifactReplacement(name, version, limits.replacement_reason_with_limits(name, reason))
         for name, version, reason in found

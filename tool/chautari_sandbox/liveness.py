@@ -17,37 +17,37 @@ SSH_GREETING = b"SSH-"
 SSH_PORT = 22
 
 
-def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
+def is_sandbox_running(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
         state.is_start_finished(spec.name)
-        and _state_has_nodes_of(spec, known)
-        and spec.neighbours == known.neighbours
-        and _has_looked_for_all_artifacts(spec, known)
-        and _ssh_and_smtp_servers_greet(spec, known)
+        and _state_has_nodes_of(spec, sandbox_state)
+        and spec.neighbours == sandbox_state.neighbours
+        and _has_looked_for_all_artifacts(spec, sandbox_state)
+        and _ssh_and_smtp_servers_greet(spec, sandbox_state)
     )
 
 
-def _ssh_and_smtp_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
+def _ssh_and_smtp_servers_greet(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     servers = [(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes]
-    servers.append((known.internet_address, known.mail_relay.port, SMTP_GREETING))
+    servers.append((sandbox_state.internet_address, sandbox_state.mail_relay.port, SMTP_GREETING))
     return all(map_parallel(lambda server: port_probes.server_greets_with(*server), servers))
 
 
-def _state_has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:
-    addresses = dict(known.nodes)
+def _state_has_nodes_of(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
+    addresses = dict(sandbox_state.nodes)
     return all(addresses.get(node.name) == node.address for node in spec.nodes)
 
 
-def _has_looked_for_all_artifacts(spec: SandboxSpec, known: SandboxState) -> bool:
+def _has_looked_for_all_artifacts(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     """Return whether the last start looked for every release that `spec` needs."""
-    served = {(item.name, item.version) for item in known.artifacts}
-    served |= {(item.name, item.version) for item in known.missing}
+    served = {(item.name, item.version) for item in sandbox_state.artifacts}
+    served |= {(item.name, item.version) for item in sandbox_state.missing}
     needed = {(item.name, item.version) for item in spec.wanted}
     needed |= {(item.name, item.version) for item in spec.images}
     packages = {(item.name, item.version) for item in spec.repositories}
     found = mirror_serves_folder(spec, served) if spec.mirror else needed <= served
-    return found and packages <= set(known.requested_packages)
+    return found and packages <= set(sandbox_state.requested_packages)
 
 
 def mirror_serves_folder(spec: SandboxSpec, served: set[tuple[str, str]]) -> bool:

@@ -57,45 +57,45 @@ def sync_published_files(
 
 
 def _is_usable_artifact(
-    wanted: RequiredArtifact, found: MirroredArtifact | UnavailableArtifact
+    artifact: RequiredArtifact, published: MirroredArtifact | UnavailableArtifact
 ) -> bool:
     """Return whether a file counts: an older release only in exactly the version."""
-    return not wanted.older or (
-        isinstance(found, MirroredArtifact) and found.version == wanted.version
+    return not artifact.older or (
+        isinstance(published, MirroredArtifact) and published.version == artifact.version
     )
 
 
 def _publish_artifact(
-    wanted: RequiredArtifact, sources: ArtifactSources
+    artifact: RequiredArtifact, sources: ArtifactSources
 ) -> MirroredArtifact | UnavailableArtifact:
-    mirrored = find_in_mirror(wanted, sources.mirror)
+    mirrored = find_in_mirror(artifact, sources.mirror)
     if mirrored is not None:
         path, version = mirrored
         return _copy_to_mirror(
-            wanted, sources, path, version, reason=f"from the folder {sources.mirror}"
+            artifact, sources, path, version, reason=f"from the folder {sources.mirror}"
         )
-    if not wanted.sha256:
-        return _publish_double(wanted, sources, UNPINNED)
-    cached = download.find_cached_file(wanted, sources.cache)
+    if not artifact.sha256:
+        return _publish_double(artifact, sources, UNPINNED)
+    cached = download.find_cached_file(artifact, sources.cache)
     try:
-        path = cached or sources.fetch(wanted, sources.cache)
+        path = cached or sources.fetch(artifact, sources.cache)
     except download.CannotFetch as refusal:
-        return _publish_double(wanted, sources, refusal.message)
-    return _copy_to_mirror(wanted, sources, path, wanted.version)
+        return _publish_double(artifact, sources, refusal.message)
+    return _copy_to_mirror(artifact, sources, path, artifact.version)
 
 
 def _publish_double(
-    wanted: RequiredArtifact, sources: ArtifactSources, reason: str
+    artifact: RequiredArtifact, sources: ArtifactSources, reason: str
 ) -> MirroredArtifact | UnavailableArtifact:
-    build = sources.builders.get(wanted.name)
+    build = sources.builders.get(artifact.name)
     if build is None:
-        return UnavailableArtifact(wanted.name, wanted.version, reason)
-    path = build(wanted.version, sources.doubles)
-    return _copy_to_mirror(wanted, sources, path, wanted.version, double=True, reason=reason)
+        return UnavailableArtifact(artifact.name, artifact.version, reason)
+    path = build(artifact.version, sources.doubles)
+    return _copy_to_mirror(artifact, sources, path, artifact.version, double=True, reason=reason)
 
 
 def _copy_to_mirror(
-    wanted: RequiredArtifact,
+    artifact: RequiredArtifact,
     sources: ArtifactSources,
     path: Path,
     version: str,
@@ -105,7 +105,7 @@ def _copy_to_mirror(
 ) -> MirroredArtifact:
     served = download.ensure_mirror_copy(path, sources.mirror_root / path.name)
     return MirroredArtifact(
-        name=wanted.name,
+        name=artifact.name,
         version=version,
         file=served.name,
         url=f"{sources.url}{served.name}",
@@ -115,14 +115,14 @@ def _copy_to_mirror(
     )
 
 
-def find_in_mirror(wanted: RequiredArtifact, mirror: Path | None) -> tuple[Path, str] | None:
+def find_in_mirror(artifact: RequiredArtifact, mirror: Path | None) -> tuple[Path, str] | None:
     """Return the folder's file for an artifact and its version: the exact name, else the newest."""
     if mirror is None:
         return None
-    exact = mirror / wanted.file
+    exact = mirror / artifact.file
     if exact.is_file():
-        return exact, wanted.version
-    pattern = _file_name_pattern(wanted.name)
+        return exact, artifact.version
+    pattern = _file_name_pattern(artifact.name)
     found = [
         (_version_key(match.group(1) or "0"), path, match.group(1) or "0")
         for path in mirror.iterdir()

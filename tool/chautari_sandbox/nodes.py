@@ -105,7 +105,7 @@ def start_and_remove_nodes(
     return done
 
 
-def delete_acme_accounts(client: PodmanClient, found: ExistingContainer, zone: str) -> None:
+def delete_acme_accounts(client: PodmanClient, container: ExistingContainer, zone: str) -> None:
     """Delete certbot's accounts: the ACME server forgets every account when it restarts."""
     accounts = f"/etc/letsencrypt/accounts/acme.{zone}:14000"
-    client.run_in_container(found.name, "rm", "-rf", accounts)
+    client.run_in_container(container.name, "rm", "-rf", accounts)

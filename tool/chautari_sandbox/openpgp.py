@@ -120,12 +120,12 @@ def _encode_packet(tag: int, body: bytes) -> bytes:
     return struct.pack(">BBI", 0xC0 | tag, 0xFF, len(body)) + body
 
 
-def _ascii_armor(what: str, data: bytes) -> str:
+def _ascii_armor(label: str, data: bytes) -> str:
     text = base64.b64encode(data).decode()
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     check = base64.b64encode(_crc24(data).to_bytes(3, "big")).decode()
     return "\n".join(
-        [f"-----BEGIN PGP {what}-----", "", *lines, f"={check}", f"-----END PGP {what}-----", ""]
+        [f"-----BEGIN PGP {label}-----", "", *lines, f"={check}", f"-----END PGP {label}-----", ""]
     )
 
 

@@ -31,9 +31,9 @@ class ExistingContainer:
         """Return whether it runs now."""
         return self.state == "running"
 
-    def matches_spec(self, wanted: podman_commands.ContainerSpec) -> bool:
+    def matches_spec(self, spec: podman_commands.ContainerSpec) -> bool:
         """Return whether it can stay; one that was never started may lack its files."""
-        same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
+        same = all(self.labels.get(key) == value for key, value in spec.labels.items())
         return same and self.state != "created"
 
 
@@ -111,9 +111,9 @@ class PodmanClient:
         run(podman_commands.create_network_command(self.base, self.sandbox, subnet))
         return True
 
-    def remove_containers(self, found: Iterable[ExistingContainer]) -> None:
+    def remove_containers(self, containers: Iterable[ExistingContainer]) -> None:
         """Remove containers, running or not."""
-        names = [item.name for item in found]
+        names = [item.name for item in containers]
         if names:
             self._run_with_retries(podman_commands.remove_command(self.base, names))
 
@@ -126,24 +126,24 @@ class PodmanClient:
             run(podman_commands.remove_volumes_command(self.base, names))
 
     def ensure_container(
-        self, wanted: podman_commands.ContainerSpec, files: bytes, present: ExistingContainer | None
+        self, spec: podman_commands.ContainerSpec, files: bytes, present: ExistingContainer | None
     ) -> str:
         """Start this container and return what was done: nothing, started, or created."""
-        if present is not None and present.matches_spec(wanted):
+        if present is not None and present.matches_spec(spec):
             if present.running:
                 return ""
             run(podman_commands.start_command(self.base, present.name))
             return "started"
         if present is not None:
             self.remove_containers([present])
-        run(podman_commands.create_command(self.base, wanted))
+        run(podman_commands.create_command(self.base, spec))
         try:
-            self._unpack_in_container(wanted.name, files)
+            self._unpack_in_container(spec.name, files)
         except BaseException:
             # Without its trust and settings it must not be taken for a good one next time.
-            run(podman_commands.remove_command(self.base, [wanted.name]))
+            run(podman_commands.remove_command(self.base, [spec.name]))
             raise
-        run(podman_commands.start_command(self.base, wanted.name))
+        run(podman_commands.start_command(self.base, spec.name))
         return "created"
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
@@ -168,14 +168,14 @@ class PodmanClient:
         """Run a command in a container and return what it printed."""
         return run(podman_commands.run_in_container_command(self.base, name, *command)).text
 
-    def update_trust_and_proxies(self, found: ExistingContainer, settings: bytes) -> bool:
+    def update_trust_and_proxies(self, container: ExistingContainer, settings: bytes) -> bool:
         """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
         wanted = boot_archive.short_digest(settings)
-        if known.get(found.id) == wanted:
+        if known.get(container.id) == wanted:
             return False
-        self._unpack_in_container(found.name, settings)
-        self.run_in_container(found.name, "update-ca-certificates")
-        write_atomically(memory, json.dumps({**known, found.id: wanted}))
+        self._unpack_in_container(container.name, settings)
+        self.run_in_container(container.name, "update-ca-certificates")
+        write_atomically(memory, json.dumps({**known, container.id: wanted}))
         return True

@@ -15,15 +15,15 @@ _LOOK_SECONDS = 5
 def wait_for_port(
     address: str,
     port: int,
-    what: str,
+    server_name: str,
     seconds: float = 60,
     container_runs: Callable[[], bool] = lambda: True,
 ) -> None:
     """Return as soon as the port accepts a connection.
 
     Raises:
-        RunFailed: when it does not within `seconds`, or the server's container stops; `what` names
-            the server.
+        RunFailed: when it does not within `seconds`, or the server's container stops; it contains
+            `server_name`.
     """
     deadline = time.monotonic() + seconds
     next_look = time.monotonic() + _LOOK_SECONDS
@@ -32,12 +32,12 @@ def wait_for_port(
             next_look += _LOOK_SECONDS
             if not container_runs():
                 raise RunFailed(
-                    f"the container with {what} stopped while it was booting",
+                    f"the container with {server_name} stopped while it was booting",
                     fix="find out which limit the container reached: deploy doctor",
                 )
         if time.monotonic() > deadline:
             raise RunFailed(
-                f"{what} at {address}:{port} did not accept a connection within "
+                f"{server_name} at {address}:{port} did not accept a connection within "
                 f"{seconds:.0f} seconds",
                 fix="deploy sandbox down NAME && deploy sandbox up NAME",
             )

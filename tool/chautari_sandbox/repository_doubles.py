@@ -20,11 +20,11 @@ SUITE = "stable"
 
 
 def publish_repository_doubles(
-    wanted: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
+    repositories: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
 ) -> tuple[RepositoryDouble, ...]:
     """Publish and return a double of each repository that upstream does not serve here."""
     found = []
-    for item in wanted:
+    for item in repositories:
         reason = upstream_unavailable_reason(item, paths.cache_dir() / "downloads")
         if reason:
             found.append(

@@ -100,11 +100,13 @@ def back_up_now(request: Request, tell: Tell) -> list[NodeResult]:
 
 
 def _save_new_repository_keys(
-    request: Request, endpoints: Endpoints, found: Sequence[tuple[NodeResult, Mapping[str, str]]]
+    request: Request,
+    endpoints: Endpoints,
+    results_and_keys: Sequence[tuple[NodeResult, Mapping[str, str]]],
 ) -> None:
     """Store the keys of repositories that the region's secrets do not have yet."""
     opened, new = _open_region_secrets(request, endpoints), {}
-    for result, keys in found:
+    for result, keys in results_and_keys:
         for target, key in keys.items():
             name = borg_key_name(result.node, target)
             if name not in opened or opened[name] != key:

@@ -261,29 +261,29 @@ def _relay_events_of_connection(
 
 
 def _problem_of_connection(
-    region: str, target: SSHTarget, found: _ConnectionResult
+    region: str, target: SSHTarget, connection: _ConnectionResult
 ) -> NodeProblem | None:
     """Return why a connection brought no result; None if it did."""
-    if found.ended:
+    if connection.ended:
         return None
-    if found.flooded:
+    if connection.flooded:
         code = "too_much"
-    elif found.unreadable:
+    elif connection.unreadable:
         code = "unreadable"
-    elif found.code == SSH_FAILED:
+    elif connection.code == SSH_FAILED:
         code = "unreachable"
-    elif found.code in _NO_COMMAND or "command not found" in found.said:
+    elif connection.code in _NO_COMMAND or "command not found" in connection.said:
         code = "program_missing"
     else:
         code = "no_result"
-    return _make_node_problem(region, target, code, found)
+    return _make_node_problem(region, target, code, connection)
 
 
 def _make_node_problem(
-    region: str, target: SSHTarget, code: str, found: _ConnectionResult
+    region: str, target: SSHTarget, code: str, connection: _ConnectionResult
 ) -> NodeProblem:
-    data = {"region": region, "node": target.name, "said": found.said}
+    data = {"region": region, "node": target.name, "said": connection.said}
     if code == "unreachable":
-        refusal = no_answer_refusal(target, found.code, found.said)
+        refusal = no_answer_refusal(target, connection.code, connection.said)
         data |= {"reason": refusal.reason, "fix": refusal.fix}
     return NodeProblem(code, *node_problem_texts(code, data))

@@ -81,12 +81,12 @@ def sizes_of_machines(
     }
 
 
-def size_from_facts(found: Facts) -> MachineSize:
+def size_from_facts(facts: Facts) -> MachineSize:
     """Return the size of a machine that reported its facts."""
-    free_kb = next((found.free[path] for path in DATA if path in found.free), None)
+    free_kb = next((facts.free[path] for path in DATA if path in facts.free), None)
     return MachineSize(
-        cores=found.cores or None,
-        memory_gb=found.memory_kb * 1024 / 1e9 or None,
+        cores=facts.cores or None,
+        memory_gb=facts.memory_kb * 1024 / 1e9 or None,
         free_gb=None if free_kb is None else free_kb * 1024 / 1e9,
     )
 

@@ -59,11 +59,11 @@ def capacity_of_region(
     return tuple(found)
 
 
-def total_of_kind(found: Iterable[ServiceCapacity], kind: Kind) -> int | None:
+def total_of_kind(capacities: Iterable[ServiceCapacity], kind: Kind) -> int | None:
     """Return what the whole region allows of a kind; None if no service has a known number."""
     numbers = [
         limit.number
-        for item in found
+        for item in capacities
         for limit in item.first_limits()
         if limit.kind == kind and limit.number is not None
     ]

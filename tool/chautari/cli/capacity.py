@@ -67,45 +67,47 @@ def command(
 
 
 def _capacity_object(
-    region: str, sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]
+    region: str, sizes: dict[str, MeasuredSize], capacities: tuple[ServiceCapacity, ...]
 ) -> dict[str, Any]:
     return {
         "ok": True,
         "region": region,
-        "totals": {kind: total_of_kind(found, kind) for kind in get_args(Kind)},
+        "totals": {kind: total_of_kind(capacities, kind) for kind in get_args(Kind)},
         "machines": {
             node: item.size._asdict() | {"problem": item.problem or None}
             for node, item in sizes.items()
         },
-        "services": [item.as_object() for item in found],
+        "services": [item.as_object() for item in capacities],
     }
 
 
-def _print_capacity(sizes: dict[str, MeasuredSize], found: tuple[ServiceCapacity, ...]) -> None:
+def _print_capacity(
+    sizes: dict[str, MeasuredSize], capacities: tuple[ServiceCapacity, ...]
+) -> None:
     for kind in get_args(Kind):
-        amount = capacity_texts.amount_text(total_of_kind(found, kind))
+        amount = capacity_texts.amount_text(total_of_kind(capacities, kind))
         echo(f"{amount:>9}  {capacity_texts.KINDS[kind]}")
     echo()
     for line in table_lines(
-        ("Service", "Node", "Room for", "Limited by"), _capacity_table_rows(found)
+        ("Service", "Node", "Room for", "Limited by"), _capacity_table_rows(capacities)
     ):
         echo(line)
     echo()
     for node, item in sizes.items():
         if item.problem:
             echo(f"{node} could not be measured: {item.problem}", err=True)
-    for service in found:
+    for service in capacities:
         if unknown := service.unknown_resources():
             echo(capacity_texts.unknown_resources_text(service.node, unknown))
     echo(capacity_texts.ESTIMATES)
     echo("Sources:")
-    for source in dict.fromkeys(limit.source for item in found for limit in item.limits):
+    for source in dict.fromkeys(limit.source for item in capacities for limit in item.limits):
         echo(f"  {source}")
 
 
-def _capacity_table_rows(found: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
+def _capacity_table_rows(capacities: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for item in found:
+    for item in capacities:
         if not item.limits:
             rows.append((item.service, item.node, capacity_texts.NOT_KNOWN, ""))
         for limit in item.first_limits():

@@ -81,43 +81,45 @@ def _look_up_records_once_or_until_right(
     )
 
 
-def _print_awaited_records(found: ZoneState) -> None:
+def _print_awaited_records(zone_state: ZoneState) -> None:
     """Print to standard error which records the command still waits for."""
-    waiting = [f"{x.record.name} {x.record.kind}" for x in found.records if x.is_problem]
+    waiting = [f"{x.record.name} {x.record.kind}" for x in zone_state.records if x.is_problem]
     more = len(waiting) - _SHOWN_MISSING
     rest = f" and {more} more" if more > 0 else ""
     echo(f"Waiting for: {', '.join(waiting[:_SHOWN_MISSING])}{rest}", err=True)
 
 
-def _print_zone(loaded_region: LoadedRegion, found: ZoneState) -> None:
+def _print_zone(loaded_region: LoadedRegion, zone_state: ZoneState) -> None:
     region = loaded_region.region
-    for line in table_lines(("Name", "Type", "Value", "State"), _dns_record_table_rows(found)):
+    for line in table_lines(("Name", "Type", "Value", "State"), _dns_record_table_rows(zone_state)):
         echo(line)
     echo()
-    if found.zone.problem:
-        data = {"domain": region.domain, "region": region.region, "zone": found.zone.name}
-        message, fix = dns_record_texts.zone_problem_texts(found.zone.problem, data)
+    if zone_state.zone.problem:
+        data = {"domain": region.domain, "region": region.region, "zone": zone_state.zone.name}
+        message, fix = dns_record_texts.zone_problem_texts(zone_state.zone.problem, data)
         echo(f"{message}\n  Fix: {fix}", err=True)
         return
-    for item in found.records:
+    for item in zone_state.records:
         if text := dns_record_texts.record_step_text(item.state, _record_text_data(item)):
             echo(text)
     if not records.caa_issuer(region) and region.sandbox is None:
         echo("The name of the certificate authority for CAA records is not known.", err=True)
-    if found.is_from_cache:
+    if zone_state.is_from_cache:
         echo(dns_record_texts.FROM_CACHE, err=True)
     else:
-        for server in found.silent_servers:
+        for server in zone_state.silent_servers:
             echo(f"The name server {server} did not answer.", err=True)
-    if found.ok:
-        servers = [server.name for server in found.zone.servers]
-        asked = f" (asked: {', '.join(servers)})" if servers and not found.is_from_cache else ""
+    if zone_state.ok:
+        servers = [server.name for server in zone_state.zone.servers]
+        asked = (
+            f" (asked: {', '.join(servers)})" if servers and not zone_state.is_from_cache else ""
+        )
         echo(f"All required records are right{asked}.")
     else:
         echo(f"Then run: deploy dns {region.region} --wait")
 
 
-def _dns_record_table_rows(found: ZoneState) -> list[tuple[str, ...]]:
+def _dns_record_table_rows(zone_state: ZoneState) -> list[tuple[str, ...]]:
     return [
         (
             item.record.name,
@@ -125,7 +127,7 @@ def _dns_record_table_rows(found: ZoneState) -> list[tuple[str, ...]]:
             item.record.value or ", ".join(item.found),
             dns_record_texts.STATE_WORDS[item.state],
         )
-        for item in found.records
+        for item in zone_state.records
     ]
 
 

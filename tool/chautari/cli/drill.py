@@ -97,7 +97,7 @@ def _run_drill_with_progress(
 
 
 def _print_drill_outcome(
-    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, what: str
+    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, label: str
 ) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)
@@ -108,4 +108,4 @@ def _print_drill_outcome(
     print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
     word = "passed" if outcome.ok else "failed"
     names = ", ".join(drill.node_names_of_orders(planned.orders))
-    echo(f"{what} ({names}) {word} after {duration_text(outcome.seconds)}.")
+    echo(f"{label} ({names}) {word} after {duration_text(outcome.seconds)}.")

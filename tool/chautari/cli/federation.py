@@ -183,10 +183,10 @@ def _check_agreement_text(text: str) -> None:
         )
 
 
-def _print_peer_candidate(found: PeerCandidate, languages: list[str]) -> None:
+def _print_peer_candidate(candidate: PeerCandidate, languages: list[str]) -> None:
     """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
-    shown = found.descriptor
-    echo(f"Region {shown.region} at {found.address.url}", err=True)
+    shown = candidate.descriptor
+    echo(f"Region {shown.region} at {candidate.address.url}", err=True)
     echo(f"  domain     {shown.domain}", err=True)
     echo(f"  contact    {shown.contact}", err=True)
     echo(f"  languages  {', '.join(shown.languages)}", err=True)
@@ -200,16 +200,16 @@ def _print_peer_candidate(found: PeerCandidate, languages: list[str]) -> None:
         echo(f"    {language}: {key_words.key_words_text(shown.key, language)}", err=True)
 
 
-def _confirm_peer_key(found: PeerCandidate, fingerprint: str | None) -> None:
+def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None:
     """Let a person confirm the key, or compare it with what they were told.
 
     Raises:
         BadInput: when the key is another one, or there is no person to ask.
     """
     if fingerprint is not None:
-        if not key_words.is_fingerprint_or_words_of_key(fingerprint, found.descriptor.key):
+        if not key_words.is_fingerprint_or_words_of_key(fingerprint, candidate.descriptor.key):
             raise BadInput(
-                f"the key of {found.descriptor.domain} does not have the fingerprint that you "
+                f"the key of {candidate.descriptor.domain} does not have the fingerprint that you "
                 "gave; nothing was pinned",
                 fix="compare both fingerprints in a call with the other group, on a number that "
                 "you already know; if they differ, do not trust this region",
@@ -313,7 +313,7 @@ def _print_states_as_json(
     print_json({"region": region, "peers": objects, "not_pinned": missing}, ok=not broken)
 
 
-def _peer_state_object(named: bool, state: PeerState) -> dict[str, object]:
+def _peer_state_object(is_named: bool, state: PeerState) -> dict[str, object]:
     last = state.peer.descriptor
     return {
         "state": state.code,
@@ -321,7 +321,7 @@ def _peer_state_object(named: bool, state: PeerState) -> dict[str, object]:
         "serial": last.serial,
         "expires": last.expires,
         "reason": state.refusal.message if state.refusal else "",
-        "named": named,
+        "named": is_named,
         "updated": state.replaces_pin,
         "refusal": state.refusal.as_object() if state.refusal else None,
         "fingerprint": key_words.fingerprint_of_key(state.peer.key),

@@ -164,18 +164,18 @@ def _refuse_existing_region(folder: Path | None, name: str) -> None:
 
 
 def _files_to_write_and_keep(
-    found: NewRegionFiles, folder: Path | None, ci: str, source: ToolkitSource
+    new_region: NewRegionFiles, folder: Path | None, ci: str, source: ToolkitSource
 ) -> tuple[dict[Path, str], list[Path]]:
     """Return the texts by file, and the files that exist and are kept."""
-    name, repository = found.answers.name, folder or Path()
-    text = region_file_text(found.proposal, found.machines)
+    name, repository = new_region.answers.name, folder or Path()
+    text = region_file_text(new_region.proposal, new_region.machines)
     new_files.check_region_text(name, text, "correct these options, then run the command again")
     file = _path_of_new_region_file(folder, name)
     files, kept = {file: text}, []
     data = {
         "region": name,
-        "domain": found.answers.domain,
-        "contact": found.answers.contact,
+        "domain": new_region.answers.domain,
+        "contact": new_region.answers.contact,
         "folder": str(file.parent if file.is_absolute() else file.relative_to(repository).parent),
         "version": __version__,
         "toolkit_requirement": source.requirement,
@@ -191,11 +191,11 @@ def _files_to_write_and_keep(
     return files, kept
 
 
-def _next_commands(found: NewRegionFiles, folder: Path | None) -> list[str]:
+def _next_commands(new_region: NewRegionFiles, folder: Path | None) -> list[str]:
     """Return the three commands that follow."""
-    name = found.answers.name
+    name = new_region.answers.name
     first = f"deploy secrets set {name} mail_relay_password"
-    if found.answers.mail is None:
+    if new_region.answers.mail is None:
         first = f"deploy validate {name}"
     if folder is not None and folder.resolve() != Path.cwd():
         first = f"cd {shlex.quote(str(folder))} && {first}"
@@ -203,28 +203,32 @@ def _next_commands(found: NewRegionFiles, folder: Path | None) -> list[str]:
 
 
 def _init_result_object(
-    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str]
+    new_region: NewRegionFiles, files: dict[Path, str], kept_files: list[Path], steps: list[str]
 ) -> dict[str, Any]:
     return {
         "ok": True,
-        "region": found.answers.name,
+        "region": new_region.answers.name,
         "files": list(map(str, files)),
-        "kept": list(map(str, kept)),
-        "machines": found.machine_objects(),
-        "placements": found.placement_objects(),
-        "postponed": [item._asdict() for item in found.proposal.postponed],
+        "kept": list(map(str, kept_files)),
+        "machines": new_region.machine_objects(),
+        "placements": new_region.placement_objects(),
+        "postponed": [item._asdict() for item in new_region.proposal.postponed],
         "next_steps": steps,
     }
 
 
 def _print_init_result(
-    found: NewRegionFiles, files: dict[Path, str], kept: list[Path], steps: list[str], wheel: str
+    new_region: NewRegionFiles,
+    files: dict[Path, str],
+    kept_files: list[Path],
+    steps: list[str],
+    wheel: str,
 ) -> None:
     for file in files:
         echo(f"Wrote {file}")
-    for file in kept:
+    for file in kept_files:
         echo(f"Kept {file}, which already existed")
-    if found.proposal.postponed:
+    if new_region.proposal.postponed:
         echo("The reasons why a service does not run yet are in region.yml.")
     if wheel:
         echo(f"The CI job needs {wheel}; the comment in its file says how to build it.")

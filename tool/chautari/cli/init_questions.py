@@ -78,7 +78,7 @@ class NewRegionFiles:
 
 
 def collect_answers(
-    options: InitOptions, asks: bool, refuse_region: Callable[[str], None]
+    options: InitOptions, interactive: bool, refuse_region: Callable[[str], None]
 ) -> NewRegionFiles:
     """Return all answers, the machines and the proposal.
 
@@ -87,19 +87,20 @@ def collect_answers(
     """
     if options.name:
         refuse_region(options.name)
-    if not asks:
+    if not interactive:
         _refuse_missing_options(options)
     name = options.name or _ask_region_name(refuse_region)
     domain = options.domain or _ask_until_valid("Domain of the region", field_types.validate_domain)
     contact = options.contact or _ask_until_valid(
         "Mail address of the operators", field_types.validate_email
     )
-    country = _ask_for_country(options, asks)
-    key = _choose_operator_key(options, asks)
+    country = _ask_for_country(options, interactive)
+    key = _choose_operator_key(options, interactive)
     start = RegionAnswers(
         name=name, domain=domain, contact=contact, country=country, key=key.line,
-        operator="", timezone=_ask_for_timezone(options, country, asks),
-        languages=_ask_for_languages(options, asks), bandwidth=_ask_for_bandwidth(options, asks),
+        operator="", timezone=_ask_for_timezone(options, country, interactive),
+        languages=_ask_for_languages(options, interactive),
+        bandwidth=_ask_for_bandwidth(options, interactive),
     )  # fmt: skip
     nodes = options.nodes or _ask_nodes()
     _refuse_duplicate_node_names(nodes)
@@ -108,13 +109,13 @@ def collect_answers(
         start,
         nodes=tuple(machine.node for machine in found),
         operator=_choose_operator_name(
-            options, key.line, [machine.node.user for machine in found], asks
+            options, key.line, [machine.node.user for machine in found], interactive
         ),
-        services=options.services or (_ask_services() if asks else ()),
+        services=options.services or (_ask_services() if interactive else ()),
     )
     _refuse_unknown_nodes(start)
-    start = replace(start, mail=_ask_for_mail_relay(options, start, asks))
-    return _with_confirmed_placement(start, found, asks)
+    start = replace(start, mail=_ask_for_mail_relay(options, start, interactive))
+    return _with_confirmed_placement(start, found, interactive)
 
 
 def _refuse_missing_options(options: InitOptions) -> None:
@@ -155,8 +156,8 @@ def _ask_region_name(refuse_region: Callable[[str], None]) -> str:
             return name
 
 
-def _ask_for_country(options: InitOptions, asks: bool) -> str:
-    if options.country or not asks:
+def _ask_for_country(options: InitOptions, interactive: bool) -> str:
+    if options.country or not interactive:
         return options.country or ""
 
     def check(value: str) -> str:
@@ -165,10 +166,10 @@ def _ask_for_country(options: InitOptions, asks: bool) -> str:
     return str(_ask_until_valid("Country, such as CO or NP (may be empty)", check, ""))
 
 
-def _ask_for_timezone(options: InitOptions, country: str, asks: bool) -> str:
+def _ask_for_timezone(options: InitOptions, country: str, interactive: bool) -> str:
     """Return the time zone: the option's, the country's only one, or the answer."""
     zones = zones_of_country(country) if country else ()
-    if options.timezone or not asks:
+    if options.timezone or not interactive:
         return options.timezone or (zones[0] if zones else "UTC")
     if len(zones) == 1:
         return zones[0]
@@ -179,10 +180,10 @@ def _ask_for_timezone(options: InitOptions, country: str, asks: bool) -> str:
     )
 
 
-def _ask_for_languages(options: InitOptions, asks: bool) -> tuple[str, ...]:
+def _ask_for_languages(options: InitOptions, interactive: bool) -> tuple[str, ...]:
     found = _LOCALE_LANGUAGE.match(os.environ.get("LC_ALL") or os.environ.get("LANG") or "")
     default = found[1] if found else "en"
-    if options.languages or not asks:
+    if options.languages or not interactive:
         return options.languages or (default,)
     return tuple(
         _ask_until_valid(
@@ -197,14 +198,14 @@ def _check_languages(text: str) -> tuple[str, ...]:
     return tuple(field_types.check_language(word) for word in _split_words(text))
 
 
-def _ask_for_bandwidth(options: InitOptions, asks: bool) -> str:
-    if options.bandwidth or not asks:
+def _ask_for_bandwidth(options: InitOptions, interactive: bool) -> str:
+    if options.bandwidth or not interactive:
         return options.bandwidth or "normal"
     slow = click.confirm("Do many people have slow connections?", default=True, err=True)
     return "low" if slow else "normal"
 
 
-def _choose_operator_key(options: InitOptions, asks: bool) -> operator_keys.OperatorKey:
+def _choose_operator_key(options: InitOptions, interactive: bool) -> operator_keys.OperatorKey:
     """Return the operator's public key; where there are several, the person chooses."""
     if options.key_file:
         try:
@@ -220,7 +221,7 @@ def _choose_operator_key(options: InitOptions, asks: bool) -> operator_keys.Oper
             f"no SSH key was found that can be used{reasons}",
             fix="create one: ssh-keygen -t ed25519; or name a file: --key FILE",
         )
-    if len(found) == 1 or not asks:
+    if len(found) == 1 or not interactive:
         return found[0]
     for number, key in enumerate(found, 1):
         kind, comment = key.line.split()[0], _comment_of_public_key(key.line)
@@ -234,7 +235,9 @@ def _comment_of_public_key(line: str) -> str:
     return words[2] if len(words) == 3 else ""
 
 
-def _choose_operator_name(options: InitOptions, key: str, logins: Iterable[str], asks: bool) -> str:
+def _choose_operator_name(
+    options: InitOptions, key: str, logins: Iterable[str], interactive: bool
+) -> str:
     if options.operator:
         return options.operator
     default = first_valid_operator_name(
@@ -242,7 +245,7 @@ def _choose_operator_name(options: InitOptions, key: str, logins: Iterable[str],
     )
     return (
         str(_ask_until_valid("Your name as operator", field_types.validate_name, default))
-        if asks
+        if interactive
         else (default)
     )
 
@@ -266,11 +269,11 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
     return tuple(found)
 
 
-def _parse_next_node(text: str, found: Sequence[NodeAnswer]) -> NodeAnswer | None:
-    if not text and found:
+def _parse_next_node(text: str, earlier_nodes: Sequence[NodeAnswer]) -> NodeAnswer | None:
+    if not text and earlier_nodes:
         return None
-    node = answers.parse_login(f"node{len(found) + 1}", text)
-    if any((node.address, node.port) == (other.address, other.port) for other in found):
+    node = answers.parse_login(f"node{len(earlier_nodes) + 1}", text)
+    if any((node.address, node.port) == (other.address, other.port) for other in earlier_nodes):
         raise ValueError(f"{node.address} is already in the list; each node needs its own address")
     return node
 
@@ -284,9 +287,9 @@ def _refuse_duplicate_node_names(nodes: Sequence[NodeAnswer]) -> None:
             )
 
 
-def _check_new_node_name(text: str, found: Sequence[NodeAnswer]) -> str:
+def _check_new_node_name(text: str, earlier_nodes: Sequence[NodeAnswer]) -> str:
     name = field_types.validate_name(text)
-    if any(name == node.name for node in found):
+    if any(name == node.name for node in earlier_nodes):
         raise ValueError(f"{name} is already the name of another node")
     return name
 
@@ -330,9 +333,9 @@ def _split_words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def _refuse_unknown_nodes(start: RegionAnswers) -> None:
-    names = [node.name for node in start.nodes]
-    for item in start.services:
+def _refuse_unknown_nodes(answers_so_far: RegionAnswers) -> None:
+    names = [node.name for node in answers_so_far.nodes]
+    for item in answers_so_far.services:
         if item.node and item.node not in names:
             raise BadInput(
                 f"{item.service}@{item.node}: no machine is called {item.node}",
@@ -341,12 +344,12 @@ def _refuse_unknown_nodes(start: RegionAnswers) -> None:
 
 
 def _ask_for_mail_relay(
-    options: InitOptions, start: RegionAnswers, asks: bool
+    options: InitOptions, answers_so_far: RegionAnswers, interactive: bool
 ) -> MailAnswer | None:
     """Return the mail relay, which services that send mail need."""
-    needed = any(SERVICES[item.service].sends_mail for item in start.services)
+    needed = any(SERVICES[item.service].sends_mail for item in answers_so_far.services)
     complete = options.relay and options.relay_user and options.mail_from
-    if not complete and not asks:
+    if not complete and not interactive:
         if needed or options.relay or options.relay_user or options.mail_from:
             raise BadInput(
                 "the services send mail, but the mail relay is not complete",
@@ -362,21 +365,21 @@ def _ask_for_mail_relay(
         "  Account on the relay", answers.check_relay_account
     )
     sender = options.mail_from or _ask_until_valid(
-        "  Sender address", field_types.validate_email, f"cloud@{start.domain}"
+        "  Sender address", field_types.validate_email, f"cloud@{answers_so_far.domain}"
     )
     return MailAnswer(host, port, user, sender)
 
 
 def _with_confirmed_placement(
-    start: RegionAnswers, found: list[Machine], asks: bool
+    answers_so_far: RegionAnswers, found_machines: list[Machine], interactive: bool
 ) -> NewRegionFiles:
     """Return the answers with a proposal; a person can choose other nodes."""
     while True:
-        proposal = propose_placement(start, found)
+        proposal = propose_placement(answers_so_far, found_machines)
         _print_proposal(proposal)
-        if not asks or click.confirm("Is this right?", default=True, err=True):
-            return NewRegionFiles(start, found, proposal)
-        start = replace(start, services=_ask_placement(start, proposal))
+        if not interactive or click.confirm("Is this right?", default=True, err=True):
+            return NewRegionFiles(answers_so_far, found_machines, proposal)
+        answers_so_far = replace(answers_so_far, services=_ask_placement(answers_so_far, proposal))
 
 
 def _ask_placement(start: RegionAnswers, proposal: Proposal) -> tuple[ServiceAnswer, ...]:

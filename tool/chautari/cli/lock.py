@@ -160,8 +160,8 @@ def _print_lock_result(
         echo(f"Every release that {region} needs has a pin. Newer ones: add --upgrade")
 
 
-def _download_routes_text(ways: Sequence[str]) -> str:
-    return "the same over " + " and ".join(ways) if len(ways) > 1 else f"only over {ways[0]}"
+def _download_routes_text(routes: Sequence[str]) -> str:
+    return "the same over " + " and ".join(routes) if len(routes) > 1 else f"only over {routes[0]}"
 
 
 def _print_available_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:

@@ -61,15 +61,17 @@ def command(name: str, yes: bool, as_json: bool) -> int:
 
 
 def _changes_that_need_action(
-    found: Rewrite,
+    rewritten: Rewrite,
 ) -> tuple[list[AffectingChange], list[AffectingChange]]:
     keys = {part for page in all_key_pages() for part in page.path if part != ANY}
     words = relevant_changes.words_of_region(
-        found.document.key_spans, relevant_changes.services_in_data(found.document.data), keys
+        rewritten.document.key_spans,
+        relevant_changes.services_in_data(rewritten.document.data),
+        keys,
     )
     releases = changelog.releases_between(
         changelog.read_changelog(changelog_file()),
-        toolkit_version.parse_version(found.since),
+        toolkit_version.parse_version(rewritten.since),
         toolkit_version.current_version(),
     )
     return relevant_changes.affecting_changes(releases, words)
@@ -91,41 +93,45 @@ def _confirm_write(yes: bool) -> None:
     click.confirm("Write this?", default=True, abort=True, err=True)
 
 
-def _write_rewritten_file(file: Path, found: Rewrite) -> None:
-    if found.new != found.old:
-        rewrite.write_region_text(file, found)
+def _write_rewritten_file(file: Path, rewritten: Rewrite) -> None:
+    if rewritten.new != rewritten.old:
+        rewrite.write_region_text(file, rewritten)
 
 
-def _diff_lines(file: Path, found: Rewrite) -> Iterator[str]:
-    lines = found.old.splitlines(), found.new.splitlines()
+def _diff_lines(file: Path, rewritten: Rewrite) -> Iterator[str]:
+    lines = rewritten.old.splitlines(), rewritten.new.splitlines()
     return difflib.unified_diff(*lines, str(file), f"{file} (new)", lineterm="")
 
 
-def _print_rewrite(file: Path, found: Rewrite) -> None:
-    if found.new == found.old:
+def _print_rewrite(file: Path, rewritten: Rewrite) -> None:
+    if rewritten.new == rewritten.old:
         echo(f"{file} already has the names of Chautari {__version__}; there is nothing to write.")
         return
-    for line in _diff_lines(file, found):
+    for line in _diff_lines(file, rewritten):
         echo(line)
-    for item in found.renamed:
+    for item in rewritten.renamed:
         old, new = (".".join(map(str, path)) for path in (item.old, item.new))
         echo(f"Chautari {item.release} renamed {old} to {new}.")
 
 
 def _print_changes(
-    found: Rewrite, own: Sequence[AffectingChange], general: Sequence[AffectingChange]
+    rewritten: Rewrite,
+    own_changes: Sequence[AffectingChange],
+    general_changes: Sequence[AffectingChange],
 ) -> None:
-    since = f"since Chautari {found.since}" if found.since else f"up to Chautari {__version__}"
-    if not own and not general:
+    since = (
+        f"since Chautari {rewritten.since}" if rewritten.since else f"up to Chautari {__version__}"
+    )
+    if not own_changes and not general_changes:
         echo(f"No change {since} needs an action.\n")
         return
-    if general:
+    if general_changes:
         echo(f"Changes {since} that need an action in every region:\n")
-    for change in general:
+    for change in general_changes:
         _print_change(f"{change.version}: {first_sentence(change.entry.text)}", change)
-    if own:
+    if own_changes:
         echo(f"Changes {since} that need an action in this region:\n")
-    for change in own:
+    for change in own_changes:
         _print_change(f"{change.version}, {', '.join(change.names)}: {change.entry.text}", change)
     echo(f"All changes: {changelog_file()}\n")
 
@@ -139,26 +145,26 @@ def _print_change(text: str, change: AffectingChange) -> None:
 
 def _migration_object(
     file: Path,
-    found: Rewrite,
-    own: Sequence[AffectingChange],
-    general: Sequence[AffectingChange],
+    rewritten: Rewrite,
+    own_changes: Sequence[AffectingChange],
+    general_changes: Sequence[AffectingChange],
     *,
     is_written: bool,
 ) -> dict[str, Any]:
-    changed = found.new != found.old
+    changed = rewritten.new != rewritten.old
     return {
         "ok": True,
         "file": str(file),
-        "since": found.since,
+        "since": rewritten.since,
         "toolkit": __version__,
         "changed": changed,
         "written": changed and is_written,
         "renamed": [
             {"old": ".".join(map(str, item.old)), "new": ".".join(map(str, item.new)),
              "release": item.release}
-            for item in found.renamed
+            for item in rewritten.renamed
         ],
-        "difference": "\n".join(_diff_lines(file, found)),
-        "changes": [change.as_object() for change in own],
-        "general_changes": [change.as_object() for change in general],
+        "difference": "\n".join(_diff_lines(file, rewritten)),
+        "changes": [change.as_object() for change in own_changes],
+        "general_changes": [change.as_object() for change in general_changes],
     }  # fmt: skip

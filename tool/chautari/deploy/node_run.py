@@ -237,146 +237,155 @@ def advance_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
             one.state = _state_after_survey(one, one.state.survey)
 
 
-def _needs_preparation(one: NodeRun) -> bool:
+def _needs_preparation(node_run: NodeRun) -> bool:
     """Return whether a preparation may change the node, or find what the survey did not."""
-    assert isinstance(one.state, SurveyedState)
-    found = one.state.survey
+    assert isinstance(node_run.state, SurveyedState)
+    found = node_run.state.survey
     codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
-    asks = one.mode != "verify" and bool(codes & _PREFLIGHT_REASONS)
+    asks = node_run.mode != "verify" and bool(codes & _PREFLIGHT_REASONS)
     return asks or not found.has_environment
 
 
-def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
+def _continue_after_preparation(node_run: NodeRun, report: NodeReport) -> None:
     """Take over the result of the preparation; survey a node that had not answered before it."""
-    assert isinstance(one.state, SurveyedState)
-    one.report = report
-    if one.mode == "plan":
-        _plan_first_deploy(one)
+    assert isinstance(node_run.state, SurveyedState)
+    node_run.report = report
+    if node_run.mode == "plan":
+        _plan_first_deploy(node_run)
     if report.state != "converged":
         # The preparation has passed on every event except a refusal.
-        one.state = RefusedOrUnreachableState()
+        node_run.state = RefusedOrUnreachableState()
         if report.state == "refused":
-            one.end_refused_or_unreachable()
-    elif not one.state.survey.answered:
-        _survey_after_preparation(one)
+            node_run.end_refused_or_unreachable()
+    elif not node_run.state.survey.answered:
+        _survey_after_preparation(node_run)
 
 
-def _survey_after_preparation(one: NodeRun) -> None:
+def _survey_after_preparation(node_run: NodeRun) -> None:
     """Survey a node that its preparation has already judged by the preflight."""
-    found = survey_node(one.target, lambda _: one.context.inputs_of_all_roles_on_node(one.node))
+    found = survey_node(
+        node_run.target, lambda _: node_run.context.inputs_of_all_roles_on_node(node_run.node)
+    )
     if not found.answered:
         from chautari.deploy import remote_run
 
         # It may run roles that are obsolete: without its answer nothing is changed there.
-        remote_run.report_no_answer(one.target, one.report, found.code, found.error)
-        one.end_refused_or_unreachable()
+        remote_run.report_no_answer(node_run.target, node_run.report, found.code, found.error)
+        node_run.end_refused_or_unreachable()
         return
-    one.up_to_date = found.nothing_to_do
-    add_up_to_date_roles(one.report, found)
+    node_run.up_to_date = found.nothing_to_do
+    add_up_to_date_roles(node_run.report, found)
     if found.busy is None:
-        one.state = SurveyedState(found)
+        node_run.state = SurveyedState(found)
     else:
-        one.set_state_for_active_run(found.busy)
+        node_run.set_state_for_active_run(found.busy)
 
 
-def _plan_first_deploy(one: NodeRun) -> None:
+def _plan_first_deploy(node_run: NodeRun) -> None:
     """Plan every role on a machine without a deploy; Ansible's dry run needs the environment."""
-    if [refusal.code for refusal in one.report.refusals] != ["nothing_deployed"]:
+    if [refusal.code for refusal in node_run.report.refusals] != ["nothing_deployed"]:
         return
-    one.report.state, one.report.refusals = "planned", []
-    one.report.roles = [
-        RoleReport(role, why=[Reason("nothing_deployed")]) for role in one.node.roles
+    node_run.report.state, node_run.report.refusals = "planned", []
+    node_run.report.roles = [
+        RoleReport(role, why=[Reason("nothing_deployed")]) for role in node_run.node.roles
     ]
-    data: Data = {"region": one.region, "node": one.name, "megabytes": WHEELS_MB}
-    one.report.notices.append(Notice("download_unknown", data))
+    data: Data = {"region": node_run.region, "node": node_run.name, "megabytes": WHEELS_MB}
+    node_run.report.notices.append(Notice("download_unknown", data))
 
 
-def _state_after_survey(one: NodeRun, found: NodeSurvey) -> State:
+def _state_after_survey(node_run: NodeRun, survey_result: NodeSurvey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
-    request, report = one.context.request, one.report
-    skips_checks = one.mode != "verify" and not (one.mode == "deploy" and request.checks)
-    if found.nothing_to_do and not request.full and skips_checks:
+    request, report = node_run.context.request, node_run.report
+    skips_checks = node_run.mode != "verify" and not (node_run.mode == "deploy" and request.checks)
+    if survey_result.nothing_to_do and not request.full and skips_checks:
         report.download_bytes = 0
-        one.tell(one.name, {"event": "node_up_to_date"})
+        node_run.tell(node_run.name, {"event": "node_up_to_date"})
         return UpToDateState()
     # The run reports every role itself.
     report.roles.clear()
     lasting = (
         _PREPARATION_NOTICES
-        if one.mode == "plan"
+        if node_run.mode == "plan"
         else _PREPARATION_NOTICES - {"environment_outdated"}
     )
     report.notices = [notice for notice in report.notices if notice.code in lasting]
     report.download_at_least = "environment_outdated" in {item.code for item in report.notices}
-    return PreparedState(tuple(found.obsolete_roles))
+    return PreparedState(tuple(survey_result.obsolete_roles))
 
 
-def take_node_to_end_of_run(one: NodeRun) -> list[CheckResult]:
+def take_node_to_end_of_run(node_run: NodeRun) -> list[CheckResult]:
     """Take one node from state to state until its run has ended; return its checks.
 
     A run of the same operator from the same machine is followed. After one that did less, or one
     that was waited for, the node is surveyed again: while a run is active the answer is incomplete.
     """
     while True:
-        match one.state:
+        match node_run.state:
             case SurveyedState():
-                advance_surveyed_nodes([one])
+                advance_surveyed_nodes([node_run])
             case PreparedState(obsolete_roles):
-                _start_and_follow_run(one, obsolete_roles)
+                _start_and_follow_run(node_run, obsolete_roles)
             case RunActiveState(holder):
-                _follow_own_run_or_wait(one, holder)
+                _follow_own_run_or_wait(node_run, holder)
             case RefusedOrUnreachableState() | UpToDateState():
                 return []
             case RunFinishedState(checks) | ResultUnknownState(checks):
                 return list(checks)
 
 
-def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
+def _start_and_follow_run(node_run: NodeRun, obsolete_roles: Sequence[str]) -> None:
     from chautari.deploy import remote_run
 
-    packed, arguments = _pack_bundle(one, obsolete_roles)
+    packed, arguments = _pack_bundle(node_run, obsolete_roles)
     checks, holder = remote_run.start_run_and_collect_checks(
-        one.target, packed, arguments, one.report, one.tell, one.context.request.detach
+        node_run.target,
+        packed,
+        arguments,
+        node_run.report,
+        node_run.tell,
+        node_run.context.request.detach,
     )
     if holder is None:
-        one.state = _finished_or_unknown_state(one, checks)
+        node_run.state = _finished_or_unknown_state(node_run, checks)
     else:
-        one.set_state_for_active_run(holder)
+        node_run.set_state_for_active_run(holder)
 
 
-def _follow_own_run_or_wait(one: NodeRun, holder: LockHolder) -> None:
+def _follow_own_run_or_wait(node_run: NodeRun, holder: LockHolder) -> None:
     from chautari.deploy import remote_run
 
-    _, arguments = _pack_bundle(one, ())
-    request = one.context.request
+    _, arguments = _pack_bundle(node_run, ())
+    request = node_run.context.request
     if not remote_run.same_operator(holder, arguments):
-        free = remote_run.wait_until_node_is_free(one.target, holder, one.report, one.tell)
-        one.survey_again() if free else one.end_refused_or_unreachable()
+        free = remote_run.wait_until_node_is_free(
+            node_run.target, holder, node_run.report, node_run.tell
+        )
+        node_run.survey_again() if free else node_run.end_refused_or_unreachable()
         return
     checks = remote_run.follow_existing_run(
-        one.target, holder.get("run", ""), one.report, one.tell, request.detach
+        node_run.target, holder.get("run", ""), node_run.report, node_run.tell, request.detach
     )
-    if one.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
-        one.state = _finished_or_unknown_state(one, checks)
+    if node_run.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
+        node_run.state = _finished_or_unknown_state(node_run, checks)
     else:
-        one.survey_again()
+        node_run.survey_again()
 
 
-def _finished_or_unknown_state(one: NodeRun, checks: list[CheckResult]) -> State:
-    return (ResultUnknownState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
+def _finished_or_unknown_state(node_run: NodeRun, checks: list[CheckResult]) -> State:
+    return (ResultUnknownState if node_run.report.state in _UNKNOWN_RESULT else RunFinishedState)(
         tuple(checks)
     )
 
 
-def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
+def _pack_bundle(node_run: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
     from chautari.render import bundle
 
-    request = one.context.request
-    inputs = one.context.inputs_of_all_roles_on_node(one.node)
-    packed = bundle.pack_bundle(one.node, inputs, list(obsolete_roles))
-    return packed, run_initiator(one.run, one.region, one.name) | {
-        "mode": one.mode,
+    request = node_run.context.request
+    inputs = node_run.context.inputs_of_all_roles_on_node(node_run.node)
+    packed = bundle.pack_bundle(node_run.node, inputs, list(obsolete_roles))
+    return packed, run_initiator(node_run.run, node_run.region, node_run.name) | {
+        "mode": node_run.mode,
         "full": request.full,
         "checks": request.checks,
         "purge": request.purge,

@@ -112,22 +112,24 @@ def _connection_error(target: SSHTarget, reply: RunnerReply[SurveyAnswer]) -> st
 
 
 def node_report_from_survey(
-    required: NodeRequirements, target: SSHTarget, found: NodeSurvey
+    required: NodeRequirements, target: SSHTarget, survey_result: NodeSurvey
 ) -> NodeReport:
     """Return the report of a node after its survey: refused, unreachable, or converged so far."""
-    report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
-    if found.unreachable:
+    report = NodeReport(target.name, target.address, "converged", os=survey_result.facts.os)
+    if survey_result.unreachable:
         report.state = "unreachable"
-        report.refusals = [unreachable_refusal(found.unreachable, target)]
-    elif found.answered and (refusals := rules.preflight_refusals(found.facts, required)):
+        report.refusals = [unreachable_refusal(survey_result.unreachable, target)]
+    elif survey_result.answered and (
+        refusals := rules.preflight_refusals(survey_result.facts, required)
+    ):
         report.state, report.refusals = "refused", refusals
     else:
-        add_up_to_date_roles(report, found)
+        add_up_to_date_roles(report, survey_result)
     return report
 
 
-def add_up_to_date_roles(report: NodeReport, found: NodeSurvey) -> None:
+def add_up_to_date_roles(report: NodeReport, survey_result: NodeSurvey) -> None:
     """Add the roles whose receipts hold to a node's report."""
-    for role in found.up_to_date:
+    for role in survey_result.up_to_date:
         report.roles.append(RoleReport(role["role"], up_to_date=True))
         report.notices += [Notice(**notice) for notice in role["notices"]]

@@ -160,11 +160,11 @@ def _address_of_server(server: Name, client: Resolver) -> str:
     return ""
 
 
-def _query_with_retries(server: NameServer, asked: Name, kind: str) -> Message | None:
+def _query_with_retries(server: NameServer, name: Name, kind: str) -> Message | None:
     """Return the server's answer; UDP packets get lost, so the question is repeated."""
     from dns import exception, flags, message, query
 
-    request = message.make_query(asked, kind)
+    request = message.make_query(name, kind)
     if not server.recursive:
         request.flags &= ~flags.RD
     for _ in range(TRIES):
@@ -188,30 +188,30 @@ def _is_authoritative(answer: Message) -> bool:
 
 
 def _values_in_answer(
-    answer: Message, asked: Name, kind: str
+    answer: Message, name: Name, kind: str
 ) -> tuple[tuple[str, ...], Name | None]:
-    """Return the values of `asked` and where its alias leads that the answer does not resolve."""
+    """Return the values of `name` and where its alias leads that the answer does not resolve."""
     for _ in range(MAX_ALIASES):
         values: list[Rdata] = []
         alias: Name | None = None
         for group in answer.answer:
-            if group.name == asked:
+            if group.name == name:
                 values += [item for item in group if item.rdtype.name == kind]
                 alias = next((x.target for x in group if x.rdtype.name == "CNAME"), alias)
         if values or alias is None:
             return _record_value_texts(values), None
         if not any(group.name == alias for group in answer.answer):
             return (), alias
-        asked = alias
+        name = alias
     return (), None
 
 
-def _resolve_with_client(asked: Name, kind: str, client: Resolver) -> Values:
+def _resolve_with_client(name: Name, kind: str, client: Resolver) -> Values:
     """Return the values of a name in another zone, as the resolver knows them."""
     from dns import exception, resolver
 
     try:
-        answer = client.resolve(asked, kind, lifetime=SECONDS)
+        answer = client.resolve(name, kind, lifetime=SECONDS)
     except (resolver.NoAnswer, resolver.NXDOMAIN):
         return ()
     except (exception.DNSException, OSError):

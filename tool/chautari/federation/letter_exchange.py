@@ -147,14 +147,18 @@ def received_letters(
     folder: Path,
     region: Region,
     shared: Mapping[str, PinnedPeer],
-    own: OwnKey,
+    own_key: OwnKey,
     endpoints: Endpoints,
 ) -> dict[str, ReceivedLetter]:
     """Return the stored letter of each peer; one that does not count says why."""
     return {
         name: _limit_to_mutual_sharing(
             _read_received_letter(
-                _read_letter_file(received_letter_file(folder, name)), region, peer, own, endpoints
+                _read_letter_file(received_letter_file(folder, name)),
+                region,
+                peer,
+                own_key,
+                endpoints,
             ),
             region,
             name,
@@ -164,7 +168,7 @@ def received_letters(
 
 
 def _read_received_letter(
-    sealed: bytes | None, region: Region, peer: PinnedPeer, own: OwnKey, endpoints: Endpoints
+    sealed: bytes | None, region: Region, peer: PinnedPeer, own_key: OwnKey, endpoints: Endpoints
 ) -> ReceivedLetter:
     digest = peer.descriptor.letters.get(region.domain)
     if digest is None:  # the peer took it back
@@ -172,7 +176,7 @@ def _read_received_letter(
     if sealed is None:
         return ReceivedLetter(problem=("letter_not_fetched", {}))
     try:
-        found = _decrypt_and_validate_letter(sealed, region, peer, own, endpoints)
+        found = _decrypt_and_validate_letter(sealed, region, peer, own_key, endpoints)
     except PeerRefused as refusal:
         data = {"reason": refusal.message, "fix": refusal.fix}
         return ReceivedLetter(problem=("letter_refused", data))
@@ -183,23 +187,23 @@ def _read_received_letter(
 
 
 def _decrypt_and_validate_letter(
-    sealed: bytes, region: Region, peer: PinnedPeer, own: OwnKey, endpoints: Endpoints
+    sealed: bytes, region: Region, peer: PinnedPeer, own_key: OwnKey, endpoints: Endpoints
 ) -> ReceivedLetter:
     return letters.validate_received_letter(
-        letters.open_letter(sealed, own.private),
-        LetterPublicKeys(peer.key, own.public),
+        letters.open_letter(sealed, own_key.private),
+        LetterPublicKeys(peer.key, own_key.public),
         (peer.domain, region.domain),
         tuple(endpoints.peer_networks),
     )
 
 
-def _limit_to_mutual_sharing(found: ReceivedLetter, region: Region, name: str) -> ReceivedLetter:
+def _limit_to_mutual_sharing(letter: ReceivedLetter, region: Region, name: str) -> ReceivedLetter:
     """Return only what this region asks for or gives as well: both sides must say so."""
     borrowed = resources_borrowed_from(region, name)
     lent = resources_lent_to(region, name)
-    return found._replace(
-        offers={item: found.offers[item] for item in borrowed if item in found.offers},
-        requests={item: found.requests[item] for item in lent if item in found.requests},
+    return letter._replace(
+        offers={item: letter.offers[item] for item in borrowed if item in letter.offers},
+        requests={item: letter.requests[item] for item in lent if item in letter.requests},
     )
 
 

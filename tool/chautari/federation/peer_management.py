@@ -74,13 +74,13 @@ def require_own_identity(loaded_region: LoadedRegion, secrets: SecretStore) -> O
 
 
 def refusal_if_not_published(
-    own: OwnIdentity, endpoints: Endpoints, now: float
+    own_identity: OwnIdentity, endpoints: Endpoints, now: float
 ) -> PeerRefused | None:
     """Return why other groups cannot use the region's own address now; None when they can."""
-    address = parse_descriptor_url(own.url)
+    address = parse_descriptor_url(own_identity.url)
     try:
         trust.verify_signed_descriptor(
-            fetch_unverified_descriptor(address, endpoints), address, now, own.key
+            fetch_unverified_descriptor(address, endpoints), address, now, own_identity.key
         )
     except PeerRefused as refusal:
         return refusal

@@ -104,15 +104,17 @@ def fetch_files(
         exchange.abort()
 
 
-def require_public_addresses(host: str, found: Sequence[str], peer_networks: Iterable[str]) -> None:
+def require_public_addresses(
+    host: str, addresses: Sequence[str], peer_networks: Iterable[str]
+) -> None:
     """Refuse a name without an address, or with one that is not public.
 
     Raises:
         AnswerRefused: with the first address that is not allowed.
     """
-    if not found:
+    if not addresses:
         raise AnswerRefused("name_unresolved", host=host)
-    for item in found:
+    for item in addresses:
         if not is_allowed_peer_address(item, peer_networks):
             raise AnswerRefused("address_not_public", host=host, address=item)
 

@@ -58,28 +58,28 @@ def verify_signed_descriptor(
 
 
 def refuse_imitating_descriptor(
-    found: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]
+    descriptor: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]
 ) -> None:
     """Refuse a descriptor that imitates the own region or a pinned peer.
 
     Raises:
         PeerRefused: when its domain is ours, is pinned already, or looks like one of these.
     """
-    if own_domain == found.domain:
+    if own_domain == descriptor.domain:
         raise PeerRefused("own_domain", domain=own_domain)
     for name, peer in peers.items():
-        if peer.domain == found.domain:
-            code = "already_pinned" if peer.key == found.key else "pinned_with_other_key"
-            raise PeerRefused(code, domain=found.domain, peer=name)
+        if peer.domain == descriptor.domain:
+            code = "already_pinned" if peer.key == descriptor.key else "pinned_with_other_key"
+            raise PeerRefused(code, domain=descriptor.domain, peer=name)
     known = [own_domain, *(peer.domain for peer in peers.values())]
-    if alike := find_lookalike(found.domain, known):
-        raise PeerRefused("lookalike_domain", domain=found.domain, known=alike)
+    if alike := find_lookalike(descriptor.domain, known):
+        raise PeerRefused("lookalike_domain", domain=descriptor.domain, known=alike)
 
 
 def refuse_other_or_older_descriptor(
-    found: Descriptor, peer: PinnedPeer, newest_serial: int = 0
+    descriptor: Descriptor, peer: PinnedPeer, newest_serial: int = 0
 ) -> None:
-    """Make sure that `found` is the pinned descriptor or replaces it.
+    """Make sure that `descriptor` is the pinned descriptor or replaces it.
 
     Args:
         newest_serial: the newest serial that was seen since the pin was written.
@@ -88,25 +88,29 @@ def refuse_other_or_older_descriptor(
         PeerRefused: when it is of another region, or older than what was seen.
     """
     last = peer.descriptor
-    if (found.domain, found.region) != (last.domain, last.region):
-        raise PeerRefused("other_region", domain=found.domain, region=found.region)
+    if (descriptor.domain, descriptor.region) != (last.domain, last.region):
+        raise PeerRefused("other_region", domain=descriptor.domain, region=descriptor.region)
     newest = max(last.serial, newest_serial)
-    if found.serial < newest:
-        raise PeerRefused("older_serial", serial=found.serial, last=newest)
-    if found.serial == last.serial and found != last:
-        raise PeerRefused("serial_reused", serial=found.serial)
+    if descriptor.serial < newest:
+        raise PeerRefused("older_serial", serial=descriptor.serial, last=newest)
+    if descriptor.serial == last.serial and descriptor != last:
+        raise PeerRefused("serial_reused", serial=descriptor.serial)
 
 
-def should_replace_pin(found: Descriptor, last: Descriptor, now: float) -> bool:
+def should_replace_pin(descriptor: Descriptor, pinned: Descriptor, now: float) -> bool:
     """Return whether an accepted descriptor replaces the pinned one in the peer's file.
 
     Regions sign theirs every hour. A file in git changes only when what the peer says changed, or
     when the pinned descriptor expires soon.
     """
-    renewed = {"serial": found.serial, "issued": found.issued, "expires": found.expires}
-    if last.model_copy(update=renewed) != found:
+    renewed = {
+        "serial": descriptor.serial,
+        "issued": descriptor.issued,
+        "expires": descriptor.expires,
+    }
+    if pinned.model_copy(update=renewed) != descriptor:
         return True
-    return found != last and parse_seconds_since_1970(last.expires) - now < RENEWAL
+    return descriptor != pinned and parse_seconds_since_1970(pinned.expires) - now < RENEWAL
 
 
 def peer_state_from_pin(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:

@@ -102,9 +102,9 @@ def _rename_old_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
 
 
 def _rename_conflicts(
-    document: Document, found: Sequence[tuple[Path_, RenamedKey]]
+    document: Document, renamed_keys: Sequence[tuple[Path_, RenamedKey]]
 ) -> Iterator[ProblemInFile]:
-    for path, item in found:
+    for path, item in renamed_keys:
         if (*path[:-1], item.new) in document.key_spans:
             yield document.problem_at(
                 path,

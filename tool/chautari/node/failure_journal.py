@@ -37,8 +37,8 @@ def read_failure_journal(since: float, units: Iterable[str]) -> list[str]:
     return lines[-MAX_LINES:]
 
 
-def _read_journal(since: float, which: list[str]) -> list[str]:
+def _read_journal(since: float, filters: list[str]) -> list[str]:
     argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-n", str(MAX_READ),
-            "--since", f"@{int(since)}", *which]  # fmt: skip
+            "--since", f"@{int(since)}", *filters]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
     return [line for line in done.stdout.splitlines() if _OWN_UNIT not in line]

@@ -25,14 +25,14 @@ def read_requested_facts(names: Iterable[str]) -> dict[str, object]:
     return {name: FACTS[name]() for name in sorted(set(names))}
 
 
-def _source_address_for_internet(family: socket.AddressFamily, far: str) -> str:
+def _source_address_for_internet(family: socket.AddressFamily, remote_address: str) -> str:
     """Return the source address of this machine for packets to the internet.
 
     Connecting a datagram socket only chooses a route: no packet is sent.
     """
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((far, 9))
+            probe.connect((remote_address, 9))
             return str(probe.getsockname()[0])
     except OSError:
         return ""

@@ -84,8 +84,8 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
     return follow_run(run, int(arguments.get("offset", 0)))
 
 
-def _report_refusal(why: Reason) -> int:
-    _print_event({"event": "refused", "reason": why})
+def _report_refusal(reason: Reason) -> int:
+    _print_event({"event": "refused", "reason": reason})
     return 1
 
 
@@ -111,14 +111,14 @@ def start_and_follow_worker(run: str, arguments: Request, bundle: bytes) -> int:
     return wait_until_started(run) if arguments.get("detach") else follow_run(run, 0)
 
 
-def _refuse_and_clean_up(run: str, why: Reason) -> int:
+def _refuse_and_clean_up(run: str, reason: Reason) -> int:
     """Refuse a run that did not begin and delete its folders; return the exit code.
 
     They hold secrets, and would be read as those of the newest run.
     """
     for folder in _folders_of_run(run):
         shutil.rmtree(folder, ignore_errors=True)
-    return _report_refusal(why)
+    return _report_refusal(reason)
 
 
 def _start_unit_and_return_error(run: str, memory: Path) -> str:
@@ -158,112 +158,116 @@ def run_worker(run: str) -> int:
         shutil.rmtree(memory, ignore_errors=True)
 
 
-def _run_and_record(place: Path, memory: Path, request: Request) -> bool:
+def _run_and_record(run_folder: Path, memory: Path, request: Request) -> bool:
     """Do the run's work, record its beginning and its ending, and return whether it succeeded."""
-    began, run = time.time(), place.name
+    began, run = time.time(), run_folder.name
     started = {"event": "run_started", "run": run, "time": began, "format": JOURNAL_FORMAT}
-    _append_event(place, started | runs.public_request_fields(request))
+    _append_event(run_folder, started | runs.public_request_fields(request))
     ok, last = False, list[RunEvent]()
     try:
         _delete_secrets_of_killed_runs(run)
-        ok = _do_requested_work(place, memory, request, began)
+        ok = _do_requested_work(run_folder, memory, request, began)
     except SystemExit:
         last = [{"event": "run_terminated"}]
         raise
     except Exception as error:
         # The unit's own journal has the traceback.
-        message = journal.mask_secrets(f"{type(error).__name__}: {error}", _read_run_secrets(place))
+        message = journal.mask_secrets(
+            f"{type(error).__name__}: {error}", _read_run_secrets(run_folder)
+        )
         last = [{"event": "run_crashed", "message": message}]
         raise
     finally:
         # The rest is short; a SIGTERM now would cost the ending.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(memory, ignore_errors=True)
-        _delete_unneeded_files(place)
+        _delete_unneeded_files(run_folder)
         # A listener leaves at the ending and may ask again at once, so it comes last. Both events
         # follow the tidying, which may have made room for them.
-        for event in (*last, _finished_event(place, ok, began)):
-            _append_event(place, event)
+        for event in (*last, _finished_event(run_folder, ok, began)):
+            _append_event(run_folder, event)
     return ok
 
 
-def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
+def _finished_event(run_folder: Path, ok: bool, began: float) -> RunEvent:
     seconds = round(time.time() - began, 2)
-    failed = _count_failed_checks(place / "events.jsonl")
+    failed = _count_failed_checks(run_folder / "events.jsonl")
     return {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
 
 
-def _delete_unneeded_files(place: Path) -> None:
+def _delete_unneeded_files(run_folder: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
-        journal.shorten_log_file(place / "log")
+        journal.shorten_log_file(run_folder / "log")
     with contextlib.suppress(OSError):
-        _delete_secrets_of_killed_runs(place.name)
+        _delete_secrets_of_killed_runs(run_folder.name)
     with contextlib.suppress(OSError):
-        runs.prune_runs(STATE, keep=place.name)
+        runs.prune_runs(STATE, keep=run_folder.name)
 
 
-def _do_requested_work(place: Path, memory: Path, request: Request, began: float) -> bool:
+def _do_requested_work(run_folder: Path, memory: Path, request: Request, began: float) -> bool:
     """Do what the run's mode asks for and return whether it succeeded."""
     mode = request.get("mode", DEPLOY)
     if mode == PLAN:
-        return report_plan(place, memory, request)
+        return report_plan(run_folder, memory, request)
     if mode == DOWNLOAD:
-        return try_to_download(place, memory, request)
-    if mode == DEPLOY and not try_to_converge(place, memory, request):
+        return try_to_download(run_folder, memory, request)
+    if mode == DEPLOY and not try_to_converge(run_folder, memory, request):
         return False
     if request.get("checks", True):
-        run_checks(place, memory, began)
+        run_checks(run_folder, memory, began)
     return True
 
 
-def try_to_converge(place: Path, memory: Path, request: Request) -> bool:
+def try_to_converge(run_folder: Path, memory: Path, request: Request) -> bool:
     """Run the roles that have to run; the callback plugin writes their events."""
-    context = _run_context(place, memory, request, [])
+    context = _run_context(run_folder, memory, request, [])
     if holder := lock.apt_lock_holder():
         context.emit({"event": "apt_locked", "holder": holder})
     full = bool(request.get("full"))
     idle = converge.is_up_to_date(context, full)
     code = 0 if idle or request.get("interrupt_meetings") else converge.run_in_use_tasks(context)
     if not code and not idle:
-        dpkg_repair.repair_dpkg(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
+        dpkg_repair.repair_dpkg(
+            lambda argv: _run_logged(argv, run_folder, memory, {}), context.emit
+        )
     code = code or converge.remove_roles(context, purge=bool(request.get("purge")))
     code = code or converge.converge(context, full)
-    install_drift_code(STATE, memory, place.name)
+    install_drift_code(STATE, memory, run_folder.name)
     if code:
-        log = logged_process.log_tail(place / "log")
+        log = logged_process.log_tail(run_folder / "log")
         context.emit({"event": "playbook_failed", "code": code, "log": log})
     return code == 0
 
 
-def report_plan(place: Path, memory: Path, request: Request) -> bool:
+def report_plan(run_folder: Path, memory: Path, request: Request) -> bool:
     """Report which roles would run, and what Ansible's check mode says they would change."""
     from chautari.node import dry_run
 
-    context = _run_context(place, memory, request, ["--check", "--diff"])
+    context = _run_context(run_folder, memory, request, ["--check", "--diff"])
     full = bool(request.get("full"))
-    dry_run.report_dry_run(context, full, lambda: logged_process.log_tail(place / "log"))
+    dry_run.report_dry_run(context, full, lambda: logged_process.log_tail(run_folder / "log"))
     return True
 
 
-def try_to_download(place: Path, memory: Path, request: Request) -> bool:
+def try_to_download(run_folder: Path, memory: Path, request: Request) -> bool:
     """Download what the next deploy needs; no role runs."""
     from chautari.node import download_ahead
 
     # The events and the log of the dry run, which finds the packages, are of no use to people.
-    aside = memory / "dry_run" / place.name
+    aside = memory / "dry_run" / run_folder.name
     aside.mkdir(parents=True, exist_ok=True)
     return download_ahead.try_to_download_for_roles_to_run(
-        _run_context(place, memory, request, []),
+        _run_context(run_folder, memory, request, []),
         _run_context(aside, memory, request, ["--check"]),
-        lambda argv: _run_logged(argv, place, memory, {}),
-        lambda: logged_process.log_tail(place / "log"),
+        lambda argv: _run_logged(argv, run_folder, memory, {}),
+        lambda: logged_process.log_tail(run_folder / "log"),
         bool(request.get("full")),
     )
 
 
 def _run_context(
-    place: Path, memory: Path, request: Request, arguments: list[str]
+    run_folder: Path, memory: Path, request: Request, arguments: list[str]
 ) -> converge.RunContext:
     # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
     folder = str(memory / "tmp")
@@ -271,7 +275,7 @@ def _run_context(
         "ANSIBLE_LOCAL_TEMP": folder,
         "ANSIBLE_REMOTE_TEMP": folder,
         "CHAUTARI_CHECKING": "yes" if arguments else "no",
-        "CHAUTARI_EVENTS": str(place / "events.jsonl"),
+        "CHAUTARI_EVENTS": str(run_folder / "events.jsonl"),
         "CHAUTARI_LOGIN": " ".join(map(str, request.get("login", []))),
         "CHAUTARI_MANAGED": str(memory / "managed.jsonl"),
         "CHAUTARI_SECRETS": str(memory / "secrets.json"),
@@ -280,17 +284,17 @@ def _run_context(
     }
 
     def emit(event: RunEvent) -> None:
-        _append_event(place, event)
+        _append_event(run_folder, event)
 
     def ansible(playbook: str) -> int:
         argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
         faster = {} if request.get("plain") else _mitogen_settings()
-        before = _count_started_roles(place)
-        code = _run_logged(argv, place, memory, environment | faster)
-        if code and faster and _count_started_roles(place) == before:
+        before = _count_started_roles(run_folder)
+        code = _run_logged(argv, run_folder, memory, environment | faster)
+        if code and faster and _count_started_roles(run_folder) == before:
             # Mitogen follows Ansible's releases with a delay; no role has begun yet.
-            emit({"event": "mitogen_fallback", "log": logged_process.log_tail(place / "log")})
-            code = _run_logged(argv, place, memory, environment)
+            emit({"event": "mitogen_fallback", "log": logged_process.log_tail(run_folder / "log")})
+            code = _run_logged(argv, run_folder, memory, environment)
         return code
 
     return converge.RunContext(STATE, memory, request["run"], ansible, emit)
@@ -304,13 +308,13 @@ def _mitogen_settings() -> dict[str, str]:
     return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins[-1])}
 
 
-def _count_started_roles(place: Path) -> int:
+def _count_started_roles(run_folder: Path) -> int:
     return sum(
-        b'"role_started"' in line for line in journal.read_lines_from(place / "events.jsonl")
+        b'"role_started"' in line for line in journal.read_lines_from(run_folder / "events.jsonl")
     )
 
 
-def run_checks(place: Path, memory: Path, began: float) -> None:
+def run_checks(run_folder: Path, memory: Path, began: float) -> None:
     """Run the checks of the node's roles; each writes its own event."""
     settings = json.loads((memory / "settings.json").read_text())
     # Seconds since the epoch: the run may have changed the machine's time zone.
@@ -326,23 +330,28 @@ def run_checks(place: Path, memory: Path, began: float) -> None:
     ]  # fmt: skip
     extra = {
         "PYTHONPATH": str(memory / "lib"),
-        "CHAUTARI_RESULTS": str(place / "events.jsonl"),
+        "CHAUTARI_RESULTS": str(run_folder / "events.jsonl"),
         "CHAUTARI_SECRETS": str(memory / "secrets.json"),
         "CHAUTARI_SETTINGS": str(memory / "settings.json"),
     }
-    code = _run_logged(argv, place, memory, extra)
+    code = _run_logged(argv, run_folder, memory, extra)
     # 0 all passed, 1 some failed: each has its event. Any other code means that none ran.
     if code not in (0, 1):
-        log = logged_process.log_tail(place / "log")
-        _append_event(place, {"event": "checks_errored", "code": code, "log": log})
+        log = logged_process.log_tail(run_folder / "log")
+        _append_event(run_folder, {"event": "checks_errored", "code": code, "log": log})
 
 
-def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
+def _run_logged(argv: list[str], run_folder: Path, memory: Path, extra: dict[str, str]) -> int:
     # Children hold the lock as well: when only the runner dies, no other run begins before systemd
     # has ended the rest.
     descriptors = tuple(lock.lock_descriptors)
     return logged_process.run_logged(
-        argv, place / "log", _read_run_secrets(place), extra, cwd=memory, pass_fds=descriptors
+        argv,
+        run_folder / "log",
+        _read_run_secrets(run_folder),
+        extra,
+        cwd=memory,
+        pass_fds=descriptors,
     )
 
 
@@ -439,12 +448,12 @@ def _folders_of_run(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
 
 
-def _read_run_secrets(place: Path) -> list[str]:
-    return journal.read_secret_spellings(_folders_of_run(place.name)[1] / "secrets.json")
+def _read_run_secrets(run_folder: Path) -> list[str]:
+    return journal.read_secret_spellings(_folders_of_run(run_folder.name)[1] / "secrets.json")
 
 
-def _append_event(place: Path, event: Mapping[str, Any]) -> None:
-    journal.append_event(place / "events.jsonl", event, _read_run_secrets(place))
+def _append_event(run_folder: Path, event: Mapping[str, Any]) -> None:
+    journal.append_event(run_folder / "events.jsonl", event, _read_run_secrets(run_folder))
 
 
 def _print_event(event: Mapping[str, Any]) -> None:

@@ -75,11 +75,11 @@ def _is_run_finished_event(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:
     return bool(event["event"] == "run_finished")
 
 
-def read_public_request(place: Path) -> LockHolder:
-    """Return the public part of the request of the run in the folder `place`."""
+def read_public_request(run_folder: Path) -> LockHolder:
+    """Return the public part of the request of the run in the folder `run_folder`."""
     try:
         return public_request_fields(
-            old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
+            old_formats.upgrade_request(json.loads((run_folder / "about.json").read_text()))
         )
     except (OSError, ValueError):
         return public_request_fields({})
@@ -90,12 +90,12 @@ def public_request_fields(request: Mapping[str, object]) -> LockHolder:
     return cast("LockHolder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 
 
-def _is_deploy(place: Path) -> bool:
-    return read_public_request(place)["mode"] in (DEPLOY, "") and not _was_refused(place)
+def _is_deploy(run_folder: Path) -> bool:
+    return read_public_request(run_folder)["mode"] in (DEPLOY, "") and not _was_refused(run_folder)
 
 
-def _was_refused(place: Path) -> bool:
+def _was_refused(run_folder: Path) -> bool:
     """Return whether the run did not begin, because another one held the lock."""
-    with contextlib.suppress(OSError), (place / "events.jsonl").open("rb") as stream:
+    with contextlib.suppress(OSError), (run_folder / "events.jsonl").open("rb") as stream:
         return stream.readline().startswith(_REFUSED)
     return False

@@ -38,7 +38,7 @@ def lookup_dns_records(names: Iterable[str], server: str = "") -> Answers:
     return found
 
 
-def refusals_for_records(found: Records, required: NodeRequirements) -> list[Refusal]:
+def refusals_for_records(records: Records, required: NodeRequirements) -> list[Refusal]:
     """Return what is wrong with the names' DNS records; names without an answer are left out.
 
     Browsers reach the media of meetings by the name's address, and the server announces the node's.
@@ -47,23 +47,23 @@ def refusals_for_records(found: Records, required: NodeRequirements) -> list[Ref
     refusals = []
     for name in required.names:
         for kind, right in (("A", required.address), ("AAAA", required.address6)):
-            answer = found.get((kind, name))
+            answer = records.get((kind, name))
             if answer is None or _is_only_address(answer, right):
                 continue
             code = "record_wrong" if answer else "record_missing"
             data = {"kind": kind, "name": name, "right": right, "found": list(answer)}
             refusals.append(Refusal(code, data))
-    return refusals + _refusals_for_domain(found, required)
+    return refusals + _refusals_for_domain(records, required)
 
 
-def _refusals_for_domain(found: Records, required: NodeRequirements) -> list[Refusal]:
+def _refusals_for_domain(records: Records, required: NodeRequirements) -> list[Refusal]:
     """Return a refusal if the region's domain points to another machine.
 
     A website may be there. To change the record would take it off the net, so the region says
     whether the domain or another name is meant.
     """
     for kind, right in (("A", required.address), ("AAAA", required.address6)):
-        answer = found.get((kind, required.domain))
+        answer = records.get((kind, required.domain))
         if answer and not _is_only_address(answer, right):
             data = {"kind": kind, "name": required.domain, "right": right, "found": list(answer)}
             data["service"] = required.service_at_domain

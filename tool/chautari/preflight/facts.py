@@ -56,13 +56,13 @@ class Facts:
     releases: dict[str, str] = field(default_factory=dict)
 
 
-def suggested_login_account(said: str) -> str:
+def suggested_login_account(output: str) -> str:
     """Return the account that a machine asks to log in with instead; empty if it names none.
 
     Images of providers answer root's key so: `Please login as the user "debian" rather than the
     user "root".` (cloud-init, `disable_root_opts`).
     """
-    found = re.search(r'login as the user "([a-z_][a-z0-9_-]{0,31})"', said)
+    found = re.search(r'login as the user "([a-z_][a-z0-9_-]{0,31})"', output)
     return found[1] if found else ""
 
 
@@ -87,7 +87,7 @@ def facts_script(
     return f"{SCRIPT}{''.join((*reports, *parts))}exit 0\n"
 
 
-def parse_facts_output(lines: list[str], asked: float, answered: float) -> Facts | None:
+def parse_facts_output(lines: list[str], time_before: float, time_after: float) -> Facts | None:
     """Return the facts in what a machine printed when it ran `SCRIPT`.
 
     What a login shell prints comes first and is passed over. None stands for no answer: from a
@@ -95,11 +95,11 @@ def parse_facts_output(lines: list[str], asked: float, answered: float) -> Facts
     """
     if START not in lines:
         return None
-    return parse_facts(lines[lines.index(START) + 1 :], asked, answered)
+    return parse_facts(lines[lines.index(START) + 1 :], time_before, time_after)
 
 
-def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
-    """Return the facts in `lines`, written between the times `asked` and `answered` (Unix)."""
+def parse_facts(lines: list[str], time_before: float, time_after: float) -> Facts:
+    """Return the facts in `lines`, written between `time_before` and `time_after` (Unix)."""
     single: dict[str, str] = {}
     free: dict[str, int] = {}
     inodes: dict[str, int] = {}
@@ -130,7 +130,7 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
             addresses6.append(_parse_hex_ipv6(value))
         else:
             single[key] = value
-    middle = (asked + answered) / 2
+    middle = (time_before + time_after) / 2
     return Facts(
         os=single.get("os", ""),
         machine=single.get("machine", ""),
@@ -142,7 +142,7 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
         addresses6=tuple(filter(None, addresses6)),
         skew=_clock_skew(single.get("now", ""), middle),
         # `date` gives whole seconds, and the answer may have travelled all of the way back.
-        skew_tolerance=1.0 + (answered - asked) / 2,
+        skew_tolerance=1.0 + (time_after - time_before) / 2,
         venv=single.get("venv", ""),
         deployed=single.get("deployed", ""),
         free=free,

@@ -195,20 +195,20 @@ def set_tcp_options(connected: socket.socket) -> None:
 
 
 def _report_preflight_and_return_must_prepare(
-    host: Host, node: NodeOrder, found: facts.Facts, orders: WorkerOrders
+    host: Host, node: NodeOrder, machine_facts: facts.Facts, orders: WorkerOrders
 ) -> bool:
     """Report the result of the preflight; return whether the machine has to be prepared."""
     checking = orders["preparation"] == "check"
-    refusals = _preflight_refusals(host, node, found, checking)
+    refusals = _preflight_refusals(host, node, machine_facts, checking)
     if not refusals and orders["preparation"] == "adopt":
-        refusals = _back_up_adopted_files_or_refuse(host, node, found)
-    result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
+        refusals = _back_up_adopted_files_or_refuse(host, node, machine_facts)
+    result: ResultLine = {"event": "preparing", "node": host.name, "os": machine_facts.os}
     if refusals:
         write_result(
             result | {"event": "refused", "refusals": [as_coded_message(item) for item in refusals]}
         )
         return False
-    ready = found.venv == orders["marker"]
+    ready = machine_facts.venv == orders["marker"]
     if ready or checking:
         write_result(result | {"event": "prepared", "changed": False, "outdated": not ready})
         return False
@@ -217,44 +217,46 @@ def _report_preflight_and_return_must_prepare(
 
 
 def _preflight_refusals(
-    host: Host, node: NodeOrder, found: facts.Facts, checking: bool
+    host: Host, node: NodeOrder, machine_facts: facts.Facts, checking: bool
 ) -> list[Refusal]:
     """Return every reason not to change the machine, and report advice about it."""
     required = NodeRequirements(**node["required"])
-    refusals = rules.preflight_refusals(found, required)
-    refusals += listeners.occupied_port_refusals(found.listeners, node["takes_over"], found.ours)
-    refusals += existing_state.existing_state_refusals(
-        _find_existing_state(node, found), node["adopt"]
+    refusals = rules.preflight_refusals(machine_facts, required)
+    refusals += listeners.occupied_port_refusals(
+        machine_facts.listeners, node["takes_over"], machine_facts.ours
     )
-    refusals += operator_lockout.locked_out_operator_refusals(found.access)
+    refusals += existing_state.existing_state_refusals(
+        _find_existing_state(node, machine_facts), node["adopt"]
+    )
+    refusals += operator_lockout.locked_out_operator_refusals(machine_facts.access)
     # With `checking`, the outside checks verify the names.
     names = tuple(filter(None, (*required.names, required.domain)))
     if names and not checking:
         answers = dns_records.lookup_dns_records(names, node["resolver"])
         refusals += dns_records.refusals_for_records(answers, required)
-    for notice in rules.below_recommendation_notices(found, required):
+    for notice in rules.below_recommendation_notices(machine_facts, required):
         write_result({"event": "advised", "node": host.name, "notice": as_coded_message(notice)})
-    if not refusals and checking and not found.venv:
+    if not refusals and checking and not machine_facts.venv:
         refusals = [Refusal("nothing_deployed")]
     return refusals
 
 
-def _find_existing_state(node: NodeOrder, found: facts.Facts) -> existing_state.Existing:
+def _find_existing_state(node: NodeOrder, machine_facts: facts.Facts) -> existing_state.Existing:
     """Return what the roles of the machine would replace, disable or cut off."""
     firewall = listeners.PlannedFirewall(node["open_ports"], node["port"])
     return [
-        *found.existing,
+        *machine_facts.existing,
         *listeners.find_endangered_listeners(
-            found.listeners, node["takes_over"], found.ours, firewall
+            machine_facts.listeners, node["takes_over"], machine_facts.ours, firewall
         ),
     ]
 
 
 def _back_up_adopted_files_or_refuse(
-    host: Host, node: NodeOrder, found: facts.Facts
+    host: Host, node: NodeOrder, machine_facts: facts.Facts
 ) -> list[Refusal]:
     """Copy what the region adopts; return why that was impossible."""
-    existing = _find_existing_state(node, found)
+    existing = _find_existing_state(node, machine_facts)
     if not existing:
         return []
     script = existing_state.script_to_copy_adopted(existing)

@@ -27,22 +27,22 @@ def current_version() -> Version:
     return version
 
 
-def too_old_message(wanted: object) -> str:
+def too_old_message(required_version: object) -> str:
     """Return what to do if a file was written for a newer toolkit than this one, or nothing.
 
     What is not a version is left to the validation of the key.
     """
-    version = parse_version(wanted)
+    version = parse_version(required_version)
     if version is None or version <= current_version():
         return ""
     return (
-        f"this file was written for Chautari {wanted}, but this is Chautari {__version__}; "
-        f"{_update_step(str(wanted))}"
+        f"this file was written for Chautari {required_version}, "
+        f"but this is Chautari {__version__}; {_update_step(str(required_version))}"
     )
 
 
-def _update_step(wanted: str) -> str:
+def _update_step(required_version: str) -> str:
     if is_checkout():
         root = shlex.quote(str(content_root()))
         return f"update Chautari: git -C {root} pull && make -C {root} setup"
-    return f"install Chautari {wanted} or newer, as you installed this version"
+    return f"install Chautari {required_version} or newer, as you installed this version"

@@ -74,12 +74,12 @@ def _look_at_machine(node: NodeAnswer, key: Path | None) -> Machine:
     return _machine_with_facts(node, answer.facts)
 
 
-def _machine_with_facts(node: NodeAnswer, found: Facts) -> Machine:
-    os = found.os if found.os in get_args(OperatingSystem) else node.os or DEFAULT_OS
+def _machine_with_facts(node: NodeAnswer, facts: Facts) -> Machine:
+    os = facts.os if facts.os in get_args(OperatingSystem) else node.os or DEFAULT_OS
     node = node._replace(os=os)
-    return Machine(node, found, tuple(preflight_refusals(found, NodeRequirements(os, ()))))
+    return Machine(node, facts, tuple(preflight_refusals(facts, NodeRequirements(os, ()))))
 
 
-def _refusal_of_unreached_machine(said: str, target: SSHTarget) -> Refusal:
-    last = said.strip().splitlines()[-1] if said.strip() else ""
+def _refusal_of_unreached_machine(output: str, target: SSHTarget) -> Refusal:
+    last = output.strip().splitlines()[-1] if output.strip() else ""
     return unreachable_refusal(last, target)

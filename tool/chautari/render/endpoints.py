@@ -60,11 +60,11 @@ class Endpoints:
     peer_networks: tuple[str, ...] = ()
     peer_gateway: str | None = None
 
-    def available_artifacts(self, wanted: Iterable[Artifact]) -> list[Artifact]:
+    def available_artifacts(self, artifacts: Iterable[Artifact]) -> list[Artifact]:
         """Return where those of some files come from that can be had here."""
         if self.older_artifacts is None:
-            return list(wanted)
-        served = (self.older_artifacts.get((item.name, item.version)) for item in wanted)
+            return list(artifacts)
+        served = (self.older_artifacts.get((item.name, item.version)) for item in artifacts)
         return [item for item in served if item is not None]
 
     def is_double(self, name: str) -> bool:

@@ -94,12 +94,12 @@ class Progress:
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
-    def show_node_phase(self, node: str, doing: str) -> None:
+    def show_node_phase(self, node: str, phase: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
-        self._note_phase(node, doing)
+        self._note_phase(node, phase)
         self._start_live_view()
         if not self._view:
-            self.print_line(_join_columns(node, doing))
+            self.print_line(_join_columns(node, phase))
 
     def finish_node(self, node: str, state: str) -> None:
         """Show the final state of a node that sends no further events."""
@@ -107,10 +107,10 @@ class Progress:
         if not self._view:
             self.print_line(_join_columns(node, state))
 
-    def _note_phase(self, node: str, doing: str, ended: float | None = None) -> None:
+    def _note_phase(self, node: str, phase: str, ended: float | None = None) -> None:
         with self._lock:
             state = self._progress_of(node)
-            state.role, state.task, state.ended = "", to_one_line(doing), ended
+            state.role, state.task, state.ended = "", to_one_line(phase), ended
 
     def handle_event(self, node: str, event: Event) -> None:
         """Take one event of a node; kinds that are not known are passed over."""

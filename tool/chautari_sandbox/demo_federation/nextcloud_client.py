@@ -106,8 +106,8 @@ class Account(NamedTuple):
     def _webdav_path(self, file: str) -> str:
         return f"/remote.php/dav/files/{self.name}/{file}"
 
-    def _expect_status(self, answer: requests.Response, good: tuple[int, ...]) -> None:
-        if answer.status_code not in good:
+    def _expect_status(self, answer: requests.Response, accepted_codes: tuple[int, ...]) -> None:
+        if answer.status_code not in accepted_codes:
             raise RunFailed(
                 f"{answer.request.method} {answer.url} as {self.name} returned "
                 f"{answer.status_code}: {answer.text[:300]}"

@@ -232,7 +232,11 @@ def _find_archive(
 
 
 def _check_file_and_make_pin(
-    request: LockRequest, archive: _ArchiveToCheck, file: Path, way: str, download: Download | None
+    request: LockRequest,
+    archive: _ArchiveToCheck,
+    file: Path,
+    route: str,
+    download: Download | None,
 ) -> Pin:
     """Check a file in every way that upstream offers; without any, compare it with other ways."""
     sha256 = signatures.file_digest(file)
@@ -241,16 +245,16 @@ def _check_file_and_make_pin(
     if signatures.file_digest(file) != sha256:
         # Another program writes to it: what was checked is not what would be pinned.
         raise PinRefused("file_changed", name=archive.source.name, version=archive.version)
-    found: tuple[str, ...] = (way,)
+    found: tuple[str, ...] = (route,)
     if not signer:
         others = [
             item
             for item in additional_download_routes(request.mirrors, request.nodes)
-            if item.name != way
+            if item.name != route
         ]
         if download is None:
             others.append(_route_from_upstream(request, archive))
-        found += _routes_with_same_digest(archive.remote, sha256, way, others)
+        found += _routes_with_same_digest(archive.remote, sha256, route, others)
     return Pin(
         archive.source.name, archive.version, archive.url, sha256, file.stat().st_size, signer,
         ways=found,

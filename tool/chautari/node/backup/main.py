@@ -64,22 +64,22 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def back_up_command(given: argparse.Namespace) -> int:
+def back_up_command(arguments: argparse.Namespace) -> int:
     """Back up every target, or those that are named."""
-    settings = read_settings(given.settings)
-    chosen = tuple(settings.target(name) for name in given.target) or settings.targets
+    settings = read_settings(arguments.settings)
+    chosen = tuple(settings.target(name) for name in arguments.target) or settings.targets
     place = run.ProgramFolders()
-    with run.hold_lock(seconds=given.wait):
+    with run.hold_lock(seconds=arguments.wait):
         run.stop_on_signals()
         events = EventWriter()
         limited = settings.with_targets(chosen)
         return 0 if run.back_up(limited, events, place, Pause(), settings.targets) else 1
 
 
-def list_command(given: argparse.Namespace) -> int:
+def list_command(arguments: argparse.Namespace) -> int:
     """Print the archives of each target as one line of JSON."""
-    settings = read_settings(given.settings)
-    targets = [settings.target(name) for name in given.target] or list(settings.targets)
+    settings = read_settings(arguments.settings)
+    targets = [settings.target(name) for name in arguments.target] or list(settings.targets)
     found = {}
     for target in targets:
         error, archives = None, []
@@ -100,51 +100,51 @@ def list_command(given: argparse.Namespace) -> int:
     return 1 if any(item["error"] for item in found.values()) else 0
 
 
-def check_command(given: argparse.Namespace) -> int:
+def check_command(arguments: argparse.Namespace) -> int:
     """Check the repositories."""
-    settings = read_settings(given.settings)
-    with run.hold_lock(seconds=given.wait):
-        return 0 if check.check_repositories(settings, given.target) else 1
+    settings = read_settings(arguments.settings)
+    with run.hold_lock(seconds=arguments.wait):
+        return 0 if check.check_repositories(settings, arguments.target) else 1
 
 
-def export_key_command(given: argparse.Namespace) -> int:
+def export_key_command(arguments: argparse.Namespace) -> int:
     """Print the key of a repository, which opens it with the passphrase."""
-    settings = read_settings(given.settings)
-    target = settings.target(given.target)
+    settings = read_settings(arguments.settings)
+    target = settings.target(arguments.target)
     key, _ = borg.run_borg(settings, target, "key", "export", "::", "-")
     print_event("key", target=target.name, key=key)
     return 0
 
 
-def accept_repository_command(given: argparse.Namespace) -> int:
+def accept_repository_command(arguments: argparse.Namespace) -> int:
     """Remember the repository that a target has now, and forget the earlier one."""
-    settings = read_settings(given.settings)
-    target = settings.target(given.target)
+    settings = read_settings(arguments.settings)
+    target = settings.target(arguments.target)
     found = repository.repository_id(settings, target)
     state_file.update_target(target.name, repository_id=found)
     return 0
 
 
-def watch_command(given: argparse.Namespace) -> int:
+def watch_command(arguments: argparse.Namespace) -> int:
     """Mail root when backups are missing."""
-    mail_new_problems(read_settings(given.settings))
+    mail_new_problems(read_settings(arguments.settings))
     return 0
 
 
-def resume_command(given: argparse.Namespace) -> int:
+def resume_command(arguments: argparse.Namespace) -> int:
     """Resume services that an interrupted backup left paused, unless one is running."""
     with run.hold_lock(seconds=10):
         Pause().resume()
     return 0
 
 
-def status_command(given: argparse.Namespace) -> int:
+def status_command(arguments: argparse.Namespace) -> int:
     """Print what is remembered."""
     print(json.dumps(state_file.read_state(), indent=1, sort_keys=True))
     return 0
 
 
-def reasons_command(given: argparse.Namespace) -> int:
+def reasons_command(arguments: argparse.Namespace) -> int:
     """Print why the newest run failed, one line for each target."""
     print("\n".join(follow.failure_reasons()))
     return 0

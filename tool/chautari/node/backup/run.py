@@ -97,16 +97,16 @@ def stop_on_signals() -> None:
 def back_up(
     settings: Settings,
     events: EventWriter,
-    place: ProgramFolders,
+    folders: ProgramFolders,
     pause: Pause,
-    known: Sequence[Target],
+    targets: Sequence[Target],
 ) -> bool:
     """Back up to every target of `settings`, and return whether all succeeded.
 
-    What is remembered of targets that are not among those `known` is deleted.
+    What is remembered of targets that are not among those `targets` is deleted.
     """
-    state_file.forget_other_targets([target.name for target in known], place.state)
-    interrupted = (state_file.read_state(place.state)["running"] or {}).get("target")
+    state_file.forget_other_targets([target.name for target in targets], folders.state)
+    interrupted = (state_file.read_state(folders.state)["running"] or {}).get("target")
     name = archive_name(settings)
     events.write_event("started", run=name)
     problem: BackupError | None = None
@@ -124,14 +124,14 @@ def back_up(
         problem = found
     results = []
     for target in settings.targets:
-        run = TargetRun(settings, target, events, place, pause)
+        run = TargetRun(settings, target, events, folders, pause)
         if interrupted == target.name:
             run.was_interrupted = True
         error = run.record_end(problem or run.attempt_until_success())
         results.append(error)
         if error is not None and error.code == "interrupted":
             problem = error  # of the other targets as well
-    state_file.update_state(place.state, running=None)
+    state_file.update_state(folders.state, running=None)
     failed = [result for result in (*results, problem) if result is not None]
     reason = failed[0].as_object() if failed else None
     events.write_event("finished", ok=not failed, error=reason)

@@ -63,12 +63,12 @@ def _copy_content(source: bytes, target: bytes) -> None:
         os.close(reading)
 
 
-def _copy_attributes(source: bytes, target: bytes, found: os.stat_result) -> None:
-    os.chown(target, found.st_uid, found.st_gid, follow_symlinks=False)
-    if not stat.S_ISLNK(found.st_mode):
-        os.chmod(target, stat.S_IMODE(found.st_mode))
+def _copy_attributes(source: bytes, target: bytes, attributes: os.stat_result) -> None:
+    os.chown(target, attributes.st_uid, attributes.st_gid, follow_symlinks=False)
+    if not stat.S_ISLNK(attributes.st_mode):
+        os.chmod(target, stat.S_IMODE(attributes.st_mode))
         with suppress(OSError):
             for name in os.listxattr(source):
                 if name.startswith("user.") or name == "system.posix_acl_access":
                     os.setxattr(target, name, os.getxattr(source, name))
-    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns), follow_symlinks=False)
+    os.utime(target, ns=(attributes.st_atime_ns, attributes.st_mtime_ns), follow_symlinks=False)

@@ -180,13 +180,13 @@ def count_people_for_load(answer: ET.Element, now: float) -> int:
     return total
 
 
-def record_poll_result(name: str, good: bool, load: float) -> None:
+def record_poll_result(name: str, is_online: bool, load: float) -> None:
     """Write what the poller saw of a server; a cordoned one that is empty becomes disabled."""
-    change_server(name, online=str(good).lower())
+    change_server(name, online=str(is_online).lower())
     state = state_of_server(all_servers()[name])
-    if good and state == "cordoned" and not load:
+    if is_online and state == "cordoned" and not load:
         change_server(name, state="disabled")
-    if good and state_of_server(all_servers()[name]) != "disabled":
+    if is_online and state_of_server(all_servers()[name]) != "disabled":
         change_server(name, load=load)
     else:
         run_redis_command("HDEL", f"server:{name}", "load")
@@ -330,7 +330,7 @@ def server_as_object(name: str, server: dict[str, str]) -> dict[str, object]:
     }
 
 
-def forward_call_to_server(call: str, given: dict[str, str]) -> Answer:
+def forward_call_to_server(call: str, parameters: dict[str, str]) -> Answer:
     """Hand a call on to the server of its meeting."""
     if call == "getMeetings":
         return 200, XML, GOOD.format("<meetings/>"), {}
@@ -338,12 +338,12 @@ def forward_call_to_server(call: str, given: dict[str, str]) -> Answer:
         return 200, XML, GOOD.format("<recordings/>" + NO_RECORDINGS), {}
     if call in RECORDINGS:
         return failure_answer("notFound", "We could not find recordings")
-    meeting = given.get("meetingID", "")
+    meeting = parameters.get("meetingID", "")
     name = run_redis_command("HGET", "meetings", meeting)
     if call == "create":
         defaults = default_create_parameters()
-        tags = given.pop(TAG, "") or defaults.pop(TAG, "")
-        given = defaults | given
+        tags = parameters.pop(TAG, "") or defaults.pop(TAG, "")
+        parameters = defaults | parameters
         try:
             name = name or server_with_least_load(tags)
         except NoServer as error:
@@ -362,11 +362,11 @@ def forward_call_to_server(call: str, given: dict[str, str]) -> Answer:
     if call in ("create", "join") and "load" in server:
         change_server(name, load=float(server["load"]) + float(server.get("load_multiplier", 1)))
     if call == "join":
-        link = f"{server['url']}/{call_with_checksum('join', given, server['secret'])}"
+        link = f"{server['url']}/{call_with_checksum('join', parameters, server['secret'])}"
         return 302, "text/html", "", {"Location": link}
     if call == "create" and server.get("tag"):
-        given[TAG] = server["tag"]
-    answer = call_meeting_server(server["url"], server["secret"], call, **given)
+        parameters[TAG] = server["tag"]
+    answer = call_meeting_server(server["url"], server["secret"], call, **parameters)
     if call == "create" and answer.findtext("returncode") == "SUCCESS":
         run_redis_command("HSET", "meetings", meeting, name)
         run_redis_command("SADD", f"meetings:{name}", meeting)

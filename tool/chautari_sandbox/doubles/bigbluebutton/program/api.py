@@ -141,24 +141,24 @@ class Api:
             xml_element("graphqlApiUrl", self.settings["graphqlApiUrl"]),
         )
 
-    def create_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def create_meeting(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Make a meeting."""
-        external = self.valid_meeting_id(given)
-        if not 2 <= len(given.get("name", "")) <= 256:
+        external = self.valid_meeting_id(parameters)
+        if not 2 <= len(parameters.get("name", "")) <= 256:
             raise CallRefused("validationError", "You must provide a meeting name")
         for name in ("record", "guest", "autoStartRecording", "allowStartStopRecording"):
-            if given.get(name, "").lower() not in ("", "true", "false"):
+            if parameters.get(name, "").lower() not in ("", "true", "false"):
                 text = f"{name.capitalize()} must be a boolean value (true or false)"
                 raise CallRefused("validationError", text)
         existing = self.meetings.find_meeting(external)
         if existing and not existing.ended:
-            words = given.get("attendeePW", ""), given.get("moderatorPW", "")
+            words = parameters.get("attendeePW", ""), parameters.get("moderatorPW", "")
             if words not in (("", ""), (existing.attendee, existing.moderator)):
                 raise CallRefused("idNotUnique", TAKEN)
             text = "This conference was already in existence and may currently be in progress."
             return answers.create_answer(existing, "duplicateWarning", text)
         bridges = [meeting.bridge for meeting in self.meetings if not meeting.ended]
-        if given.get("voiceBridge") in bridges:
+        if parameters.get("voiceBridge") in bridges:
             raise CallRefused(
                 "nonUniqueVoiceBridge", "The selected voice bridge is already in use."
             )
@@ -166,15 +166,15 @@ class Api:
             documents = _documents_in_body(request)
         except ET.ParseError:
             return HTTPAnswer("", 500)
-        meeting = self.meetings.create(given)
+        meeting = self.meetings.create(parameters)
         meeting.slides = documents or [
             self.settings["beans.presentationService.defaultUploadedPresentation"]
         ]
         return answers.create_answer(meeting)
 
-    def valid_meeting_id(self, given: Parameters) -> str:
+    def valid_meeting_id(self, parameters: Parameters) -> str:
         """Return the meeting's name in a call, when it can be one."""
-        external = given.get("meetingID", "").strip()
+        external = parameters.get("meetingID", "").strip()
         if not external:
             raise CallRefused("missingParamMeetingID", "You must provide a meeting ID")
         if not 2 <= len(external) <= 256:
@@ -183,30 +183,30 @@ class Api:
             raise CallRefused("validationError", "Meeting ID cannot contain ','")
         return external
 
-    def meeting_of_call(self, given: Parameters, key: str = "notFound") -> Meeting:
+    def meeting_of_call(self, parameters: Parameters, key: str = "notFound") -> Meeting:
         """Return the meeting that a call is about."""
-        meeting = self.meetings.find_meeting(self.valid_meeting_id(given))
+        meeting = self.meetings.find_meeting(self.valid_meeting_id(parameters))
         if meeting is None:
             raise CallRefused(key, NO_MEETING)
         return meeting
 
-    def join_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def join_meeting(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Let somebody come in."""
-        meeting = self.meeting_of_call(given, "invalidMeetingIdentifier")
+        meeting = self.meeting_of_call(parameters, "invalidMeetingIdentifier")
         if meeting.ended:
             raise CallRefused("meetingForciblyEnded", JOIN_FORBIDDEN)
-        name = re.sub(r"[\x00-\x1f\x7f]", "", given.get("fullName", "")).strip()
+        name = re.sub(r"[\x00-\x1f\x7f]", "", parameters.get("fullName", "")).strip()
         if not name:
             raise CallRefused("missingParamFullName", "You must provide your name")
-        if given.get("createTime", str(meeting.created)) != str(meeting.created):
+        if parameters.get("createTime", str(meeting.created)) != str(meeting.created):
             text = "The createTime parameter submitted mismatches with the current meeting."
             raise CallRefused("mismatchCreateTimeParam", text)
-        role = _role_or_error(meeting, given)
+        role = _role_or_error(meeting, parameters)
         if role not in (MODERATOR, VIEWER):
             return failure_answer("Params required", role)
-        guest = parse_boolean(given.get("guest"))
+        guest = parse_boolean(parameters.get("guest"))
         person = Person(name, role, "", guest, meeting.guest_status(role, guest))
-        person.external = given.get("userID") or person.internal
+        person.external = parameters.get("userID") or person.internal
         if meeting.max_users and len(meeting.people) >= meeting.max_users:
             text = "The number of participants allowed for this meeting has been reached."
             raise CallRefused("maxParticipantsReached", text)
@@ -216,7 +216,7 @@ class Api:
         self.end_oldest_session_over_limit(meeting, person.external)
         meeting.people.append(person)
         url = f"{self.settings['defaultHTML5ClientUrl']}?sessionToken={person.session}"
-        if parse_boolean(given.get("redirect"), default=True):
+        if parse_boolean(parameters.get("redirect"), default=True):
             return answers.redirect_answer(url, person.cookie)
         return self.answer_after_join(meeting, person, url)
 
@@ -254,26 +254,26 @@ class Api:
         query = "&".join(filter(None, (parts.query, urlencode({"errors": reason}))))
         return answers.redirect_answer(urlunsplit(parts._replace(query=query)))
 
-    def is_meeting_running(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def is_meeting_running(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Say whether somebody is in a meeting."""
-        meeting = self.meetings.find_meeting(self.valid_meeting_id(given))
+        meeting = self.meetings.find_meeting(self.valid_meeting_id(parameters))
         return success_answer(xml_element("running", bool(meeting and meeting.is_running)))
 
-    def end_meeting(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def end_meeting(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """End a meeting."""
-        meeting = self.meeting_of_call(given)
-        password = given.get("password", "")
+        meeting = self.meeting_of_call(parameters)
+        password = parameters.get("password", "")
         if password and meeting.moderator and password != meeting.moderator:
             raise CallRefused("invalidPassword", "The supplied moderator password is incorrect")
         if not meeting.ended:
             self.meetings.end(meeting)
         return success_answer(*message_elements("sentEndMeetingRequest", ENDING))
 
-    def meeting_info(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def meeting_info(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Tell about one meeting."""
-        return success_answer(*answers.meeting_elements(self.meeting_of_call(given)))
+        return success_answer(*answers.meeting_elements(self.meeting_of_call(parameters)))
 
-    def list_meetings(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def list_meetings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Tell about all meetings."""
         found = [
             xml_parent_element("meeting", answers.meeting_elements(meeting))
@@ -286,42 +286,42 @@ class Api:
             xml_parent_element("meetings", ()), *message_elements("noMeetings", text)
         )
 
-    def list_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def list_recordings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Tell about recordings."""
         metadata = {
             key.removeprefix("meta_"): text
-            for key, text in given.items()
+            for key, text in parameters.items()
             if key.startswith("meta_")
         }
         everything = parse_boolean(self.settings["allowFetchAllRecordings"])
-        return recordings.get_recordings_answer(given, metadata, everything, self.home)
+        return recordings.get_recordings_answer(parameters, metadata, everything, self.home)
 
-    def publish_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def publish_recordings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Show recordings, or show them no longer."""
-        if not given.get("recordID"):
+        if not parameters.get("recordID"):
             raise CallRefused("missingParamRecordID", "You must specify a recordID.")
-        if not given.get("publish"):
+        if not parameters.get("publish"):
             raise CallRefused(
                 "missingParamPublish", "You must specify a publish value true or false."
             )
-        shown = parse_boolean(given["publish"])
+        shown = parse_boolean(parameters["publish"])
         refused = recordings.move_recordings(
-            given, "published" if shown else "unpublished", self.home
+            parameters, "published" if shown else "unpublished", self.home
         )
         return refused or success_answer(xml_element("published", shown))
 
-    def delete_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def delete_recordings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Take recordings away."""
-        if not given.get("recordID"):
+        if not parameters.get("recordID"):
             raise CallRefused("missingParamRecordID", "You must specify a recordID.")
-        return recordings.move_recordings(given, "deleted", self.home) or success_answer(
+        return recordings.move_recordings(parameters, "deleted", self.home) or success_answer(
             xml_element("deleted", True)
         )
 
-    def update_recordings(self, request: Request, given: Parameters) -> HTTPAnswer:
+    def update_recordings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Take a change of metadata; the double keeps none."""
         known = {item.identifier for item in recordings.stored_recordings(self.home)}
-        if given.get("recordID", "") not in known:
+        if parameters.get("recordID", "") not in known:
             raise CallRefused("notFound", "We could not find recordings")
         return success_answer(xml_element("updated", True))
 
@@ -340,12 +340,12 @@ class Api:
         return sessions.participant_answer(meeting, person)
 
 
-def _role_or_error(meeting: Meeting, given: Parameters) -> str:
+def _role_or_error(meeting: Meeting, parameters: Parameters) -> str:
     """Return a role, or upstream's sentence why there is none."""
-    role = given.get("role", "").upper()
+    role = parameters.get("role", "").upper()
     if role in (MODERATOR, VIEWER):
         return role
-    password = given.get("password", "")
+    password = parameters.get("password", "")
     if not password:
         return (
             "You must either send the valid role of the user, or the password, sould the meeting"

@@ -44,11 +44,11 @@ def unit_states() -> dict[str, str]:
     return dict(zip(units, found, strict=False))
 
 
-def unit_status_lines(found: Mapping[str, str]) -> list[str]:
+def unit_status_lines(states: Mapping[str, str]) -> list[str]:
     """Return the lines of `bbb-conf --status`."""
     return [
         f"{unit} {LINE[len(unit) :]} [{'✔' if state == 'active' else '✘'} - {state}]"
-        for unit, state in found.items()
+        for unit, state in states.items()
     ]
 
 

@@ -81,17 +81,17 @@ def settings_overview(found: ServerFacts) -> Lines:
         yield f"\n{turn} (STUN Server)\n{'stun':>34}: {server.removeprefix('stun:')}"
 
 
-def configuration_problems(found: ServerFacts) -> Lines:
+def configuration_problems(server: ServerFacts) -> Lines:
     """Return what is wrong with files; `bbb-conf --restart` says this first."""
     if not facts.ENABLED.is_symlink():
         yield "# Nginx: BigBlueButton appears to be disabled"
         yield f"         - no symbolic link in {facts.ENABLED} to {facts.SITE} "
-    if not found.names:
+    if not server.names:
         yield f"# Tried to check server_name in\n#    {facts.SITE}\n# but value is empty."
     if (facts.UNITS / "bbb-webhooks.service").exists():
         # As upstream, an operator's file is not looked at, and both secrets are printed.
         hooks = settings.read_with_overrides(settings.HOOKS, settings.HOOKS)
-        secrets = found.web["securitySalt"], str(value_at_path(hooks, "bbb.sharedSecret"))
+        secrets = server.web["securitySalt"], str(value_at_path(hooks, "bbb.sharedSecret"))
         if secrets[0] != secrets[1]:
             yield "# Warning: Webhooks API Shared Secret mismatch: "
             yield f"#  {settings.WEB} = {secrets[0]}"
@@ -102,7 +102,7 @@ def configuration_problems(found: ServerFacts) -> Lines:
     }.items():
         if facts.owner_and_group(Path(folder)).partition(":")[0] != user:
             yield f"# Warning: Detected the directory\n#    {folder}\n# is not owned by {user}"
-    if found.variables.get("external_rtp_ip") == "stun:stun.freeswitch.org":
+    if server.variables.get("external_rtp_ip") == "stun:stun.freeswitch.org":
         yield "\n# Warning: Detected FreeSWITCH is using default stun.freeswitch.org server.  See"
         yield "#"
         yield "#     https://docs.bigbluebutton.org/support/troubleshooting#freeswitch-using-default-stun-server\n#\n"
@@ -114,45 +114,45 @@ def configuration_problems(found: ServerFacts) -> Lines:
         yield "#     https://docs.bigbluebutton.org/administration/firewall-configuration\n#\n"
 
 
-def all_problems(found: ServerFacts) -> Lines:
+def all_problems(server: ServerFacts) -> Lines:
     """Return upstream's header and everything that may be wrong."""
     yield f"\n\n{HEADER}"
-    yield from configuration_problems(found)
-    yield from process_problems(found)
-    yield from network_problems(found)
-    yield from machine_problems(found)
-    yield from sip_problems(found)
-    yield from default_secret_problems(found)
+    yield from configuration_problems(server)
+    yield from process_problems(server)
+    yield from network_problems(server)
+    yield from machine_problems(server)
+    yield from sip_problems(server)
+    yield from default_secret_problems(server)
 
 
-def process_problems(found: ServerFacts) -> Lines:
+def process_problems(server: ServerFacts) -> Lines:
     """Return what does not run."""
     names = {"nginx": "Nginx", "redis-server": "redis-server", "freeswitch": "freeswitch"}
-    down = [text for unit, text in names.items() if found.states.get(unit) != "active"]
+    down = [text for unit, text in names.items() if server.states.get(unit) != "active"]
     if down:
         yield f"# Not running:  {' '.join(down)}"
     if not facts.command_succeeds("/usr/local/bin/fs_clibbb", "-x", "/quit"):
         yield "\n#\n# Error: Unable to connect to the FreeSWITCH Event Socket Layer on port 8021\n#"
-    inactive = [line for line in facts.unit_status_lines(found.states) if "inactive" in line]
+    inactive = [line for line in facts.unit_status_lines(server.states) if "inactive" in line]
     if inactive:
         yield "\n".join(inactive)
         yield "# Error: Detected some processes have not started correctly\n#"
         yield "#   " + "\n".join(inactive) + "\n#"
 
 
-def network_problems(found: ServerFacts) -> Lines:
+def network_problems(server: ServerFacts) -> Lines:
     """Return what cannot be had over the network under this server's own name."""
     for _ in range(TRIES):
         if "SUCCESS" in facts.command_output(
-            "curl", "-sS", "-m", "5", f"{found.server_url}/bigbluebutton/api"
+            "curl", "-sS", "-m", "5", f"{server.server_url}/bigbluebutton/api"
         ):
             break
         time.sleep(1)
     else:
         yield "# Error: Could not connect to the configured hostname/IP address\n#"
-        yield f"#    {found.server_url}/\n#"
+        yield f"#    {server.server_url}/\n#"
         yield "# If your BigBlueButton server is behind a firewall, see FAQ.\n"
-    slides = found.web["beans.presentationService.defaultUploadedPresentation"]
+    slides = server.web["beans.presentationService.defaultUploadedPresentation"]
     if slides not in ("", "null") and not facts.command_succeeds(
         "curl", "-sS", "-m", "5", "-o", os.devnull, slides
     ):
@@ -161,23 +161,23 @@ def network_problems(found: ServerFacts) -> Lines:
         yield f"#   {settings.WEB} and {settings.WEB_OVER}"
 
 
-def machine_problems(found: ServerFacts) -> Lines:
+def machine_problems(server: ServerFacts) -> Lines:
     """Return what this machine lacks."""
-    local = found.variables.get("local_ip_v4")
-    if local not in ("127.0.0.1", "auto", found.address):
+    local = server.variables.get("local_ip_v4")
+    if local not in ("127.0.0.1", "auto", server.address):
         yield f"# Warning: The setting of {local} for local_ip_v4 in\n#"
         yield "#    /opt/freeswitch/etc/freeswitch/vars.xml\n#"
-        yield f"# does not match the local IP address ({found.address})."
+        yield f"# does not match the local IP address ({server.address})."
         yield "# (This is OK if you've manually changed the values)\n"
-    if found.memory < 3940:
+    if server.memory < 3940:
         yield (
             "# Warning: You are running BigBlueButton on a server with less than 4G of memory."
             "  Your"
         )
         yield "# performance may suffer.\n"
-    if found.cores < 4:
+    if server.cores < 4:
         yield (
-            f"# Warning: found only {found.cores} cores, whereas this server should have"
+            f"# Warning: found only {server.cores} cores, whereas this server should have"
             " (at least) 4 CPU cores"
         )
         yield "# to run BigBlueButton in production.\n#"
@@ -193,12 +193,12 @@ def machine_problems(found: ServerFacts) -> Lines:
         yield "#   sudo systemctl set-environment LANG=en_US.UTF-8\n#"
 
 
-def sip_problems(found: ServerFacts) -> Lines:
+def sip_problems(server: ServerFacts) -> Lines:
     """Return what does not fit between nginx, FreeSWITCH and the media server."""
-    passed = first_word(found.sip)
+    passed = first_word(server.sip)
     if value_at_path(
-        found.client, "public.media.sipjsHackViaWs"
-    ) is not True and found.server_url.startswith("https"):
+        server.client, "public.media.sipjsHackViaWs"
+    ) is not True and server.server_url.startswith("https"):
         host = passed.partition("://")[2].partition(":")[0]
         for wanted, words in {"https": "the use of https", "7443": "the use of port 7443"}.items():
             if wanted not in passed:
@@ -207,31 +207,31 @@ def sip_problems(found: ServerFacts) -> Lines:
                 yield "#"
                 yield f"#  did not find {words} in definition for proxy_pass\n#"
                 yield f"#    proxy_pass {passed};\n#"
-        if host not in (found.address, "$freeswitch_addr"):
+        if host not in (server.address, "$freeswitch_addr"):
             yield f"# Warning: The setting of {host} for proxy_pass in\n#\n#    {facts.SIP}\n#"
-            yield f"# does not match the local IP address ({found.address})."
+            yield f"# does not match the local IP address ({server.address})."
             yield "# (This is OK if you've manually changed the values)\n"
     listening = [
         line.split()[3].rpartition(":")[0]
         for line in facts.command_output("ss", "-anlt4").splitlines()
         if ":5066 " in line
     ]
-    wanted = str(value_at_path(found.sfu, "freeswitch.sip_ip"))
+    wanted = str(value_at_path(server.sfu, "freeswitch.sip_ip"))
     if listening and listening[0] != wanted:
         yield "\n#"
         yield f"# bbb-webrtc-sfu will try to connect to {wanted} but FreeSWITCH is listening on"
         yield f"# {listening[0]} for port 5066\n#"
 
 
-def default_secret_problems(found: ServerFacts) -> Lines:
+def default_secret_problems(server: ServerFacts) -> Lines:
     """Return whether a secret is still the one everybody knows."""
     apps = settings.ETC / "bbb-apps-akka.conf"
     if apps.exists() and '"changeme"' in apps.read_text():
-        host = found.server_url.partition("://")[2]
+        host = server.server_url.partition("://")[2]
         yield f"# Error: Detected that {apps} has the default"
         yield "# configuration values.  To update, run\n#"
         yield f"#   bbb-conf --setip {host}\n#"
-    if found.web["securitySalt"] == "330a8b08c3b4c61533e1d0c5ce1ac88f":
+    if server.web["securitySalt"] == "330a8b08c3b4c61533e1d0c5ce1ac88f":
         yield "\n#"
         yield "# Warning: Detected you have the default shared secret.  You MUST change your shared"
         yield "# secret NOW for BigBlueButton to finish starting up.\n#"

@@ -42,59 +42,59 @@ def _tokenize(file: Path, text: str) -> Iterator[Pair]:
 
 
 def _read_object(
-    file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]
+    file: Path, tokens: list[Pair], position: int, prefix: str, entries: dict[str, str]
 ) -> int:
     """Read entries until a bracket closes; return the place after them."""
-    while place < len(tokens) and tokens[place] != ("mark", "}"):
-        kind, text = tokens[place]
+    while position < len(tokens) and tokens[position] != ("mark", "}"):
+        kind, text = tokens[position]
         if kind == "end":
-            place += 1
+            position += 1
             continue
         if kind not in ("word", "quoted"):
             raise WrongSettings(f"{file}: expected a key, found {text!r}")
-        following = tokens[place + 1] if place + 1 < len(tokens) else ("end", "")
+        following = tokens[position + 1] if position + 1 < len(tokens) else ("end", "")
         if (kind, text) == ("word", "include") and following[0] == "quoted":
-            found |= {
+            entries |= {
                 f"{prefix}{key}": value
                 for key, value in read_hocon_file(Path(following[1])).items()
             }
-            place += 2
+            position += 2
         elif following == ("mark", "{"):
-            place = _read_nested_object(file, tokens, place + 2, f"{prefix}{text}.", found)
+            position = _read_nested_object(file, tokens, position + 2, f"{prefix}{text}.", entries)
         elif following in (("mark", "="), ("mark", ":")):
-            place = _read_value(file, tokens, place + 2, f"{prefix}{text}", found)
+            position = _read_value(file, tokens, position + 2, f"{prefix}{text}", entries)
         else:
             raise WrongSettings(f"{file}: {prefix}{text} has no value")
-    return place
+    return position
 
 
 def _read_nested_object(
-    file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]
+    file: Path, tokens: list[Pair], position: int, prefix: str, entries: dict[str, str]
 ) -> int:
-    place = _read_object(file, tokens, place, prefix, found)
-    if place == len(tokens):
+    position = _read_object(file, tokens, position, prefix, entries)
+    if position == len(tokens):
         raise WrongSettings(f"{file}: {prefix[:-1]} is not closed")
-    return place + 1
+    return position + 1
 
 
 def _read_value(
-    file: Path, tokens: list[Pair], place: int, path: str, found: dict[str, str]
+    file: Path, tokens: list[Pair], position: int, path: str, entries: dict[str, str]
 ) -> int:
-    kind, text = tokens[place] if place < len(tokens) else ("end", "")
+    kind, text = tokens[position] if position < len(tokens) else ("end", "")
     if (kind, text) == ("mark", "{"):
-        return _read_nested_object(file, tokens, place + 1, f"{path}.", found)
+        return _read_nested_object(file, tokens, position + 1, f"{path}.", entries)
     if (kind, text) == ("mark", "["):
-        while place < len(tokens) and tokens[place] != ("mark", "]"):
-            place += 1
-        if place == len(tokens):
+        while position < len(tokens) and tokens[position] != ("mark", "]"):
+            position += 1
+        if position == len(tokens):
             raise WrongSettings(f"{file}: the list at {path} is not closed")
-        return place + 1
+        return position + 1
     words = []
-    while place < len(tokens) and tokens[place][0] in ("word", "quoted"):
-        words.append(tokens[place][1])
-        place += 1
+    while position < len(tokens) and tokens[position][0] in ("word", "quoted"):
+        words.append(tokens[position][1])
+        position += 1
     if not words:
         raise WrongSettings(f"{file}: {path} has no value")
     if not words[0].startswith("$"):
-        found[path] = " ".join(words)
-    return place
+        entries[path] = " ".join(words)
+    return position

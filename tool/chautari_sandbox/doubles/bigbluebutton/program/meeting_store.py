@@ -116,48 +116,48 @@ class Meetings:
         named = [meeting for meeting in self.meetings if meeting.external == external]
         return min(named, key=lambda meeting: bool(meeting.ended), default=None)
 
-    def create(self, given: Mapping[str, str]) -> Meeting:
+    def create(self, parameters: Mapping[str, str]) -> Meeting:
         """Make a meeting out of the parameters of `create`."""
         config = self.settings
-        breakout = parse_boolean(given.get("isBreakout"))
-        record = parse_boolean(given.get("record")) and not parse_boolean(
+        breakout = parse_boolean(parameters.get("isBreakout"))
+        record = parse_boolean(parameters.get("record")) and not parse_boolean(
             config["disableRecordingDefault"]
         )
         if breakout:
             record = record and parse_boolean(config["breakoutRoomsRecord"])
-        policy = given.get("guestPolicy", "")
-        name = given["name"]
-        bridge = given.get("voiceBridge") or str(10_000 + secrets.randbelow(90_000))
+        policy = parameters.get("guestPolicy", "")
+        name = parameters["name"]
+        bridge = parameters.get("voiceBridge") or str(10_000 + secrets.randbelow(90_000))
         logout = config["bigbluebutton.web.logoutURL"]
         if logout in ("", "default"):
             logout = config["bigbluebutton.web.serverURL"]
-        welcome = given.get("welcome") or config["defaultWelcomeMessage"]
+        welcome = parameters.get("welcome") or config["defaultWelcomeMessage"]
         meeting = Meeting(
-            external=given["meetingID"],
+            external=parameters["meetingID"],
             name=name,
             created=self.clock(),
-            attendee=given.get("attendeePW", ""),
-            moderator=given.get("moderatorPW", ""),
+            attendee=parameters.get("attendeePW", ""),
+            moderator=parameters.get("moderatorPW", ""),
             record=record,
             keep_events=parse_boolean(
-                given.get("meetingKeepEvents"), parse_boolean(config["defaultKeepEvents"])
+                parameters.get("meetingKeepEvents"), parse_boolean(config["defaultKeepEvents"])
             ),
-            duration=int(given.get("duration") or config["defaultMeetingDuration"]),
-            max_users=int(given.get("maxParticipants") or config["defaultMaxUsers"]),
+            duration=int(parameters.get("duration") or config["defaultMeetingDuration"]),
+            max_users=int(parameters.get("maxParticipants") or config["defaultMaxUsers"]),
             bridge=bridge,
-            dial=given.get("dialNumber") or config["defaultDialAccessNumber"],
+            dial=parameters.get("dialNumber") or config["defaultDialAccessNumber"],
             policy=policy if policy in POLICIES else config["defaultGuestPolicy"],
             welcome=welcome.replace("%%CONFNAME%%", escape(name))
             .replace("%%DIALNUM%%", config["defaultDialAccessNumber"])
             .replace("%%CONFNUM%%", bridge),
-            logout=given.get("logoutURL") or logout,
+            logout=parameters.get("logoutURL") or logout,
             breakout=breakout,
             marked=parse_boolean(
-                given.get("autoStartRecording"), parse_boolean(config["autoStartRecording"])
+                parameters.get("autoStartRecording"), parse_boolean(config["autoStartRecording"])
             ),
             metadata={
                 key.removeprefix("meta_").lower(): value
-                for key, value in given.items()
+                for key, value in parameters.items()
                 if key.startswith("meta_")
             },
         )

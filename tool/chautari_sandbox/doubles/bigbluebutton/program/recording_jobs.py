@@ -33,10 +33,10 @@ def recording_settings() -> dict[str, Any]:
     return found
 
 
-def redis_sender(found: Mapping[str, Any]) -> SendToRedis:
+def redis_sender(settings: Mapping[str, Any]) -> SendToRedis:
     """Return who asks Redis."""
-    host = str(found.get("redis_workers_host") or found["redis_host"])
-    port = int(found.get("redis_workers_port") or found["redis_port"])
+    host = str(settings.get("redis_workers_host") or settings["redis_host"])
+    port = int(settings.get("redis_workers_port") or settings["redis_port"])
     return lambda *words, wait=5: redis_client.send_command(host, port, *words, wait=wait)
 
 
@@ -64,7 +64,7 @@ def following_steps(steps: Mapping[str, Any], step: str) -> list[str]:
     return [after] if isinstance(after, str) else list(after)
 
 
-def process_step(step: str, identifier: str, found: Mapping[str, Any], home: Path) -> list[str]:
+def process_step(step: str, identifier: str, settings: Mapping[str, Any], home: Path) -> list[str]:
     """Do one step of one recording; return those that come next."""
     raw = home / "recording/raw" / identifier
     name, _, kind = step.partition(":")
@@ -74,14 +74,14 @@ def process_step(step: str, identifier: str, found: Mapping[str, Any], home: Pat
     if name == "process":
         recordings.mark_step_done(home, "processed", f"{identifier}-{kind}.done")
     elif name == "publish":
-        url = f"{found['playback_protocol']}://{found['playback_host']}"
+        url = f"{settings['playback_protocol']}://{settings['playback_host']}"
         recordings.write_published_recording(identifier, kind, url, home)
         recordings.mark_step_done(home, "published", f"{identifier}-{kind}.done")
         run_post_publish_scripts(identifier, kind)
     else:
         folder = {"archive": "archived"}.get(name, name)
         recordings.mark_step_done(home, folder, f"{identifier}.done")
-    return following_steps(found["steps"], step)
+    return following_steps(settings["steps"], step)
 
 
 def run_post_publish_scripts(identifier: str, kind: str) -> None:
@@ -132,11 +132,11 @@ def run_worker(ready: Say, home: Path = recordings.HOME) -> None:
 
 
 def process_step_and_enqueue_following(
-    step: str, identifier: str, found: Mapping[str, Any], home: Path, ask: SendToRedis
+    step: str, identifier: str, settings: Mapping[str, Any], home: Path, ask: SendToRedis
 ) -> None:
     """Do one step and queue those that follow; one that fails is marked."""
     try:
-        for following in process_step(step, identifier, found, home):
+        for following in process_step(step, identifier, settings, home):
             enqueue_step(following, identifier, ask)
         print(f"{identifier}: {step}")
     except (OSError, ET.ParseError) as error:

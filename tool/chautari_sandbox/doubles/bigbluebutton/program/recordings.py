@@ -131,16 +131,16 @@ def stored_recordings(home: Path = HOME) -> Iterator[Recording]:
 
 
 def get_recordings_answer(
-    given: Mapping[str, str], metadata: Mapping[str, str], all_allowed: bool, home: Path = HOME
+    parameters: Mapping[str, str], metadata: Mapping[str, str], all_allowed: bool, home: Path = HOME
 ) -> HTTPAnswer:
     """Return the answer of `getRecordings`."""
     meetings, identifiers = (
-        _comma_separated_values(given, "meetingID"),
-        _comma_separated_values(given, "recordID"),
+        _comma_separated_values(parameters, "meetingID"),
+        _comma_separated_values(parameters, "recordID"),
     )
     if not meetings and not identifiers and not all_allowed:
         return _no_recordings_answer()
-    states = _comma_separated_values(given, "state") or ["published", "unpublished"]
+    states = _comma_separated_values(parameters, "state") or ["published", "unpublished"]
     grouped: dict[str, list[Recording]] = {}
     for item in stored_recordings(home):
         if (
@@ -164,8 +164,8 @@ def _no_recordings_answer() -> HTTPAnswer:
     )
 
 
-def _comma_separated_values(given: Mapping[str, str], name: str) -> list[str]:
-    return [part.strip() for part in given.get(name, "").split(",") if part.strip()]
+def _comma_separated_values(parameters: Mapping[str, str], name: str) -> list[str]:
+    return [part.strip() for part in parameters.get(name, "").split(",") if part.strip()]
 
 
 def _recording_element(formats: Iterable[Recording]) -> str:
@@ -200,12 +200,14 @@ def _format_element(item: Recording) -> str:
     return xml_parent_element("format", parts)
 
 
-def move_recordings(given: Mapping[str, str], target: str, home: Path = HOME) -> HTTPAnswer | None:
+def move_recordings(
+    parameters: Mapping[str, str], target: str, home: Path = HOME
+) -> HTTPAnswer | None:
     """Publish, unpublish or delete recordings; None when all were there.
 
     As upstream, nothing is deleted from the disk: the files go to the folder `deleted`.
     """
-    wanted = _comma_separated_values(given, "recordID")
+    wanted = _comma_separated_values(parameters, "recordID")
     found = [
         item
         for item in stored_recordings(home)

@@ -143,10 +143,10 @@ def _parse_array(tokens: Iterator[tuple[str, bool]]) -> list[Any]:
     return items
 
 
-def _set_nested_value(found: dict[str, Any], path: list[str], value: Any) -> None:
+def _set_nested_value(settings: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
-        found = found.setdefault(part, {})
-    if isinstance(value, dict) and isinstance(found.get(path[-1]), dict):
-        found[path[-1]].update(value)
+        settings = settings.setdefault(part, {})
+    if isinstance(value, dict) and isinstance(settings.get(path[-1]), dict):
+        settings[path[-1]].update(value)
     else:
-        found[path[-1]] = value
+        settings[path[-1]] = value
