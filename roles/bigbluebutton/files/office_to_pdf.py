@@ -30,18 +30,20 @@ def main(arguments: list[str]) -> int:
         print(f"{wanted} is not a supported format: {', '.join(FORMATS)}", file=sys.stderr)
         return 1
     head = {"suffix": source.suffix, "format": wanted, "seconds": min(seconds, 300)}
-    found = ask(json.dumps(head).encode() + b"\n" + source.read_bytes(), min(seconds, 300) + 30)
+    found = send_and_receive(
+        json.dumps(head).encode() + b"\n" + source.read_bytes(), min(seconds, 300) + 30
+    )
     if not found:
         print(
             f"{source.name} could not be converted. Run journalctl -u 'chautari-office@*'",
             file=sys.stderr,
         )
         return 1
-    save(found, target)
+    write_atomically(found, target)
     return 0
 
 
-def ask(data: bytes, patience: int) -> bytes:
+def send_and_receive(data: bytes, patience: int) -> bytes:
     """Send everything and return everything that comes back; nothing when it failed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(patience)
@@ -52,9 +54,9 @@ def ask(data: bytes, patience: int) -> bytes:
     return b"".join(parts)
 
 
-def save(data: bytes, target: Path) -> None:
+def write_atomically(data: bytes, target: Path) -> None:
     """Write aside and rename, so that nobody reads half a file."""
-    mode = 0o666 & ~umask()
+    mode = 0o666 & ~current_umask()
     handle, name = tempfile.mkstemp(dir=target.parent)
     with os.fdopen(handle, "wb") as stream:
         stream.write(data)
@@ -62,7 +64,7 @@ def save(data: bytes, target: Path) -> None:
     Path(name).replace(target)
 
 
-def umask() -> int:
+def current_umask() -> int:
     """Return the mask that new files get; asking sets it."""
     found = os.umask(0o022)
     os.umask(found)

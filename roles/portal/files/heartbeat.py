@@ -205,12 +205,14 @@ def update_peer_states(
         name, answer = peer["name"], answers[peer["name"]]
         before = record_of_peer(peer, memory)
         after = _with_answer(before, answer, now)
-        after = after._replace(silence=_silence(after, answer, memory, limit, works, now))
+        after = after._replace(
+            silence=_seconds_of_silence(after, answer, memory, limit, works, now)
+        )
         mail = _due_mail(name, after, answer, limit, works, now)
         if mail:
             mails.append(mail)
             after = after._replace(reported=now if mail.kind == "silent" else 0)
-        code, data = _code(after, answer, limit, lost, now)
+        code, data = _peer_state_code_and_data(after, answer, limit, lost, now)
         since = before.since if before.code == code else now
         records[name] = after._replace(code=code, since=since)
         peers[name] = {"code": code, "since": since, "data": data}
@@ -227,7 +229,7 @@ def _with_answer(record: PeerRecord, answer: PeerAnswer, now: int) -> PeerRecord
     return record._replace(serial=received.serial, issued=received.issued) if received else record
 
 
-def _silence(
+def _seconds_of_silence(
     record: PeerRecord, answer: PeerAnswer, memory: WatchMemory, limit: int, works: bool, now: int
 ) -> int:
     """Return for how long the peer was observed to be silent."""
@@ -254,7 +256,7 @@ def _due_mail(
     return PeerMail("silent", name, record.issued, seen, answer.refusal)
 
 
-def _code(
+def _peer_state_code_and_data(
     record: PeerRecord, answer: PeerAnswer, limit: int, lost: int, now: int
 ) -> tuple[str, dict[str, Any]]:
     """Return the code of a peer's state, and its data."""

@@ -31,13 +31,15 @@ def compose_mail(
 ) -> EmailMessage:
     """Return the mail to the peer's contact, with a copy to the region's own."""
     languages = languages_of(peer, texts)
-    bodies = [_body(mail, settings, peer, texts[language]["mail"], now) for language in languages]
+    bodies = [
+        _mail_body(mail, settings, peer, texts[language]["mail"], now) for language in languages
+    ]
     first = texts[languages[0]]["mail"]
     message = EmailMessage(policy=SMTP)
     message["From"] = settings["mail_from"]
     message["To"] = peer["contact"]
     message["Cc"] = settings["contact"]
-    message["Subject"] = _fill(
+    message["Subject"] = _fill_braces(
         first[f"{mail.kind}_subject"], peer=peer["region"], time=moment(mail.last)
     )
     message["Date"] = formatdate(now)
@@ -47,7 +49,7 @@ def compose_mail(
     return message
 
 
-def _body(mail: PeerMail, settings: Data, peer: Data, texts: Data, now: int) -> str:
+def _mail_body(mail: PeerMail, settings: Data, peer: Data, texts: Data, now: int) -> str:
     values = {
         "peer": peer["region"],
         "own": settings["region"],
@@ -58,11 +60,11 @@ def _body(mail: PeerMail, settings: Data, peer: Data, texts: Data, now: int) -> 
         "reason": mail.refusal.replace("_", " "),
     }
     if mail.seen:
-        values["seen"] = _fill(texts[f"seen_{mail.seen}"], **values)
-    return _fill(texts[mail.kind], **values)
+        values["seen"] = _fill_braces(texts[f"seen_{mail.seen}"], **values)
+    return _fill_braces(texts[mail.kind], **values)
 
 
-def _fill(text: str, **values: str) -> str:
+def _fill_braces(text: str, **values: str) -> str:
     """Return `text` with its words in braces replaced; values are not read again."""
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], text)
 

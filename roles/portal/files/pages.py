@@ -98,19 +98,19 @@ class Page:
         values = {
             "language": self.language,
             "title_text": escape(title),
-            "title": f"<span{self._attributes(title_language)}>{escape(title)}</span>",
+            "title": f"<span{self._language_attributes(title_language)}>{escape(title)}</span>",
             "description": escape(" ".join(about.split())[:200] or title),
-            "alternates": "\n".join(self._alternates()),
+            "alternates": "\n".join(self._alternate_links()),
             "other_languages": escape(self.texts["other_languages"]),
             "language_links": "\n".join(self._language_links()),
             "about": self._paragraphs("about"),
-            "services": self._services(),
+            "services": self._services_section(),
             "accounts_heading": escape(self.texts["accounts"]),
             "accounts": self._paragraphs("accounts")
-            or f"<p>{self._sentence('accounts_default')}</p>",
+            or f"<p>{self._sentence_with_contact('accounts_default')}</p>",
             "contact_heading": escape(self.texts["contact"]),
-            "contact": self._sentence("contact_text"),
-            "peers": self._peers(),
+            "contact": self._sentence_with_contact("contact_text"),
+            "peers": self._peers_section(),
             "signed": escape(self.texts["signed"]),
         }
         return Template(template).substitute(values)
@@ -118,7 +118,7 @@ class Page:
     def _own_text(self, key: str) -> tuple[str, str]:
         return text_in_language(self.content[key], self.language, self.content["languages"])
 
-    def _attributes(self, language: str) -> str:
+    def _language_attributes(self, language: str) -> str:
         return language_attributes(language, self.language)
 
     def _paragraphs(self, key: str) -> str:
@@ -130,12 +130,12 @@ class Page:
             for part in parts
         )
 
-    def _sentence(self, key: str) -> str:
+    def _sentence_with_contact(self, key: str) -> str:
         before, _, after = self.texts[key].partition("{contact}")
         address = self.content["contact"]
         return escape(before) + link(f"mailto:{address}", address) + escape(after)
 
-    def _alternates(self) -> Iterator[str]:
+    def _alternate_links(self) -> Iterator[str]:
         for code in self.content["page_languages"]:
             yield f'<link rel="alternate" hreflang="{escape(code)}" href="/{escape(code)}">'
 
@@ -150,34 +150,34 @@ class Page:
                 )
                 yield f"<li><a {attributes}>{escape(name)}</a></li>"
 
-    def _moment(self, seconds: float) -> str:
+    def _time_element(self, seconds: float) -> str:
         moment = datetime.fromtimestamp(seconds, self.zone)
         offset = moment.strftime("%z")
         shown = f"{moment:%Y-%m-%d %H:%M} (UTC{offset[:3]}:{offset[3:5]})"
         return f'<time datetime="{moment.isoformat(timespec="seconds")}">{shown}</time>'
 
-    def _with_moment(self, key: str, seconds: float) -> str:
+    def _sentence_with_time(self, key: str, seconds: float) -> str:
         before, _, after = self.texts[key].partition("{time}")
-        return escape(before) + self._moment(seconds) + escape(after)
+        return escape(before) + self._time_element(seconds) + escape(after)
 
-    def _checked(self) -> str:
+    def _time_of_checks(self) -> str:
         if not self.state.get("checked"):
             return f"<p>{escape(self.texts['not_checked'])}</p>"
-        moment = self._with_moment("checked", self.state["checked"])
+        moment = self._sentence_with_time("checked", self.state["checked"])
         return f'<p>{moment} <span class="soft">{escape(self.texts["age"])}</span></p>'
 
-    def _services(self) -> str:
-        cards = list(map(self._service, self.content["services"]))
-        return self._section("services", self._checked(), cards)
+    def _services_section(self) -> str:
+        cards = list(map(self._service_card, self.content["services"]))
+        return self._section_of_cards("services", self._time_of_checks(), cards)
 
-    def _section(self, heading: str, introduction: str, cards: Sequence[str]) -> str:
+    def _section_of_cards(self, heading: str, introduction: str, cards: Sequence[str]) -> str:
         """Return a section with its cards; nothing if there are none."""
         if not cards:
             return ""
         lines = [f"<h2>{escape(self.texts[heading])}</h2>", introduction, '<ul class="cards">']
         return "\n".join(["<section>", *lines, *cards, "</ul>", "</section>"])
 
-    def _service(self, service: Data) -> str:
+    def _service_card(self, service: Data) -> str:
         texts = self.service_texts.get(service["name"], {})
         name = texts.get("name", service["app"])
         lines = [
@@ -185,7 +185,7 @@ class Page:
             f'<p class="soft">{escape(service["app"])}</p>',
             f"<p>{escape(texts['purpose'])}</p>" if texts else "",
             f"<p>{self._service_state(service['name'])}</p>",
-            self._fallback(service),
+            self._alternatives_at_peers(service),
             self._last_restore(service["name"]),
             self._service_address(service),
             f'<p class="soft">{escape(self.texts["account_" + service["account"]])}</p>',
@@ -198,16 +198,20 @@ class Page:
         if found is None:
             return escape(self.texts["not_checked"])
         if found["responds"]:
-            return self._marked("good", "✓", escape(self.texts["responds"]))
-        moment = self._with_moment("silent", found["since"])
-        return self._marked("bad", "✗", moment)
+            return self._marked_span("good", "✓", escape(self.texts["responds"]))
+        moment = self._sentence_with_time("silent", found["since"])
+        return self._marked_span("bad", "✗", moment)
 
     def _last_restore(self, name: str) -> str:
         """Return when a backup of the service was last restored for a test, if that is known."""
         seconds = self.state.get("services", {}).get(name, {}).get("restored", 0)
-        return f'<p class="soft">{self._with_moment("restored", seconds)}</p>' if seconds else ""
+        return (
+            f'<p class="soft">{self._sentence_with_time("restored", seconds)}</p>'
+            if seconds
+            else ""
+        )
 
-    def _fallback(self, service: Data) -> str:
+    def _alternatives_at_peers(self, service: Data) -> str:
         """Return where else people can use a service that does not respond.
 
         For a service that holds people's own things, another region's is no help.
@@ -231,7 +235,7 @@ class Page:
         return found is None or bool(found["last"] and not found["silent"])
 
     @staticmethod
-    def _marked(kind: str, sign: str, text: str) -> str:
+    def _marked_span(kind: str, sign: str, text: str) -> str:
         return f'<span class="{kind}"><span aria-hidden="true">{sign}</span> {text}</span>'
 
     def _service_address(self, service: Data) -> str:
@@ -250,7 +254,7 @@ class Page:
         sentences, names_of_languages = [], self.content["language_names"]
         for state in ("full", "partial", "none"):
             names = [
-                f"<span{self._attributes(code)}>{escape(names_of_languages[code])}</span>"
+                f"<span{self._language_attributes(code)}>{escape(names_of_languages[code])}</span>"
                 for code in self.content["languages"]
                 if service["languages"].get(code) == state
             ]
@@ -259,11 +263,13 @@ class Page:
                 sentences.append(escape(before) + ", ".join(names) + escape(after))
         return f'<p class="soft">{" ".join(sentences)}</p>' if sentences else ""
 
-    def _peers(self) -> str:
+    def _peers_section(self) -> str:
         introduction = f"<p>{escape(self.texts['peers_text'])}</p>"
-        return self._section("peers", introduction, list(map(self._peer, self.content["peers"])))
+        return self._section_of_cards(
+            "peers", introduction, list(map(self._peer_card, self.content["peers"]))
+        )
 
-    def _peer(self, peer: Data) -> str:
+    def _peer_card(self, peer: Data) -> str:
         is_detailed = len(self.content["peers"]) <= MAX_DETAILED_PEERS
         shown = peer["services"][:MAX_PEER_SERVICES] if is_detailed else []
         services = [f"<li>{link(item['url'], item['title'])}</li>" for item in shown]
@@ -283,6 +289,6 @@ class Page:
         if not found["last"]:
             return f'<p class="soft">{escape(self.texts["peer_not_heard"])}</p>'
         if found["silent"]:
-            moment = self._with_moment("peer_silent", found["last"])
-            return f"<p>{self._marked('bad', '✗', moment)}</p>"
-        return f'<p class="soft">{self._with_moment("peer_heard", found["last"])}</p>'
+            moment = self._sentence_with_time("peer_silent", found["last"])
+            return f"<p>{self._marked_span('bad', '✗', moment)}</p>"
+        return f'<p class="soft">{self._sentence_with_time("peer_heard", found["last"])}</p>'

@@ -61,7 +61,9 @@ def check_all(checks: Mapping[str, Check]) -> dict[str, Result]:
     found: dict[str, Result] = {}
     threads = []
     for name, check in checks.items():
-        thread = threading.Thread(target=_store, args=(found, name, check), daemon=True)
+        thread = threading.Thread(
+            target=_store_check_result, args=(found, name, check), daemon=True
+        )
         thread.start()
         threads.append(thread)
     deadline = time.monotonic() + 2 * LIMIT_SECONDS + PAUSE_SECONDS + CONNECT_SECONDS
@@ -70,7 +72,7 @@ def check_all(checks: Mapping[str, Check]) -> dict[str, Result]:
     return {name: found.get(name, Result(False, "no complete answer in time")) for name in checks}
 
 
-def _store(found: dict[str, Result], name: str, check: Check) -> None:
+def _store_check_result(found: dict[str, Result], name: str, check: Check) -> None:
     found[name] = check_service(check)
 
 
@@ -80,21 +82,23 @@ def check_service(check: Check, pause: float = PAUSE_SECONDS) -> Result:
     for attempt in range(2):
         time.sleep(pause if attempt else 0)
         try:
-            if check["expected_text"].encode() not in _fetch(check["url"], check["on_this_node"]):
+            if check["expected_text"].encode() not in _fetch_page(
+                check["url"], check["on_this_node"]
+            ):
                 raise CheckFailed("the answer does not contain the expected text")
         except (CheckFailed, OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
         else:
-            return Result(True, restored=_last_restore(check))
+            return Result(True, restored=_time_of_last_restore(check))
     return Result(False, reason)
 
 
-def _last_restore(check: Check) -> int:
+def _time_of_last_restore(check: Check) -> int:
     """Return when a backup of the service was last restored for a test; 0 if nothing says so."""
     if not check["restored_url"]:
         return 0
     try:
-        found = json.loads(_fetch(check["restored_url"], check["on_this_node"]))["restored"]
+        found = json.loads(_fetch_page(check["restored_url"], check["on_this_node"]))["restored"]
     except (CheckFailed, OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
         return 0
     except RecursionError:
@@ -102,7 +106,7 @@ def _last_restore(check: Check) -> int:
     return found if type(found) is int and 0 < found <= time.time() else 0
 
 
-def _fetch(url: str, on_this_node: bool) -> bytes:
+def _fetch_page(url: str, on_this_node: bool) -> bytes:
     """Return the page at `url`; raise if there is none.
 
     Raises:
@@ -115,7 +119,7 @@ def _fetch(url: str, on_this_node: bool) -> bytes:
         if (parts.scheme, parts.netloc) != ("https", first.netloc):
             raise CheckFailed(f"redirected to {parts.scheme}://{parts.netloc[:100]}")
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = _open(first.netloc, path or "/", on_this_node)
+        connection = _send_request(first.netloc, path or "/", on_this_node)
         try:
             answer = connection.getresponse()
             if answer.status in REDIRECTS:
@@ -123,13 +127,13 @@ def _fetch(url: str, on_this_node: bool) -> bytes:
                 continue
             if answer.status != 200:
                 raise CheckFailed(f"status {answer.status}")
-            return _read(answer, deadline)
+            return _read_limited_body(answer, deadline)
         finally:
             connection.close()
     raise CheckFailed("too many redirects")
 
 
-def _open(host: str, path: str, on_this_node: bool) -> _Connection:
+def _send_request(host: str, path: str, on_this_node: bool) -> _Connection:
     """Return a connection over which the request was sent.
 
     A router may not lead the node back to its own public address. Then the node's web server is
@@ -152,7 +156,7 @@ def _open(host: str, path: str, on_this_node: bool) -> _Connection:
     raise CheckFailed("no address to connect to")
 
 
-def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+def _read_limited_body(answer: http.client.HTTPResponse, deadline: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := answer.read1(65536):

@@ -78,13 +78,13 @@ class Exchange:
         for job in answers:
             self.own.execute(job)
         self.known.begun = self.known.sync = self.clock()
-        return self._synchronize(server)
+        return self._synchronize_if_due(server)
 
     def step(self, server: TrustedServer) -> TrustedServer | None:
         """Take the next step to the status OK, and return the server as it is then."""
         if server.status != PENDING:
-            server = self._synchronize(server)
-            is_over = server.status not in (OK, PENDING) and self.is_ours and self._is_due()
+            server = self._synchronize_if_due(server)
+            is_over = server.status not in (OK, PENDING) and self.is_ours and self._is_request_due()
             # The peer refuses the secret, but may not know that a new one is needed.
             return self.begin(server, late=not self.leads) if is_over else server
         answers = self.own.jobs(self.url, ANSWER)
@@ -92,27 +92,27 @@ class Exchange:
             self.own.execute(job)
         if answers:
             self.known.sync = self.clock()
-        elif self.is_ours and self._is_due():
+        elif self.is_ours and self._is_request_due():
             return self._send_request_unless_answered(server)
-        return self._synchronize(server)
+        return self._synchronize_if_due(server)
 
-    def _is_due(self) -> bool:
+    def _is_request_due(self) -> bool:
         return self.clock() >= self.known.request
 
-    def _synchronize(self, server: TrustedServer) -> TrustedServer:
+    def _synchronize_if_due(self, server: TrustedServer) -> TrustedServer:
         """Let Nextcloud try the secret, and return the server as it is then."""
         now = self.clock()
         if now < self.known.sync:
             return server
         self.own.synchronize()
         self.known.sync = now + (SYNC_PAUSE if self.known.accepted == 1 else SLOW_SYNC_PAUSE)
-        return self._find() or server
+        return self._find_server() or server
 
     def _send_request_unless_answered(self, server: TrustedServer) -> TrustedServer | None:
         """Send a request; a new one makes the secret void that came after the last one."""
         if self.known.accepted:
             self.known.sync = self.clock()
-            server = self._synchronize(server)
+            server = self._synchronize_if_due(server)
         return server if server.status == OK else self._send_request(server)
 
     def _send_request(self, server: TrustedServer) -> TrustedServer | None:
@@ -144,9 +144,9 @@ class Exchange:
         for _ in range(MAX_TOKENS):
             if server is not None:
                 self.own.remove(server)
-            if not self._add():
+            if not self._add_server():
                 return None
-            server = self._find()
+            server = self._find_server()
             jobs = self.own.jobs(self.url, REQUEST)
             if all(least <= job.token < end for job in jobs):
                 break
@@ -155,7 +155,7 @@ class Exchange:
                 self.own.delete(job)
         return server
 
-    def _add(self) -> bool:
+    def _add_server(self) -> bool:
         # Written first: if this program is killed in between, it still knows whose server it is.
         self.record.set_added(self.url, added=True)
         done = False
@@ -166,5 +166,5 @@ class Exchange:
                 self.record.set_added(self.url, added=False)
         return done
 
-    def _find(self) -> TrustedServer | None:
+    def _find_server(self) -> TrustedServer | None:
         return next((server for server in self.own.servers() if server.url == self.url), None)

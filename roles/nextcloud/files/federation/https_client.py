@@ -109,9 +109,9 @@ def request(
                 if method == "GET" and answer.status in REDIRECTS:
                     url = urljoin(url, answer.headers.get("Location", ""))
                     continue
-                found = _read(answer, deadline)
+                found = _read_limited_body(answer, deadline)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                raise RequestFailed(_reason_of(error)) from None
+                raise RequestFailed(_failure_code(error)) from None
             return Answer(answer.status, found, answer.headers.get("Date", "")[:40])
     raise RequestFailed("broken_answer")
 
@@ -137,7 +137,7 @@ def resolve(host: str) -> list[str]:
     return [str(item[4][0]) for item in found]
 
 
-def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+def _read_limited_body(answer: http.client.HTTPResponse, deadline: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := answer.read1(16384):
@@ -150,7 +150,7 @@ def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
     return b"".join(parts)
 
 
-def _reason_of(error: Exception) -> str:
+def _failure_code(error: Exception) -> str:
     """Return why a request failed, as a word of this program: the text may be the other side's."""
     if isinstance(error, socket.gaierror):
         return "dns"

@@ -111,9 +111,9 @@ class OwnNextcloud:
 
     def servers(self) -> list[TrustedServer]:
         """Return Nextcloud's list of trusted servers."""
-        if self._manages_by_command():
-            return _parse_table(occ(COMMAND, "--list"))
-        status, data = self._ocs("GET", SERVERS)
+        if self._has_federation_command():
+            return _parse_server_table(occ(COMMAND, "--list"))
+        status, data = self._call_ocs("GET", SERVERS)
         if status != 200 or not isinstance(data, list):
             raise OwnProblem(f"the list of trusted servers could not be read: status {status}")
         return [
@@ -126,20 +126,20 @@ class OwnNextcloud:
 
         A server that is in the list already is left as it is.
         """
-        if self._manages_by_command():
+        if self._has_federation_command():
             occ(COMMAND, "--add", url)
             return True
-        status, _ = self._ocs("POST", SERVERS, {"url": url})
+        status, _ = self._call_ocs("POST", SERVERS, {"url": url})
         if status not in (200, 404, 409):
             raise OwnProblem(f"{url} could not be added: status {status}")
         return status != 404
 
     def remove(self, server: TrustedServer) -> None:
         """Remove a server; Nextcloud then deletes its jobs."""
-        if self._manages_by_command():
+        if self._has_federation_command():
             occ(COMMAND, "--remove", server.url)
             return
-        status, _ = self._ocs("DELETE", f"{SERVERS}/{server.id}")
+        status, _ = self._call_ocs("DELETE", f"{SERVERS}/{server.id}")
         if status not in (200, 404):
             raise OwnProblem(f"{server.url} could not be removed: status {status}")
 
@@ -147,7 +147,7 @@ class OwnNextcloud:
         """Return the jobs of one kind that exchange the secret with a server."""
         found = []
         for item in _occ_json("background-job:list", f"--class={JOBS}{kind}"):
-            argument = _argument_of(item)
+            argument = _parse_job_argument(item)
             if str(argument.get("url")).rstrip("/") == url:
                 found.append(Job(str(item.get("id")), str(argument.get("token"))))
         return found
@@ -182,7 +182,7 @@ class OwnNextcloud:
                 occ("user:auth-tokens:delete", ACCOUNT, str(item.get("id")), codes=(0, 1))
         self._token_file.unlink(missing_ok=True)
 
-    def _manages_by_command(self) -> bool:
+    def _has_federation_command(self) -> bool:
         if self._has_command is None:
             # A release does not change its commands, and asking takes as long as a command.
             seen, release = self._token_file.with_name("commands"), os.fspath(RELEASE.resolve())
@@ -193,15 +193,17 @@ class OwnNextcloud:
             self._has_command = known[1:] == [COMMAND]
         return self._has_command
 
-    def _ocs(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, Any]:
+    def _call_ocs(
+        self, method: str, path: str, fields: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         """Return the status and the data of a request to Nextcloud's own interface.
 
         An app password of its own works after a change of the account's password, and with a second
         factor.
         """
         for attempt in range(2):
-            token = self._token()
-            answer = self._send(method, path, fields, token)
+            token = self._read_or_create_app_password()
+            answer = self._send_ocs_request(method, path, fields, token)
             if answer.status != 401 or attempt:
                 break
             self.delete_token()
@@ -210,7 +212,7 @@ class OwnNextcloud:
         except (RequestFailed, KeyError, TypeError):
             raise OwnProblem(f"{method} {path} returned no usable answer") from None
 
-    def _send(
+    def _send_ocs_request(
         self, method: str, path: str, fields: dict[str, str] | None, token: str
     ) -> https_client.Answer:
         login = base64.b64encode(f"{ACCOUNT}:{token}".encode()).decode()
@@ -226,7 +228,7 @@ class OwnNextcloud:
         except RequestFailed as failure:
             raise OwnProblem(f"{method} {path}: {failure.reason}") from None
 
-    def _token(self) -> str:
+    def _read_or_create_app_password(self) -> str:
         if self._token_file.is_file() and (token := self._token_file.read_text().strip()):
             return token
         name = f"--name={TOKEN_NAME}"
@@ -240,7 +242,7 @@ class OwnNextcloud:
         return token
 
 
-def _argument_of(item: dict[str, Any]) -> dict[str, Any]:
+def _parse_job_argument(item: dict[str, Any]) -> dict[str, Any]:
     """Return what a job is about: JSON in a text."""
     try:
         found = json.loads(item.get("argument") or "")
@@ -249,7 +251,7 @@ def _argument_of(item: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _parse_table(text: str) -> list[TrustedServer]:
+def _parse_server_table(text: str) -> list[TrustedServer]:
     """Return the servers in the table that Nextcloud's command prints."""
     found = []
     for line in text.splitlines():

@@ -54,9 +54,9 @@ class Record:
         self._state_file = folder / "federation.json"
         self.added: set[str] = set()
         self.peers: dict[str, PeerRecord] = {}
-        self._read()
+        self._load_file()
 
-    def _read(self) -> None:
+    def _load_file(self) -> None:
         if not self._file.is_file():
             return
         try:
@@ -97,7 +97,7 @@ class Record:
     def save(self) -> None:
         """Write the record."""
         peers = {name: asdict(peer) for name, peer in self.peers.items()}
-        _write(self._file, {"added": sorted(self.added), "peers": peers}, 0o600)
+        _write_json_atomically(self._file, {"added": sorted(self.added), "peers": peers}, 0o600)
 
     def publish(self, now: float) -> None:
         """Write the state for other programs."""
@@ -111,14 +111,16 @@ class Record:
             for name, peer in self.peers.items()
             if peer.code
         }
-        _write(self._state_file, {"format": FORMAT, "checked": int(now), "peers": peers}, 0o644)
+        _write_json_atomically(
+            self._state_file, {"format": FORMAT, "checked": int(now), "peers": peers}, 0o644
+        )
 
     def delete(self) -> None:
         """Delete the record: nothing is left of what it is about."""
         self._file.unlink(missing_ok=True)
 
 
-def _write(path: Path, data: Mapping[str, Any], mode: int) -> None:
+def _write_json_atomically(path: Path, data: Mapping[str, Any], mode: int) -> None:
     """Write a file that readers see either whole or not at all."""
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

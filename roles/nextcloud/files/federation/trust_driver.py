@@ -43,15 +43,15 @@ class TrustDriver:
 
     def step(self) -> None:
         """Remove what is no longer wanted, then look at each peer whose turn it is."""
-        self._remove_unwanted()
+        self._remove_servers_of_former_peers()
         self.record.retain(self.peers)
-        due = {name: peer for name, peer in self.peers.items() if self._is_due(name)}
+        due = {name: peer for name, peer in self.peers.items() if self._is_check_due(name)}
         if not due:
             return
         if not self.own.is_ready():
             findings = dict.fromkeys(due, Finding("not_ready"))
         else:
-            findings = self._look_at(due)
+            findings = self._probe_due_peers(due)
         for name, finding in findings.items():
             self.record.store(name, finding, self.clock())
 
@@ -63,13 +63,13 @@ class TrustDriver:
             for peer in self.record.peers.values()
         )
 
-    def _is_due(self, name: str) -> bool:
+    def _is_check_due(self, name: str) -> bool:
         peer = self.record.peers.get(name)
         if peer is None or peer.checked > self.clock():
             return True
         return self.clock() - peer.checked >= PAUSES.get(peer.code, OTHER_PAUSE)
 
-    def _remove_unwanted(self) -> None:
+    def _remove_servers_of_former_peers(self) -> None:
         unwanted = self.record.added - {peer["url"] for peer in self.peers.values()}
         if not unwanted:
             return
@@ -79,32 +79,32 @@ class TrustDriver:
                 self.own.remove(servers[url])
             self.record.set_added(url, added=False)
 
-    def _look_at(self, due: Mapping[str, Peer]) -> dict[str, Finding]:
+    def _probe_due_peers(self, due: Mapping[str, Peer]) -> dict[str, Finding]:
         looks = _probe_all(due, self.own_domain)
         findings = {
             name: problem or Finding("waiting_for_peer")
             for name, (problem, listed) in looks.items()
-            if problem or not self._is_listed(due[name], listed)
+            if problem or not self._is_listed_by_peer(due[name], listed)
         }
         ready = [name for name in due if name not in findings]
         if not ready:
             return findings
         try:
-            problem = self._own_problem(ready)
+            problem = self._problem_with_own_settings(ready)
             servers = [] if problem else self.own.servers()
         except OwnProblem as error:
-            problem, servers = _reported(error), []
+            problem, servers = _log_own_problem(error), []
         for name in ready:
-            findings[name] = problem or self._drive_safely(due[name], servers)
+            findings[name] = problem or self._step_exchange_or_report_error(due[name], servers)
         return findings
 
-    def _is_listed(self, peer: Peer, listed: bool | None) -> bool:
+    def _is_listed_by_peer(self, peer: Peer, listed: bool | None) -> bool:
         """Return whether the peer lists us: as far as is known, if its descriptor is missing."""
         if listed is None:
             return peer["url"] in self.record.added or bool(peer["lists_us"])
         return listed
 
-    def _own_problem(self, names: Sequence[str]) -> Finding | None:
+    def _problem_with_own_settings(self, names: Sequence[str]) -> Finding | None:
         """Return what in this node's own settings makes peers reject its shares.
 
         It takes two commands, so it waits while an exchange is running.
@@ -116,17 +116,21 @@ class TrustDriver:
             return Finding("address_differs", {"own": address, "expected": self.own.url})
         return None if self.own.signs() else Finding("signing_disabled")
 
-    def _drive_safely(self, peer: Peer, servers: Sequence[TrustedServer]) -> Finding:
+    def _step_exchange_or_report_error(
+        self, peer: Peer, servers: Sequence[TrustedServer]
+    ) -> Finding:
         try:
-            return self._drive(peer, servers)
+            return self._step_exchange(peer, servers)
         except OwnProblem as error:
-            return _reported(error)
+            return _log_own_problem(error)
 
-    def _drive(self, peer: Peer, servers: Sequence[TrustedServer]) -> Finding:
+    def _step_exchange(self, peer: Peer, servers: Sequence[TrustedServer]) -> Finding:
         url, known = peer["url"], self.record.of(peer["name"])
         if known.code not in ("", "trusted", "handshake_running"):
             self.own.forget_discovery(url)
-        exchange = Exchange(self.own, self.record, known, url, self._leads(peer), self.clock)
+        exchange = Exchange(
+            self.own, self.record, known, url, self._requests_exchange(peer), self.clock
+        )
         server = next((server for server in servers if server.url == url), None)
         if server is None:
             server = exchange.begin(None)
@@ -143,12 +147,12 @@ class TrustDriver:
             return Finding("handshake_refused", {"attempts": known.refused})
         return Finding("handshake_running")
 
-    def _leads(self, peer: Peer) -> bool:
+    def _requests_exchange(self, peer: Peer) -> bool:
         """Return whether this side requests the exchange: of each pair one does."""
         return bool(self.own.url < peer["url"])
 
 
-def _reported(error: OwnProblem) -> Finding:
+def _log_own_problem(error: OwnProblem) -> Finding:
     print(error, file=sys.stderr, flush=True)
     return Finding("own_failure")
 

@@ -29,17 +29,17 @@ MISSING = ("columns", "indices", "primary-keys")
 def run_change(node: Node, journal: Journal) -> dict[str, Any]:
     """Change the release, or leave the one before in use; return the result."""
     try:
-        _prepare(node, journal)
+        _check_and_stage(node, journal)
     except (UpgradeProblem, OSError) as error:
-        journal.problem = _problem_of(error)
-        return _end(node, journal, "refused")
+        journal.problem = _error_code_and_data(error)
+        return _record_result(node, journal, "refused")
     try:
-        _close(node, journal)
-        _copy(node, journal)
-        _switch(node, journal)
-        _prove(node, journal)
+        _close_to_people(node, journal)
+        _make_safety_copy(node, journal)
+        _switch_releases(node, journal)
+        _complete_and_check_release(node, journal)
     except (UpgradeProblem, OSError) as error:
-        journal.problem = _problem_of(error)
+        journal.problem = _error_code_and_data(error)
         node.log(f"undo: {journal.problem}")
         return undo(node, journal)
     return finish(node, journal)
@@ -48,7 +48,7 @@ def run_change(node: Node, journal: Journal) -> dict[str, Any]:
 def resume(node: Node, journal: Journal) -> dict[str, Any]:
     """Decide what becomes of an interrupted change: finish it or undo it."""
     if journal.state == "undone":
-        return _clean_up(node, journal)
+        return _delete_restored_copy(node, journal)
     if not journal.problem and journal.state != "good":
         journal.problem = {"code": "interrupted", "data": {"state": journal.state}}
     node.wait_for_database()
@@ -58,13 +58,13 @@ def resume(node: Node, journal: Journal) -> dict[str, Any]:
     return undo(node, journal)
 
 
-def _problem_of(error: UpgradeProblem | OSError) -> dict[str, Any]:
+def _error_code_and_data(error: UpgradeProblem | OSError) -> dict[str, Any]:
     if isinstance(error, UpgradeProblem):
         return {"code": error.code, "data": error.data}
     return {"code": "file_failed", "data": {"message": str(error)}}
 
 
-def _prepare(node: Node, journal: Journal) -> None:
+def _check_and_stage(node: Node, journal: Journal) -> None:
     """Answer all questions, before anything changes and before there is a journal."""
     inspect_ladder(node, journal.old, journal.ladder)
     if not _changes_data(journal):
@@ -104,7 +104,7 @@ def _changes_data(journal: Journal) -> bool:
     return journal.old["version"] != journal.target["version"]
 
 
-def _close(node: Node, journal: Journal) -> None:
+def _close_to_people(node: Node, journal: Journal) -> None:
     """Show the notice, stop background jobs and finish requests."""
     journal.closed_at = time.time()
     journal.advance(node.journal, "closing")
@@ -119,7 +119,7 @@ def write_notice(node: Node, journal: Journal) -> None:
     node.notice.chmod(0o644)
 
 
-def _copy(node: Node, journal: Journal) -> None:
+def _make_safety_copy(node: Node, journal: Journal) -> None:
     """Make the safety copy. The settings come first: in them, maintenance mode is off."""
     journal.advance(node.journal, "copying")
     safety_copy.copy_config(node, journal)
@@ -137,7 +137,7 @@ def set_maintenance(node: Node, *, on: bool) -> None:
     )
 
 
-def _switch(node: Node, journal: Journal) -> None:
+def _switch_releases(node: Node, journal: Journal) -> None:
     """Climb the ladder: link, migration; the newer code of apps belongs to the last release."""
     journal.advance(node.journal, "switching")
     for step in journal.ladder:
@@ -162,7 +162,7 @@ def link_release(node: Node, path: str) -> None:
 
 
 def _upgrade_database(node: Node, step: dict[str, str]) -> None:
-    status = _status(node, step)
+    status = _occ_status(node, step)
     if not status.get("needsDbUpgrade"):
         return
     found = node.occ(step["path"], "upgrade", "--no-interaction")
@@ -170,13 +170,13 @@ def _upgrade_database(node: Node, step: dict[str, str]) -> None:
         raise UpgradeProblem(
             "migration_failed", version=step["version"], status=found.code, message=found.tail
         )
-    if _status(node, step).get("needsDbUpgrade"):
+    if _occ_status(node, step).get("needsDbUpgrade"):
         raise UpgradeProblem(
             "migration_failed", version=step["version"], status=0, message=found.tail
         )
 
 
-def _status(node: Node, step: dict[str, str]) -> dict[str, Any]:
+def _occ_status(node: Node, step: dict[str, str]) -> dict[str, Any]:
     found = node.occ(step["path"], "status", "--output=json")
     answer = last_object(found.output)
     if found.code or answer is None:
@@ -184,7 +184,7 @@ def _status(node: Node, step: dict[str, str]) -> dict[str, Any]:
     return answer
 
 
-def _prove(node: Node, journal: Journal) -> None:
+def _complete_and_check_release(node: Node, journal: Journal) -> None:
     """Complete the tables and apps, and ask the release before people reach it."""
     journal.advance(node.journal, "proving")
     set_maintenance(node, on=False)
@@ -195,7 +195,7 @@ def _prove(node: Node, journal: Journal) -> None:
             found = node.occ(path, f"db:add-missing-{kind}", "--no-interaction")
             if found.code:
                 raise UpgradeProblem("indices_failed", kind=kind, message=found.tail)
-    status = _status(node, journal.target)
+    status = _occ_status(node, journal.target)
     if status.get("maintenance") or status.get("needsDbUpgrade"):
         raise UpgradeProblem("release_unfinished", version=version, status=status)
     node.reload_php(journal.php)
@@ -250,9 +250,9 @@ def finish(node: Node, journal: Journal) -> dict[str, Any]:
     if journal.state != "good":
         journal.advance(node.journal, "good")
     record_copy(node, journal)
-    _open(node)
+    _reopen_to_people(node)
     delete_older_copies(node, journal.id)
-    return _end(node, journal, "done")
+    return _record_result(node, journal, "done")
 
 
 def undo(node: Node, journal: Journal) -> dict[str, Any]:
@@ -273,17 +273,17 @@ def undo(node: Node, journal: Journal) -> dict[str, Any]:
     safety_copy.restore_apps(node, journal)
     safety_copy.restore_config(node, journal)
     journal.old_works = _old_release_works(node, journal)
-    _open(node)
+    _reopen_to_people(node)
     # From here on the copy may be incomplete, so that it is not put back again.
     journal.advance(node.journal, "undone")
-    return _clean_up(node, journal)
+    return _delete_restored_copy(node, journal)
 
 
-def _clean_up(node: Node, journal: Journal) -> dict[str, Any]:
+def _delete_restored_copy(node: Node, journal: Journal) -> dict[str, Any]:
     """Delete what is left of a safety copy that was put back."""
     data = safety_copy.data_copies_folder(node, journal)
     safety_copy.delete_copy(node, Path(journal.folder), "", [data])
-    return _end(node, journal, "undone" if journal.old_works else "undone_broken")
+    return _record_result(node, journal, "undone" if journal.old_works else "undone_broken")
 
 
 def _old_release_works(node: Node, journal: Journal) -> bool:
@@ -296,13 +296,13 @@ def _old_release_works(node: Node, journal: Journal) -> bool:
     return True
 
 
-def _open(node: Node) -> None:
+def _reopen_to_people(node: Node) -> None:
     """Let people in again."""
     node.notice.unlink(missing_ok=True)
     node.start_jobs()
 
 
-def _end(node: Node, journal: Journal, outcome: str) -> dict[str, Any]:
+def _record_result(node: Node, journal: Journal, outcome: str) -> dict[str, Any]:
     """Keep the result; without its journal, the change is over."""
     now = time.time()
     down = round(now - journal.closed_at, 1) if journal.closed_at else 0.0

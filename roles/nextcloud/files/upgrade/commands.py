@@ -90,7 +90,7 @@ def work(node: Node) -> int:
     """Change the release as the request says; the unit calls this."""
     with locked(node):
         if journal.load(node.journal):
-            return _resume(node)
+            return _resume_change(node)
         request = json.loads(node.request.read_text())
         current = node.current.readlink()
         facts = releases.release_facts(current)
@@ -121,10 +121,10 @@ def recover(node: Node) -> int:
     if not node.folder.is_dir():
         return 0
     with locked(node):
-        return _resume(node)
+        return _resume_change(node)
 
 
-def _resume(node: Node) -> int:
+def _resume_change(node: Node) -> int:
     found = None
     try:
         found = journal.load(node.journal)

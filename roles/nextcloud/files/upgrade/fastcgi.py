@@ -33,28 +33,28 @@ def request(pool: Path, release: str, path: str) -> Answer:
         "SERVER_PORT": "443", "REMOTE_ADDR": "127.0.0.1", "modHeadersAvailable": "true",
         "front_controller_active": "true",
     }  # fmt: skip
-    content = b"".join(_pair(name, value) for name, value in parameters.items())
+    content = b"".join(_encode_pair(name, value) for name, value in parameters.items())
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(SECONDS)
             connection.connect(str(pool))
             connection.sendall(
-                _record(_BEGIN, struct.pack("!HB5x", 1, 0))
-                + _record(_PARAMETERS, content)
-                + _record(_PARAMETERS, b"")
-                + _record(_STDIN, b"")
+                _encode_record(_BEGIN, struct.pack("!HB5x", 1, 0))
+                + _encode_record(_PARAMETERS, content)
+                + _encode_record(_PARAMETERS, b"")
+                + _encode_record(_STDIN, b"")
             )
-            return _parse(_read_output(connection))
+            return _parse_answer(_read_output(connection))
     except OSError as error:
         return Answer(0, str(error))
 
 
-def _pair(name: str, value: str) -> bytes:
+def _encode_pair(name: str, value: str) -> bytes:
     key, content = name.encode(), value.encode()
     return struct.pack("!LL", len(key) | 1 << 31, len(content) | 1 << 31) + key + content
 
 
-def _record(kind: int, content: bytes) -> bytes:
+def _encode_record(kind: int, content: bytes) -> bytes:
     return _HEADER.pack(1, kind, 1, len(content), 0, 0) + content
 
 
@@ -81,7 +81,7 @@ def _read_exactly(connection: socket.socket, count: int) -> bytes:
     return found
 
 
-def _parse(output: bytes) -> Answer:
+def _parse_answer(output: bytes) -> Answer:
     head, _, body = output.partition(b"\r\n\r\n")
     status = 200
     for line in head.decode(errors="replace").splitlines():

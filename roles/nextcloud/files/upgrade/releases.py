@@ -67,9 +67,11 @@ def app_range(app: Path) -> AppRange | None:
     found = root.find("dependencies/nextcloud")
     if found is None:
         return None
-    return AppRange(_number(found.get("min-version")), _number(found.get("max-version")))
+    return AppRange(
+        _parse_first_number(found.get("min-version")), _parse_first_number(found.get("max-version"))
+    )
 
 
-def _number(text: str | None) -> int:
+def _parse_first_number(text: str | None) -> int:
     first = (text or "").split(".")[0]
     return int(first) if first.isdigit() else 0
