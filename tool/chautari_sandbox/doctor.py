@@ -49,7 +49,7 @@ def doctor_findings(network: str = NETWORK) -> list[DoctorFinding]:
         "memory": _check_memory,
         "kernel limits": _check_kernel_limits,
         "forwarding": _check_ip_forwarding,
-        "limits": _check_limits,
+        "limits": _check_ulimits,
         "certificate store": _check_certificate_store,
         "resolver": _report_resolvers,
         "network": lambda: _check_subnet_is_free(network),
@@ -136,7 +136,7 @@ def _check_memory() -> tuple[bool, str, str]:
     return total >= NEEDED_MEMORY, detail, "use a machine with more memory"
 
 
-def _check_limits() -> tuple[bool, str, str]:
+def _check_ulimits() -> tuple[bool, str, str]:
     limit = runtime.container_ulimit()
     detail = f"{NEEDED_LIMIT} open files and processes needed; the limit is {limit}"
     return limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384"

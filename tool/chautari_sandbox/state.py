@@ -113,29 +113,29 @@ def _state_file(name: str) -> Path:
     return paths.state_dir(name) / "state.json"
 
 
-def _unfinished_marker(name: str) -> Path:
+def _marker_file_of_unfinished_start(name: str) -> Path:
     return paths.state_dir(name) / "unfinished"
 
 
 def mark_unfinished(name: str) -> None:
     """Record that a sandbox starts; until `save_completed_state`, containers may be missing."""
-    write_atomically(_unfinished_marker(name), "")
+    write_atomically(_marker_file_of_unfinished_start(name), "")
 
 
 def is_start_finished(name: str) -> bool:
     """Return whether the last start was completed."""
-    return not _unfinished_marker(name).exists()
+    return not _marker_file_of_unfinished_start(name).exists()
 
 
 def is_sandbox_known(name: str) -> bool:
     """Return whether this account started a sandbox of this name, completely or not."""
-    return _state_file(name).exists() or _unfinished_marker(name).exists()
+    return _state_file(name).exists() or _marker_file_of_unfinished_start(name).exists()
 
 
 def save_completed_state(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
     write_atomically(_state_file(state.name), state_to_json(state), 0o600)
-    _unfinished_marker(state.name).unlink(missing_ok=True)
+    _marker_file_of_unfinished_start(state.name).unlink(missing_ok=True)
     return state
 
 

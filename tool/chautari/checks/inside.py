@@ -26,7 +26,7 @@ class CheckContext(TypedDict):
     since: str
 
 
-def _read_settings() -> CheckContext:
+def _read_check_context() -> CheckContext:
     found: CheckContext = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
     return found
 
@@ -41,7 +41,7 @@ def _read_unit_journal(units: tuple[str, ...]) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
     register_markers(config)
-    node = _read_settings()["node"]
+    node = _read_check_context()["node"]
     secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
     config.pluginmanager.register(Recorder("inside", lambda _: node, _read_unit_journal, secrets))
 
@@ -49,16 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def settings() -> Mapping[str, Any]:
     """Return the settings of the node's services: its host variables, without secrets."""
-    return _read_settings()["settings"]
+    return _read_check_context()["settings"]
 
 
 @pytest.fixture(scope="session")
 def doubles() -> frozenset[str]:
     """Return the names of the software in whose place a double runs in this region."""
-    return frozenset(_read_settings()["doubles"])
+    return frozenset(_read_check_context()["doubles"])
 
 
 @pytest.fixture(scope="session")
 def since() -> str:
     """Return when this run began, in a form that `journalctl --since` takes."""
-    return _read_settings()["since"]
+    return _read_check_context()["since"]

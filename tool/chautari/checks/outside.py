@@ -152,7 +152,7 @@ def _identity_of_mail(message: Mail) -> tuple[str, str]:
 
 
 @functools.cache
-def _read_context(config: pytest.Config) -> CheckContext:
+def _read_check_context(config: pytest.Config) -> CheckContext:
     """Read the settings of this session from the file descriptor in `CHAUTARI_SETTINGS`."""
     with os.fdopen(int(os.environ["CHAUTARI_SETTINGS"]), "rb") as stream:
         stream.seek(0)
@@ -163,7 +163,7 @@ def _read_context(config: pytest.Config) -> CheckContext:
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check, and resolve names with the region's resolver."""
     register_markers(config)
-    check_context = _read_context(config)
+    check_context = _read_check_context(config)
     recorder = Recorder(
         "outside", _node_of_test, lambda _: [], journal.secret_spellings(check_context["masked"])
     )
@@ -179,7 +179,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "node" not in metafunc.fixturenames:
         metafunc.fixturenames.append("node")
-    nodes = _read_context(metafunc.config)["nodes"]
+    nodes = _read_check_context(metafunc.config)["nodes"]
     nodes_running = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
     metafunc.parametrize("node", nodes_running, scope="session")
 
@@ -200,7 +200,7 @@ def _make_dns_resolver(check_context: CheckContext) -> dns.resolver.Resolver:
 @pytest.fixture(scope="session")
 def check_context(request: pytest.FixtureRequest) -> CheckContext:
     """Return the settings of this session."""
-    return _read_context(request.config)
+    return _read_check_context(request.config)
 
 
 @pytest.fixture(scope="session")

@@ -382,12 +382,12 @@ def _with_confirmed_placement(
         answers_so_far = replace(answers_so_far, services=_ask_placement(answers_so_far, proposal))
 
 
-def _ask_placement(start: RegionAnswers, proposal: Proposal) -> tuple[ServiceAnswer, ...]:
+def _ask_placement(answers_so_far: RegionAnswers, proposal: Proposal) -> tuple[ServiceAnswer, ...]:
     """Return the services on the nodes that a person chooses; `-` leaves one out."""
     proposed = {item.service: item.node for item in proposal.placements}
-    nodes = [node.name for node in start.nodes]
+    nodes = [node.name for node in answers_so_far.nodes]
     chosen = []
-    for item in start.services:
+    for item in answers_so_far.services:
         node = click.prompt(
             f"Node for {item.service} (-: none)", type=click.Choice([*nodes, "-"]),
             default=proposed.get(item.service, "-"), err=True, show_choices=True,

@@ -121,7 +121,7 @@ class CallbackModule(CallbackBase):
         """Record a task that succeeded."""
         changed = bool(result.result.get("changed"))
         if "results" not in result.result or result.task.loop is None:
-            self._record_effects(result)
+            self._record_handlers_and_resources(result)
         if not changed:
             self.handlers.discard_tentative()
         texts = self._record_receipt_messages_and_return_others(result)
@@ -132,7 +132,7 @@ class CallbackModule(CallbackBase):
     @_mark_play_broken_on_error
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Record what one item of a loop manages; the task comes to `v2_runner_on_ok`."""
-        self._record_effects(result)
+        self._record_handlers_and_resources(result)
 
     @_mark_play_broken_on_error
     def v2_on_file_diff(self, result: Any) -> None:
@@ -242,7 +242,7 @@ class CallbackModule(CallbackBase):
             "journal": [],
         })  # fmt: skip
 
-    def _record_effects(self, result: Any) -> None:
+    def _record_handlers_and_resources(self, result: Any) -> None:
         """Record the handlers that a task notified, and the resources that it manages."""
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):

@@ -173,8 +173,8 @@ def _parse_hex_ipv6(text: str) -> str:
         return ""
 
 
-def _clock_skew(now: str, middle: float) -> float:
-    return _parse_number(now) - middle if now else 0.0
+def _clock_skew(now: str, middle_of_request: float) -> float:
+    return _parse_number(now) - middle_of_request if now else 0.0
 
 
 def _parse_number(text: str, otherwise: int = 0) -> int:

@@ -90,11 +90,11 @@ def _pattern_list_matches_one(patterns: Sequence[str], names: Sequence[str]) -> 
     """
     excepted = [item[1:] for item in patterns if item.startswith("!")]
     others = [item for item in patterns if not item.startswith("!")]
-    left = set(names) - _matching_names(excepted, names)
-    return bool(left & _matching_names(others, names))
+    left = set(names) - _names_matching_sshd_patterns(excepted, names)
+    return bool(left & _names_matching_sshd_patterns(others, names))
 
 
-def _matching_names(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
+def _names_matching_sshd_patterns(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
     found = set(patterns) & set(names)
     wild = [item for item in patterns if len(item) <= MAX_LENGTH and set(item) & set("*?")]
     # fnmatch's patterns have sets in brackets in addition to sshd's signs.

@@ -150,8 +150,8 @@ class _YAMLReader:
         if event.tag:
             raise self.fatal_problem(
                 event,
-                f"tag {_short_tag(event.tag)} is not allowed; write a plain value, or put text in "
-                "quotes",
+                f"tag {_short_yaml_tag(event.tag)} is not allowed; write a plain value, or put "
+                "text in quotes",
             )
         self.document.marks.setdefault(path, _start_of_event(event))
         if isinstance(event, yaml.MappingStartEvent):
@@ -343,7 +343,7 @@ def read_text(file: Path, shown: Path) -> str:
     return text.removeprefix(BYTE_ORDER_MARK)
 
 
-def _short_tag(tag: str) -> str:
+def _short_yaml_tag(tag: str) -> str:
     return str(tag).replace("tag:yaml.org,2002:", "!!")
 
 

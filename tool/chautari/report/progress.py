@@ -96,26 +96,26 @@ class Progress:
 
     def show_node_phase(self, node: str, phase: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
-        self._note_phase(node, phase)
+        self._set_node_phase(node, phase)
         self._start_live_view()
         if not self._view:
             self.print_line(_join_columns(node, phase))
 
     def finish_node(self, node: str, state: str) -> None:
         """Show the final state of a node that sends no further events."""
-        self._note_phase(node, state, self._clock())
+        self._set_node_phase(node, state, self._clock())
         if not self._view:
             self.print_line(_join_columns(node, state))
 
-    def _note_phase(self, node: str, phase: str, ended: float | None = None) -> None:
+    def _set_node_phase(self, node: str, phase: str, ended: float | None = None) -> None:
         with self._lock:
-            state = self._progress_of(node)
+            state = self._get_or_create_progress(node)
             state.role, state.task, state.ended = "", to_one_line(phase), ended
 
     def handle_event(self, node: str, event: Event) -> None:
         """Take one event of a node; kinds that are not known are passed over."""
         with self._lock:
-            state = self._progress_of(node)
+            state = self._get_or_create_progress(node)
             self._apply_event(state, event)
         self._start_live_view()
         lines = _event_lines(node, event)
@@ -134,7 +134,7 @@ class Progress:
         with self._view_lock:
             self._view = self._view or LiveView(self._stream, self.rows)
 
-    def _progress_of(self, node: str) -> _NodeProgress:
+    def _get_or_create_progress(self, node: str) -> _NodeProgress:
         return self._nodes.setdefault(node, _NodeProgress(self._clock()))
 
     def _apply_event(self, state: _NodeProgress, event: Event) -> None:

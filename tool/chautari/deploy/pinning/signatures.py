@@ -74,8 +74,8 @@ def check_openpgp_signature(
     signer = source.signer
     assert signer is not None
     place = f"{url}.asc"
-    signature = _without_armor(fetch_small_file(place, MAX_CHECKSUM, origin), place)
-    key = _without_armor(fetch_small_file(signer.key_url, MAX_KEY, origin), signer.key_url)
+    signature = _remove_openpgp_armor(fetch_small_file(place, MAX_CHECKSUM, origin), place)
+    key = _remove_openpgp_armor(fetch_small_file(signer.key_url, MAX_KEY, origin), signer.key_url)
     with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         keyring, detached = Path(folder) / "key.gpg", Path(folder) / "archive.sig"
         keyring.write_bytes(key)
@@ -103,7 +103,7 @@ def _require_signer(status: str, code: int, signer: OpenPGPSigner, name: str, ve
         raise PinRefused("signature_invalid", name=name, version=version)
 
 
-def _without_armor(content: bytes, url: str) -> bytes:
+def _remove_openpgp_armor(content: bytes, url: str) -> bytes:
     """Return the packets in an armored text; gpgv takes keys only in this form."""
     match = _ARMOR.search(content)
     if match is None:

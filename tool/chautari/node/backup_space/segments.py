@@ -87,8 +87,8 @@ class _MessagePackReader:
         self._at += count
         return found
 
-    def _read_number(self, form: str) -> Any:
-        return struct.unpack(form, self._take_bytes(struct.calcsize(form)))[0]
+    def _read_number(self, struct_format: str) -> Any:
+        return struct.unpack(struct_format, self._take_bytes(struct.calcsize(struct_format)))[0]
 
     def _read_map(self, count: int, depth: int) -> dict[Any, Any]:
         return {self.value(depth + 1): self.value(depth + 1) for _ in range(count)}

@@ -86,7 +86,7 @@ class Extraction:
             found = find_place(self._places, path)
             if found is None or path == found[0].path or not os.path.lexists(found[1]):
                 continue
-            self._prepare_parent(*found)  # no link leads out of the place
+            self._create_safe_parent_folder(*found)  # no link leads out of the place
             if not stat.S_ISDIR(os.lstat(found[1]).st_mode):
                 os.unlink(found[1])
                 self._index.forget_file(path)
@@ -102,7 +102,7 @@ class Extraction:
         if found is None:
             return
         place, staged = found
-        self._prepare_parent(place, staged)
+        self._create_safe_parent_folder(place, staged)
         if member.isdir():
             self._make_folder(staged, member)
             return
@@ -119,7 +119,7 @@ class Extraction:
             return
         self._set_metadata(staged, member)
 
-    def _prepare_parent(self, place: RestorePlace, staged: str) -> None:
+    def _create_safe_parent_folder(self, place: RestorePlace, staged: str) -> None:
         """Create the folder of `staged`, and make sure that no link leads out of the place."""
         parent = os.path.dirname(staged)
         if parent in self._checked_parents:

@@ -173,13 +173,13 @@ class Restore:
     def _report_step(self, step: str) -> None:
         self.files.append_event({"event": "step", "step": step, "time": time.time()})
 
-    def _delete_access(self) -> None:
+    def _delete_passphrase_and_login_key(self) -> None:
         """Delete passphrase and login key: the rest needs only this node."""
         shutil.rmtree(self.memory, ignore_errors=True)
         shutil.rmtree(self.files.state / "borg" / ".cache", ignore_errors=True)
 
     def _run_adapt_commands(self) -> None:
-        self._delete_access()
+        self._delete_passphrase_and_login_key()
         for state in self.journal.request.states:
             command = self.journal.request.commands_of(state).adapt
             if command:
@@ -228,7 +228,7 @@ class Restore:
     def _record_result(self, *, ok: bool) -> None:
         """Record the result; only then is the restore finished."""
         journal, request = self.journal, self.journal.request
-        self._delete_access()
+        self._delete_passphrase_and_login_key()
         kept = []
         if ok:
             switch.delete_copies(self.places, [], request.id)

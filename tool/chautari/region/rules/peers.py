@@ -35,7 +35,7 @@ def check_descriptor_is_published(region: Region, _: Pins) -> Iterator[Finding]:
 
 def check_capacity_is_shared_with_peers(region: Region, _: Pins) -> Iterator[Finding]:
     """Nodes are lent to peers and borrowed from them, and from no other region."""
-    for key, shared in _shared_capacity(region):
+    for key, shared in _lend_and_borrow_settings(region):
         for peer in shared:
             if peer not in region.federation.peers:
                 yield (
@@ -46,7 +46,7 @@ def check_capacity_is_shared_with_peers(region: Region, _: Pins) -> Iterator[Fin
 
 def check_shared_services_run_here(region: Region, _: Pins) -> Iterator[Finding]:
     """The lender runs the service, and the borrower runs the one that uses it."""
-    for key, shared in _shared_capacity(region):
+    for key, shared in _lend_and_borrow_settings(region):
         for peer, services in shared.items():
             for index, name in enumerate(services):
                 lending = SERVICES[name].lending
@@ -65,7 +65,9 @@ def check_shared_services_run_here(region: Region, _: Pins) -> Iterator[Finding]
                 yield ("federation", key, peer, index), message
 
 
-def _shared_capacity(region: Region) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
+def _lend_and_borrow_settings(
+    region: Region,
+) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
     yield "lend", region.federation.lend
     yield "borrow", region.federation.borrow
 
