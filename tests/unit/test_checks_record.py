@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from chautari.checks.record import Recorder
+from chautari.checks.record import CheckRecorder
 
 pytest_plugins = ["pytester"]
 
 PLUGIN = """
 import pytest
-from chautari.checks.record import Recorder, register_markers
+from chautari.checks.record import CheckRecorder, register_markers
 from chautari.node.journal import secret_spellings
 
 def pytest_configure(config):
     register_markers(config)
     journal = lambda units: [f"{unit}: a line with canary-secret" for unit in units]
     secrets = secret_spellings(["canary-secret", "", "canary-secret-and-more"])
-    config.pluginmanager.register(Recorder("inside", lambda item: "bog1", journal, secrets))
+    config.pluginmanager.register(CheckRecorder("inside", lambda item: "bog1", journal, secrets))
 """
 CHECKS = '''
 import pytest
@@ -129,7 +129,7 @@ def test_plugin_on_the_node_masks_the_secrets_of_the_bundle(
 def test_full_disk_leaves_no_partial_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, limits = tmp_path / "r.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
     monkeypatch.setenv("CHAUTARI_RESULTS", str(results))
-    recorder = Recorder("inside", lambda _: "bog1", lambda _: [])
+    recorder = CheckRecorder("inside", lambda _: "bog1", lambda _: [])
     resource.setrlimit(resource.RLIMIT_FSIZE, (9, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):

@@ -48,8 +48,8 @@ def test_manifest_is_read_as_it_was_written() -> None:
 
 
 def test_manifest_names_rows_and_dumps() -> None:
-    assert MANIFEST.tables_of("postgresql", "nextcloud") == {"public.oc_users": 3}
-    assert MANIFEST.tables_of("mariadb", "nextcloud") is None
+    assert MANIFEST.row_counts_of_database("postgresql", "nextcloud") == {"public.oc_users": 3}
+    assert MANIFEST.row_counts_of_database("mariadb", "nextcloud") is None
     assert (
         dump_path("mariadb", "framadate") == "run/chautari-backup/databases/mariadb/framadate.sql"
     )

@@ -23,7 +23,7 @@ def is_sandbox_running(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
         state.is_start_finished(spec.name)
         and _state_has_nodes_of(spec, sandbox_state)
         and spec.neighbours == sandbox_state.neighbours
-        and _has_looked_for_all_artifacts(spec, sandbox_state)
+        and _last_start_looked_for_all_artifacts(spec, sandbox_state)
         and _ssh_and_smtp_servers_greet(spec, sandbox_state)
     )
 
@@ -39,7 +39,7 @@ def _state_has_nodes_of(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     return all(addresses.get(node.name) == node.address for node in spec.nodes)
 
 
-def _has_looked_for_all_artifacts(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
+def _last_start_looked_for_all_artifacts(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     """Return whether the last start looked for every release that `spec` needs."""
     served = {(item.name, item.version) for item in sandbox_state.artifacts}
     served |= {(item.name, item.version) for item in sandbox_state.missing}

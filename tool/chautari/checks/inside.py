@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from chautari.checks.record import Recorder, register_markers
+from chautari.checks.record import CheckRecorder, register_markers
 from chautari.node import journal
 
 JOURNAL_LINES = 20
@@ -43,7 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     node = _read_check_context()["node"]
     secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
-    config.pluginmanager.register(Recorder("inside", lambda _: node, _read_unit_journal, secrets))
+    config.pluginmanager.register(
+        CheckRecorder("inside", lambda _: node, _read_unit_journal, secrets)
+    )
 
 
 @pytest.fixture(scope="session")

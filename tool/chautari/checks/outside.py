@@ -18,7 +18,7 @@ import dns.resolver
 import pytest
 import requests
 
-from chautari.checks.record import Recorder, register_markers
+from chautari.checks.record import CheckRecorder, register_markers
 from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
@@ -164,7 +164,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record every check, and resolve names with the region's resolver."""
     register_markers(config)
     check_context = _read_check_context(config)
-    recorder = Recorder(
+    recorder = CheckRecorder(
         "outside", _node_of_test, lambda _: [], journal.secret_spellings(check_context["masked"])
     )
     config.pluginmanager.register(recorder)

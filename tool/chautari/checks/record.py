@@ -22,7 +22,7 @@ MESSAGE_LENGTH = 2000
 Journal = Callable[[tuple[str, ...]], list[str]]
 
 
-class Recorder:
+class CheckRecorder:
     """Writes one `check` event for every test, to the file that `CHAUTARI_RESULTS` names."""
 
     def __init__(

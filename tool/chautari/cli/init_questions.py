@@ -115,7 +115,7 @@ def collect_answers(
     )
     _refuse_unknown_nodes(start)
     start = replace(start, mail=_ask_for_mail_relay(options, start, interactive))
-    return _with_confirmed_placement(start, found, interactive)
+    return _propose_and_confirm_placement(start, found, interactive)
 
 
 def _refuse_missing_options(options: InitOptions) -> None:
@@ -370,7 +370,7 @@ def _ask_for_mail_relay(
     return MailAnswer(host, port, user, sender)
 
 
-def _with_confirmed_placement(
+def _propose_and_confirm_placement(
     answers_so_far: RegionAnswers, found_machines: list[Machine], interactive: bool
 ) -> NewRegionFiles:
     """Return the answers with a proposal; a person can choose other nodes."""

@@ -48,7 +48,7 @@ _NEEDS_QUOTES = re.compile(r"^$|^[-?:!&*|>'\"%@`#\s]|[\[\]{},\n\t]|: | #|[:\s]$"
 
 def to_file_problems(document: Document, error: ValidationError) -> list[ProblemInFile]:
     """Return one `ProblemInFile` for every error of `error`, placed in `document`."""
-    found = [item for item in error.errors() if not _is_follow_up_error(item)]
+    found = [item for item in error.errors() if not _is_caused_by_wrong_items(item)]
     missing = [str(item["loc"][-1]) for item in found if _is_missing_at_top(item)]
     return [
         document.problem_at(
@@ -68,7 +68,7 @@ def _error_code(item: ErrorDetails) -> str:
     return "wrong_type" if kind in _KINDS else _CODES.get(kind, "invalid_value")
 
 
-def _is_follow_up_error(item: ErrorDetails) -> bool:
+def _is_caused_by_wrong_items(item: ErrorDetails) -> bool:
     """Return whether a list counts as too short only because its items are wrong."""
     return item["type"] == "too_short" and bool(item["input"])
 

@@ -14,7 +14,7 @@ _FIREWALL_COMMANDS = {
 }
 
 
-def _firewall_fix(data: Data) -> str:
+def _turn_off_firewall_fix(data: Data) -> str:
     """Return the command that ends a firewall of others."""
     program, table = data["program"], data["table"]
     command = _FIREWALL_COMMANDS.get(program)
@@ -53,7 +53,7 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_firewall": (
         "A firewall from {program} would block the services, because its table {table} drops "
         "packets.",
-        _firewall_fix,
+        _turn_off_firewall_fix,
     ),
     "existing_jobs": (
         "The machine already has scheduled jobs: {paths}. A deploy could replace programs or files "

@@ -90,7 +90,7 @@ class Manifest:
     file_count: int
     file_bytes: int
 
-    def tables_of(self, engine: str, database: str) -> Mapping[str, int] | None:
+    def row_counts_of_database(self, engine: str, database: str) -> Mapping[str, int] | None:
         """Return the rows of each table; None if the archive lacks the database."""
         return self.row_counts.get(engine, {}).get(database)
 

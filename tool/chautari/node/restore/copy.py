@@ -151,7 +151,7 @@ class CopyJob:
         self.figures |= {"files": files, "bytes": size}
         compare_with_archive(self.places, self.index)
         for database in self.databases:
-            expected = self.manifest.tables_of(database.engine, database.name) or {}
+            expected = self.manifest.row_counts_of_database(database.engine, database.name) or {}
             compare_rows(database, expected, database.server.row_counts(database.copy))
             database.server.refuse_unmovable(database.copy)
             tables, rows = tables + len(expected), rows + sum(expected.values())
@@ -223,7 +223,7 @@ def read_archive(
 
 
 def _check_database_can_be_restored(database: Database, manifest: Manifest) -> None:
-    if manifest.tables_of(database.engine, database.name) is None:
+    if manifest.row_counts_of_database(database.engine, database.name) is None:
         raise RestoreError("dump_missing", archive=manifest.node, database=database.name)
     database.server.check_owner(database.name)
     if not database.server.exists(database.name):
