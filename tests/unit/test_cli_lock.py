@@ -52,7 +52,9 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     monkeypatch.setattr(
         lock, "archive_sources_by_name", lambda: {"framadate": source._replace(name="framadate")}
     )
-    monkeypatch.setattr(lock.LockRequest, "origin", lambda *_: AllowedServers((), found.ca_file))
+    monkeypatch.setattr(
+        lock.LockRequest, "allowed_servers", lambda *_: AllowedServers((), found.ca_file)
+    )
     found.put("/polls-1.1.19.zip", polls_archive("1.1.19"))
     yield found
     found.close()

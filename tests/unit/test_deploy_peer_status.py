@@ -275,7 +275,7 @@ def test_peer_that_is_down_breaks_no_deploy(
     report = deploy()
     assert report.ok
     [status] = report.peers
-    assert (status.state, status.worst.code) == ("broken", "unreachable")
+    assert (status.state, status.worst_link.code) == ("broken", "unreachable")
     # The operator's own link may be down: only the nodes say that the peer is.
     assert status.links[0].code == "current"
     assert peers.peer_file(region, "himalaya").read_bytes() == pin
@@ -307,8 +307,8 @@ def test_unreachable_node_is_not_asked_again(answers: Answers, nodes: Nodes, dep
     report = deploy()
     assert answers.asked == [] and not report.ok
     [status] = report.peers
-    assert (status.state, status.worst.code) == ("pending", "node_unreachable")
-    assert "Connection timed out" in status.worst.cause
+    assert (status.state, status.worst_link.code) == ("pending", "node_unreachable")
+    assert "Connection timed out" in status.worst_link.cause
 
 
 @pytest.mark.parametrize(

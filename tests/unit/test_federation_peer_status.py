@@ -68,7 +68,7 @@ def link_of(region: Region, *files: StateFileAnswer) -> PeerLink:
     [status] = peer_statuses_from_states_and_files(region, STATES, files, NOW)
     descriptor, link = status.links
     assert descriptor.code == "current"
-    assert status.worst == max(
+    assert status.worst_link == max(
         status.links, key=lambda x: ("green", "pending", "broken").index(x.state)
     )
     return link
@@ -128,8 +128,8 @@ def test_each_cause_has_a_state_and_a_next_step(
 def test_broken_descriptor_counts_more_than_a_green_service(region: Region) -> None:
     old = {"himalaya": trust.peer_state_from_pin(peer(NOW - 40 * DAY), OWN, NOW)}
     [status] = peer_statuses_from_states_and_files(region, old, [reported(himalaya=entry())], NOW)
-    assert (status.state, status.worst.code) == ("broken", "expired")
-    assert status.worst.next_step == "run: deploy federation status andes"
+    assert (status.state, status.worst_link.code) == ("broken", "expired")
+    assert status.worst_link.next_step == "run: deploy federation status andes"
 
 
 def test_service_that_the_peer_does_not_have_is_left_out(region: Region) -> None:
@@ -155,8 +155,8 @@ def test_peer_that_is_named_but_not_pinned_is_pending(tmp_path: Path) -> None:
     [status] = peer_statuses_from_states_and_files(
         region_with(tmp_path, "away"), {}, [reported()], NOW
     )
-    assert (status.state, status.worst.code) == ("pending", "not_pinned")
-    assert "deploy federation join andes URL" in status.worst.next_step
+    assert (status.state, status.worst_link.code) == ("pending", "not_pinned")
+    assert "deploy federation join andes URL" in status.worst_link.next_step
 
 
 def test_peer_that_is_pinned_but_not_named_is_pending(tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ def test_former_peers_are_shown_until_the_next_deploy(region: Region) -> None:
     first, *others = peer_statuses_from_states_and_files(region, STATES, [file], NOW)
     assert first.state == "green"
     assert len(others) == MAX_LEFT
-    assert {status.worst.code for status in others} == {"left"}
-    assert others[0].worst.next_step == "run: deploy region andes"
+    assert {status.worst_link.code for status in others} == {"left"}
+    assert others[0].worst_link.next_step == "run: deploy region andes"
     assert all(status.name.startswith("former") for status in others)
 
 

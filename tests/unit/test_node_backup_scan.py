@@ -83,7 +83,7 @@ def test_missing_file_is_left_out(data: Path) -> None:
 
 
 def changed(group: archive.StateGroup) -> tuple[set[str], set[str]]:
-    items = list(group.changes())
+    items = list(group.changes_since_list())
     new = {os.fsdecode(i.path) for i in items if isinstance(i, scan.Entry) and i.is_file}
     return new, {os.fsdecode(i.path) for i in items if isinstance(i, scan.DeletedPath)}
 
@@ -110,7 +110,7 @@ def test_list_survives_strange_names(data: Path, tmp_path: Path) -> None:
     group = archive.StateGroup([state(data)], tmp_path / "list")
     group.write_first_list()
     assert {os.fsencode(data) + b"/" + name for name in strange} <= {
-        entry.path for entry in group.entries()
+        entry.path for entry in group.listed_entries()
     }
     assert changed(group) == (set(), set())
 

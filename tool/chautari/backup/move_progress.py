@@ -38,7 +38,7 @@ class MoveProgress:
         file = state_dir() / "moves" / region / f"{service}-to-{to}.json"
         return cls(file, region_file.resolve())
 
-    def read(self) -> _MoveRecord | None:
+    def read_record(self) -> _MoveRecord | None:
         """Return how far the move is; None if none was begun with this region.yml."""
         try:
             found = _MoveRecord.model_validate_json(self.file.read_bytes())
@@ -46,7 +46,7 @@ class MoveProgress:
             return None
         return found if found.region_file == str(self.region_file) else None
 
-    def write(self, old: str, version: str, release: str, completed: str) -> None:
+    def record_completed_step(self, old: str, version: str, release: str, completed: str) -> None:
         """Record the title of the last step that was completed."""
         found = _MoveRecord(
             region_file=str(self.region_file), old=old, version=version, release=release,

@@ -88,7 +88,7 @@ def _read_move(name: str, service: str, to: str, old: str, release: str | None) 
     loaded_region = load_region(file)
     region = loaded_region.region
     progress = MoveProgress.for_move(file, region.region, service, to)
-    record = progress.read() if to in region.nodes else None
+    record = progress.read_record() if to in region.nodes else None
     if record and (old in ("", record.old)) and record.old in region.nodes:
         old, version = record.old, record.version
         release = release or record.release

@@ -82,7 +82,7 @@ def run_steps(move: Move, first: int, identities: tuple[Path, ...]) -> None:
         except click.Abort:
             echo(f"\nStep {number} was not completed. To continue: {move.command}", err=True)
             raise
-        move.progress.write(move.old, move.version, move.release, item.title)
+        move.progress.record_completed_step(move.old, move.version, move.release, item.title)
     move.progress.delete()
 
 

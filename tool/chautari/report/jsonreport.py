@@ -99,8 +99,8 @@ def peer_object(peer: PeerStatus) -> Json:
     return {
         "domain": peer.domain,
         "pair": peer.state,
-        "cause": peer.worst.cause,
-        "next_step": peer.worst.next_step,
+        "cause": peer.worst_link.cause,
+        "next_step": peer.worst_link.next_step,
         "links": [asdict(link) | {"data": dict(link.data)} for link in peer.links],
     }
 

@@ -225,14 +225,14 @@ class PeerStatus:
     links: tuple[PeerLink, ...]
 
     @property
-    def worst(self) -> PeerLink:
+    def worst_link(self) -> PeerLink:
         """Return the link that decides the state of the pair."""
         return max(self.links, key=lambda link: PAIR_STATES.index(link.state))
 
     @property
     def state(self) -> PairState:
         """Return the state of the pair: the worst one counts."""
-        return self.worst.state
+        return self.worst_link.state
 
 
 @dataclass(frozen=True)

@@ -84,16 +84,16 @@ class Download:
         self._total: int | None = None
         self.joined = False
 
-    def size(self) -> int:
+    def received_bytes(self) -> int:
         """Return how many bytes have arrived."""
         return self.file.stat().st_size if self.file.is_file() else 0
 
-    def discard(self) -> None:
+    def discard_received(self) -> None:
         """Delete what has arrived."""
         self.file.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
 
-    def run(self, say: Callable[[int, int | None], None]) -> None:
+    def download_until_complete(self, say: Callable[[int, int | None], None]) -> None:
         """Try until the file is complete; `say` gets the bytes so far, and all that are expected.
 
         Raises:
@@ -101,14 +101,14 @@ class Download:
         """
         self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         began = since = time.monotonic()
-        tries, most, first = 0, self.size(), self.size()
+        tries, most, first = 0, self.received_bytes(), self.received_bytes()
         while True:
             try:
                 self._receive_rest_of_file(say, began)
                 return
             except _Interrupted as error:
-                if self.size() > most:
-                    since, tries, most = time.monotonic(), 0, self.size()
+                if self.received_bytes() > most:
+                    since, tries, most = time.monotonic(), 0, self.received_bytes()
                 pause = PAUSES[min(tries, len(PAUSES) - 1)]
                 tries += 1
                 if most == first and tries >= NO_CONTACT_TRIES:
@@ -127,12 +127,15 @@ class Download:
 
     def _receive_rest_of_file(self, say: Callable[[int, int | None], None], began: float) -> None:
         """Append what the server sends; return when the file is complete."""
-        size, mark = self.size(), read_bytes_if_present(self._mark, 200).decode(errors="replace")
+        size, mark = (
+            self.received_bytes(),
+            read_bytes_if_present(self._mark, 200).decode(errors="replace"),
+        )
         # Without a mark, the server's file may have changed since: then begin again.
         headers = {"Range": f"bytes={size}-", "If-Range": mark} if size and mark else {}
         with _open_following_redirects(self.url, self.origin, headers) as answer:
             if answer.status_code == 416:
-                self.discard()
+                self.discard_received()
                 raise _Interrupted("the server has another file now")
             _check_http_status(self.url, answer)
             start = self._offset_of_answer(answer, size)
@@ -143,13 +146,13 @@ class Download:
             self.joined = self.joined or start > 0
             with self.file.open("ab" if start else "wb") as stream:
                 for piece in _read_within_limit(
-                    answer, self.max_bytes - start, self.url, self.discard
+                    answer, self.max_bytes - start, self.url, self.discard_received
                 ):
                     stream.write(piece)
                     say(stream.tell(), self._total)
                     if time.monotonic() - began > TOTAL_SECONDS:
                         raise PinRefused("too_slow", url=self.url, hours=TOTAL_SECONDS // 3600)
-        if self._total is not None and self.size() < self._total:
+        if self._total is not None and self.received_bytes() < self._total:
             raise _Interrupted("the connection ended early")
 
     def _offset_of_answer(self, answer: requests.Response, size: int) -> int:
@@ -158,16 +161,16 @@ class Download:
         if size and answer.status_code == 206 and expected:
             return size
         if answer.status_code == 206:
-            self.discard()
+            self.discard_received()
             raise _Interrupted("the server sent another part")
-        self.discard()
+        self.discard_received()
         mark = answer.headers.get("ETag", "")
         if re.fullmatch(r'"[\x21\x23-\x7e]{1,150}"', mark):
             write_atomically(self._mark, mark, mode=0o600, durable=False)
         return 0
 
     def _discard_and_refuse_too_large(self) -> None:
-        self.discard()
+        self.discard_received()
         raise PinRefused("too_large", url=self.url, megabytes=self.max_bytes >> 20)
 
 

@@ -63,7 +63,7 @@ class LockRequest:
     ca_file: str | None = None
     catalogues: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    def origin(self, hosts: tuple[str, ...] = ()) -> AllowedServers:
+    def allowed_servers(self, hosts: tuple[str, ...] = ()) -> AllowedServers:
         """Return the servers of an upstream that redirects to `hosts`."""
         return AllowedServers(hosts, self.ca_file)
 
@@ -138,7 +138,7 @@ def _pin_of_image(request: LockRequest, release: MissingPin) -> Pin:
     """Return the digest that the registry serves for the tag of a release."""
     image = container_images_by_name()[release.name]
     tag = image.tag.format(release.version)
-    found = image_digest.fetch_manifest(image.image, tag, request.origin())
+    found = image_digest.fetch_manifest(image.image, tag, request.allowed_servers())
     remote = RemoteFile(
         release.name, release.version, found.url, (), image_digest.MAX_MANIFEST, found.headers
     )
@@ -187,13 +187,13 @@ def _download_and_check(
     request: LockRequest, release: MissingPin, archive: _ArchiveToCheck, download: Download
 ) -> Pin:
     try:
-        download.run(lambda size, total: request.progress(release, size, total))
+        download.download_until_complete(lambda size, total: request.progress(release, size, total))
         pin = _check_file_and_make_pin(request, archive, download.file, THIS_MACHINE, download)
     except PinRefused as refusal:
         if refusal.code not in _RESUMABLE:
-            download.discard()
+            download.discard_received()
         raise
-    download.discard()
+    download.discard_received()
     return pin
 
 
@@ -201,7 +201,7 @@ def _resumable_download(request: LockRequest, file: RemoteFile) -> Download:
     """Return the download of a file, which continues what an earlier command began."""
     name = hashlib.sha256(file.url.encode()).hexdigest()[:32]
     part = state_dir() / "downloads" / f"{name}.part"
-    return Download(file.url, part, file.max_bytes, request.origin(file.hosts))
+    return Download(file.url, part, file.max_bytes, request.allowed_servers(file.hosts))
 
 
 def _fetch_catalogue(request: LockRequest, release: MissingPin, url: str) -> bytes:
@@ -209,9 +209,9 @@ def _fetch_catalogue(request: LockRequest, release: MissingPin, url: str) -> byt
     if url not in request.catalogues:
         remote = RemoteFile(release.name, release.version, url, (), app_catalogue.MAX_CATALOGUE)
         download = _resumable_download(request, remote)
-        download.run(lambda size, total: request.progress(release, size, total))
+        download.download_until_complete(lambda size, total: request.progress(release, size, total))
         request.catalogues[url] = download.file.read_bytes()
-        download.discard()
+        download.discard_received()
     return request.catalogues[url]
 
 
@@ -265,7 +265,7 @@ def _check_published_proofs_and_return_signer(
     request: LockRequest, archive: _ArchiveToCheck, file: Path
 ) -> str:
     """Check the published checksums and signatures; return who vouches, empty if nothing does."""
-    source, origin = archive.source, request.origin(archive.source.hosts)
+    source, origin = archive.source, request.allowed_servers(archive.source.hosts)
     found = []
     if source.checksum_suffixes:
         signatures.check_published_checksums(file, archive.url, source, archive.version, origin)
@@ -308,13 +308,15 @@ def _route_from_upstream(request: LockRequest, archive: _ArchiveToCheck) -> Down
         download = _resumable_download(request, file)
         release = MissingPin(file.name, file.version)
         try:
-            download.run(lambda size, total: request.progress(release, size, total))
+            download.download_until_complete(
+                lambda size, total: request.progress(release, size, total)
+            )
         except PinRefused as refusal:
             if refusal.code == "no_network":
                 return None
             raise
         found = signatures.file_digest(download.file)
-        download.discard()
+        download.discard_received()
         return found
 
     return DownloadRoute(THIS_MACHINE, digest)

@@ -52,11 +52,11 @@ class StateGroup:
         for _ in scan.write_list(self.totals.entries(self.states), self.list_file):
             pass
 
-    def entries(self) -> Iterator[scan.Entry]:
+    def listed_entries(self) -> Iterator[scan.Entry]:
         """Yield what the list contains."""
         return scan.read_list(self.list_file)
 
-    def changes(self) -> Iterator[Any]:
+    def changes_since_list(self) -> Iterator[Any]:
         """Yield what changed since the list was written, and write a new list."""
         new, self.totals = self.list_file.with_suffix(".new"), scan.Scan()
         later = scan.write_list(self.totals.entries(self.states), new)
@@ -107,7 +107,7 @@ class ArchiveWriter:
         """Store everything in the order that makes it consistent."""
         self._report("files")
         for group in (self._paused, self._others):
-            for entry in group.entries():
+            for entry in group.listed_entries():
                 self._create.feed_path(entry.path)
         self._store_changes_until_settled()
         with ExitStack() as stack:
@@ -135,7 +135,7 @@ class ArchiveWriter:
             self._store_file(f"{FOLDER}/passes/{number}", str(int(time.time())).encode())
             count = size = 0
             for group in (self._paused, self._others):
-                for entry in self._record_deletions_and_yield_entries(group.changes()):
+                for entry in self._record_deletions_and_yield_entries(group.changes_since_list()):
                     count, size = count + 1, size + entry.size
                     if entry.is_file and entry.links > 1:
                         group.links.append(entry)
@@ -157,7 +157,9 @@ class ArchiveWriter:
             pause.resume()
 
     def _stage_changed_files(self, group: StateGroup) -> list[bytes]:
-        changed = chain(self._record_deletions_and_yield_entries(group.changes()), group.links)
+        changed = chain(
+            self._record_deletions_and_yield_entries(group.changes_since_list()), group.links
+        )
         copies = (stage.copy_entry(entry, self._stage) for entry in changed)
         try:
             return [path for path in copies if path is not None]
@@ -180,7 +182,7 @@ class ArchiveWriter:
         counts: dict[str, dict[str, Any]] = {}
         for snapshot in snapshots:
             path = self._root / dump_path(snapshot.engine, snapshot.database)
-            snapshot.dump(self._create, path)
+            snapshot.store_dump(self._create, path)
             counts.setdefault(snapshot.engine, {})[snapshot.database] = snapshot.row_counts()
         return counts
 

@@ -140,7 +140,7 @@ class MariaDBSnapshot:
         except (SessionError, ValueError) as error:
             raise _unreachable_error(self.database, error) from None
 
-    def dump(self, create: BorgCreate, fifo: Path) -> None:
+    def store_dump(self, create: BorgCreate, fifo: Path) -> None:
         """Store the dump as the file `fifo` in the archive."""
         assert self._dump is not None
         descriptor = create.open_fifo_after_previous_paths(fifo)

@@ -97,7 +97,7 @@ class PostgreSQLSnapshot:
         pairs = (line.rpartition(SEPARATOR) for line in lines)
         return {table: int(rows) for table, _, rows in pairs}
 
-    def dump(self, create: BorgCreate, fifo: Path) -> None:
+    def store_dump(self, create: BorgCreate, fifo: Path) -> None:
         """Store the dump as the file `fifo` in the archive."""
         command = dump_command(self._version, self._port, self._snapshot, self.database)
         with tempfile.TemporaryFile() as errors:

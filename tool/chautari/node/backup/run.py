@@ -272,7 +272,7 @@ class TargetRun:
         for group in groups:
             old = before.with_name(f"{before.name}.{group.list_file.name}")
             earlier = scan.read_list(old) if old.is_file() else iter(())
-            for item in scan.changes_between_lists(earlier, group.entries()):
+            for item in scan.changes_between_lists(earlier, group.listed_entries()):
                 new += item.size if isinstance(item, scan.Entry) else 0
         return new
 

@@ -107,7 +107,7 @@ class CopyJob:
                 raise RestoreError("folder_missing", archive=self.archive.name, path=place_.path)
         return needed, dumps
 
-    def extract(self) -> None:
+    def extract_and_load(self) -> None:
         """Extract all files to their places, and load each database under the name of its copy.
 
         The archive is read once: the dumps follow the files in the same stream.
@@ -130,7 +130,7 @@ class CopyJob:
         with self.repository.open_tar(self.archive.name, paths) as stream:
             extraction.extract(stream)
         for content in gone[-1:]:
-            extraction.delete(content)
+            extraction.delete_gone_paths(content)
         seconds = time.monotonic() - began - self._load_seconds
         self.figures["extract_seconds"] = round(seconds, 1)
         self.figures["load_seconds"] = round(self._load_seconds, 1)
@@ -144,7 +144,7 @@ class CopyJob:
         server.load(database.copy, blocks)
         self._load_seconds += time.monotonic() - began
 
-    def compare(self) -> None:
+    def compare_with_archive(self) -> None:
         """Compare every file and the rows of every table with the archive."""
         began, tables, rows = time.monotonic(), 0, 0
         files, size = self.index.totals()

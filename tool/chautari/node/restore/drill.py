@@ -104,8 +104,8 @@ def _copy_and_compare(
             index, lambda _: None, known_owners=False,
         )  # fmt: skip
         job.read_contents_and_check_space()
-        job.extract()
-        job.compare()
+        job.extract_and_load()
+        job.compare_with_archive()
         return archive, job.figures
     finally:
         index.close()

@@ -79,7 +79,7 @@ class Extraction:
         except tarfile.TarError as error:
             raise RestoreError("disk_error", message=f"damaged stream: {error}") from error
 
-    def delete(self, gone: bytes) -> None:
+    def delete_gone_paths(self, gone: bytes) -> None:
         """Delete what was deleted before the moment of the backup: paths, each ended by a zero."""
         paths = sorted(filter(None, map(os.fsdecode, gone.split(b"\0"))), reverse=True)
         for path in map(archived_path, paths):

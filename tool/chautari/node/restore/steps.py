@@ -165,9 +165,9 @@ class Restore:
         with self._open_copy_job() as job:
             job.read_contents_and_check_space()
             self._report_step("extract")
-            job.extract()
+            job.extract_and_load()
             self._report_step("compare")
-            job.compare()
+            job.compare_with_archive()
             self.journal.figures |= job.figures
 
     def _report_step(self, step: str) -> None:
