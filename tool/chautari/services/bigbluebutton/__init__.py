@@ -118,8 +118,12 @@ SERVICE = Service(
             site_error_log("bigbluebutton"),
         ),
         commands={
-            "bbb-conf": NodeCommand(("bbb-conf",), "state of the server", "--status"),
-            "bbb-record": NodeCommand(("bbb-record",), "recordings of the server", "--list"),
+            "bbb-conf": NodeCommand(
+                ("bbb-conf",), "configuration and state of the server", "--status"
+            ),
+            "bbb-record": NodeCommand(
+                ("bbb-record",), "list and control of the recordings", "--list"
+            ),
         },
     ),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),

@@ -59,7 +59,7 @@ SERVICE = Service(
         commands={
             "front-page-update": NodeCommand(
                 ("systemctl", "start", "chautari-portal-update.service"),
-                "another check of the services for the front page",
+                "check the services again, and update the front page",
             ),
         },
     ),

@@ -46,7 +46,9 @@ SERVICE = Service(
             "postgresql*.service",
         ),
         files=(site_error_log("scalelite"),),
-        commands={"pool": NodeCommand(("chautari-pool",), "servers of the pool")},
+        commands={
+            "pool": NodeCommand(("chautari-pool",), "list and control of the servers in the pool")
+        },
     ),
     peer_secret_variables=borrowed_server_secret_variables,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
