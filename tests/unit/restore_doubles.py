@@ -14,7 +14,7 @@ from typing import IO, Any
 import pytest
 
 from chautari.node.backup.manifest import FolderSpec, Manifest, StateSpec
-from chautari.node.restore import copy, journal, steps, switch
+from chautari.node.restore import copy, extraction, journal, steps, switch
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import archived_path
 from chautari.node.restore.journal import Journal, JournalFile
@@ -239,7 +239,7 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(switch, "active_units", list)
     # A real disk would take minutes for hundreds of restores.
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(extraction, "_sync_filesystems", lambda _: None)
     _count_renames(world, monkeypatch)
     saved = journal.JournalFile.save
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,10 @@ def test_node_reads_the_request_as_it_was_written(source: NodeContextSource) -> 
     request = restore_order.request_of_order(order, "andes", 7, {"operator": "ana"}, 1764460000)
     journal = json.loads(json.dumps(restore_order.initial_journal(request)))
     assert parse_request(journal["request"]) == request
-    assert request.id == "20251129t234640"
+    assert request.id == "20251129t234640" and not request.compare_hashes
+    drill = replace(order, compare_hashes=True)
+    request = restore_order.request_of_order(drill, "andes", 7, {"operator": "ana"}, 1764460000)
+    assert parse_request(restore_order.initial_journal(request)["request"]).compare_hashes
     assert request.commands["nextcloud"].adapt[1:] == ("adapt",)
     secrets = SecretStore(
         {"backup_passphrase_bog1": "canary-1", "backup_login_key_bog1": "canary-2"}, ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from restore_doubles import (
     sample_repository,
 )
 
-from chautari.node.restore import kept_data
+from chautari.node.restore import extraction, kept_data
 from chautari.node.restore.journal import JournalFile
 
 OLD = {
@@ -28,6 +30,7 @@ NEW = {
     "srv/cloud/data/a": "new a", "srv/cloud/data/sub/b": "new b",
     "srv/cloud/data/cache/x": "kept cache", "srv/cloud/config.php": "new config",
 }  # fmt: skip
+SYNC_FILESYSTEMS = extraction._sync_filesystems
 OLD_ROWS, NEW_ROWS = {"public.t": 1}, {"public.t": 5, "public.u": 0}
 
 
@@ -252,6 +255,44 @@ def test_full_disk_is_refused_before_anything_is_written(
     monkeypatch.setattr("chautari.node.restore.copy.needed_by_filesystem", lambda _: iter(found))
     assert error_of(world, files) == "no_room"
     assert "extract" not in world.log
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda path: path.write_text("shor"), "file_differs"),
+        (Path.unlink, "file_missing"),
+        (lambda path: (path.unlink(), path.mkdir()), "file_differs"),
+        (lambda path: path.with_name("more").write_text(""), "file_differs"),
+    ],
+)
+def test_copy_that_is_not_on_the_disk_as_archived_is_refused(
+    world: World,
+    files: JournalFile,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], object],
+    code: str,
+) -> None:
+    staged = world.data.parent / f".chautari-restore-{ID}/data/a"
+    monkeypatch.setattr(extraction, "_sync_filesystems", lambda _: change(staged))
+    assert error_of(world, files) == code
+
+
+def test_disk_that_fails_to_store_the_copy_is_refused(
+    world: World, files: JournalFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = world.root / "synced"
+    program = world.root / "bin/sync"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\necho \"$@\" > {synced}\necho 'Input/output error' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(extraction, "_sync_filesystems", SYNC_FILESYSTEMS)
+    assert error_of(world, files) == "disk_error"
+    assert files.results()[-1]["error"]["data"] == {"message": "Input/output error"}
+    assert synced.read_text().split()[-1] == str(world.data.parent / f".chautari-restore-{ID}")
 
 
 def test_live_data_that_appears_during_the_switch_is_never_overwritten(

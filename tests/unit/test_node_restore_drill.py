@@ -11,7 +11,7 @@ import pytest
 from restore_doubles import ARCHIVE, FakeRepository, World, build_world, sample_repository, state_of
 
 from chautari.node.backup.manifest import state_as_object
-from chautari.node.restore import drill
+from chautari.node.restore import drill, extraction
 from chautari.node.restore.errors import RestoreError
 
 
@@ -54,6 +54,17 @@ def test_drill_reports_a_damaged_archive(world: World, repository: FakeRepositor
     repository.dumps["run/chautari-backup/databases/postgresql/nextcloud.dump"] = b"public.t 1"
     record = run(world)
     assert not record["ok"] and record["error"]["code"] == "restore_rows_differ"
+    assert_unchanged(world, before)
+
+
+def test_drill_reads_every_file_from_the_disk_again(
+    world: World, repository: FakeRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.files()
+    staged = Path(f"{world.root}/drill/files{world.data}/a")
+    monkeypatch.setattr(extraction, "_sync_filesystems", lambda _: staged.write_text("new A"))
+    error = run(world)["error"]
+    assert error == {"code": "restore_file_differs", "data": {"path": str(world.data / "a")}}
     assert_unchanged(world, before)
 
 

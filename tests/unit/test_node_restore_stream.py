@@ -72,6 +72,7 @@ def test_stream_that_ends_early_is_refused(packed: bytes, missing: int, tmp_path
         index,
         lambda count: None,
         known_owners=False,
+        compare_hashes=False,
     )
     with pytest.raises(RestoreError) as caught:
         job.extract(io.BytesIO(packed.rstrip(b"\0")[:-missing]))

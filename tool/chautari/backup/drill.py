@@ -91,7 +91,7 @@ def plan_drill(
         for order in plan_orders(source, nodes, service, target, backup_of)
     ]
     copy = sandbox_copy.write_copy(loaded_region, nodes, network)
-    reachable = tuple(_add_target_address(order) for order in orders)
+    reachable = tuple(replace(_add_target_address(order), compare_hashes=True) for order in orders)
     return Drill(request, context, copy, reachable, at)
 
 

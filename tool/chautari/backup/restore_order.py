@@ -33,6 +33,7 @@ class RestoreOrder:
         backup_of: the node whose backup is read.
         states: what is restored.
         target: where the backup is read, with the lines of known_hosts that this needs.
+        compare_hashes: whether every file is read from the disk again, as drills do.
     """
 
     node: str
@@ -40,6 +41,7 @@ class RestoreOrder:
     states: tuple[StoredState, ...]
     target: Target
     known_hosts: tuple[str, ...] = ()
+    compare_hashes: bool = False
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -198,6 +200,7 @@ def request_of_order(
             item.name: RestoreCommands(item.state.adapt, item.state.after_restore, item.state.units)
             for item in order.states
         },
+        compare_hashes=order.compare_hashes,
         about=about,
     )
 

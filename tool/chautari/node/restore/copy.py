@@ -52,6 +52,7 @@ class CopyJob:
         places: where the copies of files are made.
         databases: which databases are loaded under which names.
         known_owners: whether accounts that own files must exist on this node.
+        compare_hashes: whether every file is read from the disk again and compared by its hash.
     """
 
     repository: Repository
@@ -62,6 +63,7 @@ class CopyJob:
     index: FileIndex
     tell: Tell
     known_owners: bool = True
+    compare_hashes: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
     _load_seconds: float = 0.0
 
@@ -125,6 +127,7 @@ class CopyJob:
             self.index,
             lambda count: self.tell({"event": "extracted", "bytes": count}),
             known_owners=self.known_owners,
+            compare_hashes=self.compare_hashes,
         )
         paths = [*self._archived_paths(), _GONE]
         with self.repository.open_tar(self.archive.name, paths) as stream:

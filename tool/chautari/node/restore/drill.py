@@ -101,7 +101,7 @@ def _copy_and_compare(
     try:
         job = CopyJob(
             repository, archive, manifest, places_in_folder(states, folder / "files"), databases,
-            index, lambda _: None, known_owners=False,
+            index, lambda _: None, known_owners=False, compare_hashes=True,
         )  # fmt: skip
         job.read_contents_and_check_space()
         job.extract_and_load()

@@ -1,8 +1,8 @@
-"""Write the files of an archive to their places, hash what the archive holds, compare both.
+"""Write the files of an archive to their places, and compare what is there with the archive.
 
-Borg reads each file once and checks it against the key. Its hash is taken from this stream; later
-the written file is read from the disk and compared. So the archive is downloaded only once. Dumps
-of databases are in the same stream, and are passed on.
+Borg checks each part of a file against the key while it reads, so what comes from it is what the
+backup stored. Drills also hash it, and compare that with what is on the disk. The archive is
+downloaded only once: dumps of databases are in the same stream, and are passed on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import pwd
 import shutil
 import stat
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -47,24 +48,27 @@ class Extraction:
         progress: Progress,
         *,
         known_owners: bool,
+        compare_hashes: bool,
     ) -> None:
         """Prepare to extract.
 
         Args:
             places: where files are written.
             readers: take the content of files that are not written, by their paths.
-            index: gets the size and hash of each file.
+            index: gets the size of each file, and its hash.
             progress: takes the bytes that were written so far.
             known_owners: whether files of accounts that do not exist here are refused.
+            compare_hashes: whether files are hashed, so that they are compared by content.
         """
         self._places, self._readers, self._index = places, readers, index
         self._progress, self._known_owners = progress, known_owners
+        self._compare_hashes = compare_hashes
         self._folders: dict[str, _FolderMetadata] = {}
         self._checked_parents: set[str] = set()
         self._written = self._reported = 0
 
     def extract(self, stream: IO[bytes]) -> None:
-        """Write all members, then the metadata of folders, and sync the disk."""
+        """Write all members, then the metadata of folders, and make the disk store them."""
         try:
             archive = TarStream(stream)
             for member in archive.members():
@@ -72,7 +76,7 @@ class Extraction:
             # Later changes in a folder would change its times, so the deepest folders come first.
             for path in sorted(self._folders, reverse=True):
                 self._set_metadata(path, self._folders[path].member)
-            os.sync()
+            _sync_filesystems({os.path.dirname(place.staged) for place in self._places})
         except OSError as error:
             code = "no_space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_error"
             raise RestoreError(code, message=str(error)) from error
@@ -162,15 +166,16 @@ class Extraction:
     def _write_file(
         self, archive: TarStream, member: tarfile.TarInfo, path: str, staged: str
     ) -> None:
-        digest, size = hashlib.sha256(), 0
+        digest, size = hashlib.sha256() if self._compare_hashes else None, 0
         with open(staged, "xb", buffering=0) as target:
             os.fchmod(target.fileno(), 0o600)
             for block in archive.blocks(member.size):
-                digest.update(block)
+                if digest:
+                    digest.update(block)
                 _write_all(target, block)
                 size += len(block)
                 self._report_written_bytes(len(block))
-        if not self._index.record_extracted_file(path, size, digest.hexdigest()):
+        if not self._index.record_extracted_file(path, size, digest.hexdigest() if digest else ""):
             raise RestoreError("file_differs", path=path)
 
     def _link_file(self, member: tarfile.TarInfo, path: str, staged: str) -> None:
@@ -219,7 +224,7 @@ def archived_path(name: str) -> str:
 
 
 def compare_with_archive(places: Sequence[RestorePlace], index: FileIndex) -> None:
-    """Read every extracted file from the disk and compare it with what the archive holds.
+    """Compare every file on the disk with what the archive holds: its size, its hash if known.
 
     Raises:
         RestoreError: at the first file that is missing, differs, or is not in the archive.
@@ -228,13 +233,37 @@ def compare_with_archive(places: Sequence[RestorePlace], index: FileIndex) -> No
     for file in index:
         found = find_place(places, file.path)
         assert found is not None
-        if file.sha256 is None:
+        if file.size is None:
             raise RestoreError("file_missing", path=file.path)
-        if (file.size, file.sha256) != (file.expected_size, _hash_file_on_disk(found[1])):
+        if not file.size == file.expected_size == _size_on_disk(found[1], file.path):
+            raise RestoreError("file_differs", path=file.path)
+        if file.sha256 and file.sha256 != _hash_file_on_disk(found[1]):
             raise RestoreError("file_differs", path=file.path)
         count += 1
     if (there := sum(_count_files(place.staged) for place in places)) != count:
         raise RestoreError("file_differs", path=f"({there} files on the disk, {count} archived)")
+
+
+def _sync_filesystems(folders: Iterable[str]) -> None:
+    """Wait until the disks have everything.
+
+    Raises:
+        RestoreError: when a disk could not store a part of it, which was not known before.
+    """
+    there = sorted(filter(os.path.isdir, folders))
+    if not there:
+        return
+    done = subprocess.run(["sync", "--file-system", "--", *there], capture_output=True)
+    if done.returncode:
+        raise RestoreError("disk_error", message=done.stderr.decode(errors="replace").strip())
+
+
+def _size_on_disk(staged: str, path: str) -> int:
+    try:
+        there = os.lstat(staged)
+    except OSError:
+        raise RestoreError("file_missing", path=path) from None
+    return there.st_size if stat.S_ISREG(there.st_mode) else -1
 
 
 def _hash_file_on_disk(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The files of an archive with their sizes and hashes, on disk: a node may have a million files."""
+"""The files of an archive with their sizes, on disk: a node may have a million files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 
 class IndexedFile(NamedTuple):
-    """A regular file: its path in the archive, its size there, and what was extracted of it."""
+    """A regular file: its path in the archive, its size there, and what was extracted of it.
+
+    The size is None before the file is extracted; the hash is empty unless hashes are compared.
+    """
 
     path: str
     expected_size: int

@@ -53,6 +53,7 @@ class Request:
         at: use the newest archive that is not later, in seconds since 1970; 0 for the newest.
         states: the services to restore, as this node runs them.
         commands: further commands by service.
+        compare_hashes: whether every file is read from the disk again, as drills do.
         about: who started it and from where.
     """
 
@@ -63,6 +64,7 @@ class Request:
     states: tuple[StateSpec, ...]
     at: int = 0
     commands: Mapping[str, RestoreCommands] = field(default_factory=dict)
+    compare_hashes: bool = False
     about: Mapping[str, str] = field(default_factory=dict)
 
     def commands_of(self, state: StateSpec) -> RestoreCommands:
@@ -111,6 +113,7 @@ def parse_request(content: Mapping[str, Any]) -> Request:
             name: RestoreCommands(**{key: tuple(words) for key, words in commands.items()})
             for name, commands in content.get("commands", {}).items()
         },
+        compare_hashes=bool(content.get("compare_hashes", False)),
         about=dict(content.get("about", {})),
     )
 
@@ -128,5 +131,6 @@ def request_as_object(request: Request) -> dict[str, Any]:
             name: {key: list(words) for key, words in vars(commands).items()}
             for name, commands in request.commands.items()
         },
+        "compare_hashes": request.compare_hashes,
         "about": dict(request.about),
     }

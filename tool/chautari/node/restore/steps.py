@@ -154,7 +154,7 @@ class Restore:
         try:
             yield CopyJob(
                 repository, archive, manifest, self.places, self.databases, index,
-                self.files.append_event,
+                self.files.append_event, compare_hashes=self.journal.request.compare_hashes,
             )  # fmt: skip
         finally:
             index.close()
