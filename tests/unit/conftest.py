@@ -64,6 +64,14 @@ def few_rsa_keys() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the state of commands apart from this account's, and from that of earlier tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @functools.cache
 def sandbox_entry_point() -> EntryPoint:
     """Return the entry point that chautari-sandbox declares."""

@@ -16,7 +16,8 @@ from chautari.errors import BadInput
 from chautari.region.load import LoadedRegion
 from chautari.secrets import required_secrets, store
 from chautari.secrets.completion import load_and_complete_secrets, recipients_of
-from chautari.secrets.store import SecretStore, default_private_keys, open_secrets_file
+from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.store import SecretStore, open_secrets_file
 from chautari.services import secret_spec
 
 RELAY = {"mail_relay_password": "canary-relay"}

@@ -19,8 +19,9 @@ from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.backup_texts import backup_error_line, backup_state_texts
-from chautari.secrets.completion import open_secrets, recipients_of, save_encrypted
-from chautari.secrets.store import SecretStore, default_private_keys
+from chautari.secrets.completion import open_secrets, update_secrets
+from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.store import SecretStore
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 Tell = Callable[[str, ProgramEvent], None]
@@ -105,15 +106,22 @@ def _save_new_repository_keys(
     results_and_keys: Sequence[tuple[NodeResult, Mapping[str, str]]],
 ) -> None:
     """Store the keys of repositories that the region's secrets do not have yet."""
-    opened, new = _open_region_secrets(request, endpoints), {}
-    for result, keys in results_and_keys:
-        for target, key in keys.items():
-            name = borg_key_name(result.node, target)
-            if name not in opened or opened[name] != key:
-                new[name] = key
-                result.saved_keys.append(target)
-    if new:
-        _save_region_secrets(request, endpoints, opened.with_values(new))
+    if not any(keys for _, keys in results_and_keys):
+        return
+
+    def add_new_keys(opened: SecretStore) -> SecretStore:
+        new = {}
+        for result, keys in results_and_keys:
+            for target, key in keys.items():
+                name = borg_key_name(result.node, target)
+                if name not in opened or opened[name] != key:
+                    new[name] = key
+                    result.saved_keys.append(target)
+        return opened.with_values(new)
+
+    extra = [key for keys in endpoints.operators.values() for key in keys]
+    identities = _private_keys_for_request(request, endpoints)
+    update_secrets(request.loaded_region, identities, extra, add_new_keys)
 
 
 def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
@@ -253,11 +261,3 @@ def _private_keys_for_request(request: Request, endpoints: Endpoints) -> list[Pa
 
 def _open_region_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
     return open_secrets(request.loaded_region, _private_keys_for_request(request, endpoints))
-
-
-def _save_region_secrets(request: Request, endpoints: Endpoints, complete: SecretStore) -> None:
-    loaded_region = request.loaded_region
-    extra = [key for keys in endpoints.operators.values() for key in keys]
-    recipients = recipients_of(loaded_region, extra)
-    identities = _private_keys_for_request(request, endpoints)
-    save_encrypted(complete, loaded_region.secrets_file, recipients, identities)

@@ -22,6 +22,7 @@ from chautari.backup.node_state import (
     Seconds,
     TargetName,
 )
+from chautari.backup.secrets import STORED_KEY_PATTERN
 from chautari.deploy.remote_run import (
     NO_PYTHON,
     RetryBudget,
@@ -38,8 +39,7 @@ PROGRAM = "/usr/local/bin/chautari-backup"
 # A backup of a day reports every two seconds, in lines of about 150 bytes.
 LIMITS = OutputLimits(line_bytes=256 << 10, total_bytes=32 << 20, lines=200_000)
 MAX_ARCHIVES = 1000
-# What `borg key export` prints.
-KEY_PATTERN = r"^BORG_KEY [0-9a-f]{64}\n([A-Za-z0-9+/=]{1,80}\n){0,60}[A-Za-z0-9+/=]{1,80}\n?$"
+KEY_PATTERN = f"^{STORED_KEY_PATTERN}$"
 _MAX_SAID = 300  # characters
 _NO_COMMAND = (NO_PYTHON, 126)
 

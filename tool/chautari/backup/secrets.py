@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 PASSPHRASE = "backup_passphrase"
 LOGIN_KEY = "backup_login_key"
+STORED_KEY = "backup_borg_key_"
+# What `borg key export` prints.
+STORED_KEY_PATTERN = r"BORG_KEY [0-9a-f]{64}\n([A-Za-z0-9+/=]{1,80}\n){0,60}[A-Za-z0-9+/=]{1,80}\n?"
 
 
 def passphrase_name(node: str) -> str:
@@ -28,7 +31,20 @@ def login_key_name(node: str) -> str:
 
 def borg_key_name(node: str, target: str) -> str:
     """Return the name of the secret that keeps the exported key of a repository."""
-    return f"backup_borg_key_{node}_{target}"
+    return f"{STORED_KEY}{node}_{target}"
+
+
+def stored_key_spec(name: str) -> SecretSpec | None:
+    """Return the form of a stored key of a repository, if `name` is the name of one."""
+    if not name.startswith(STORED_KEY):
+        return None
+    return SecretSpec(
+        name,
+        None,
+        "stored key of a backup repository",
+        pattern=STORED_KEY_PATTERN,
+        form="a key that borg exported",
+    )
 
 
 def secret_specs(region: Region) -> tuple[SecretSpec, ...]:

@@ -34,6 +34,8 @@ from chautari.report.jsonreport import peer_object
 from chautari.report.messages import peer_state_and_next_step_texts
 from chautari.report.model import PeerStatus
 from chautari.secrets import store
+from chautari.secrets.completion import open_secrets
+from chautari.secrets.private_keys import default_private_keys
 
 
 @click.group("federation")
@@ -364,7 +366,7 @@ def _open_secrets(
     if not file.exists():
         return store.SecretStore({}, ())
     known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return store.open_secrets_file(file, known or store.default_private_keys())
+    return open_secrets(loaded_region, known or default_private_keys())
 
 
 def _load_region_with_unpinned_peers(name: str) -> LoadedRegion:

@@ -22,12 +22,14 @@ from chautari.report.text_format import count_with_noun
 from chautari.secrets import required_secrets, store
 from chautari.secrets.completion import (
     load_and_complete_secrets,
-    recipients_of,
+    open_secrets,
     refuse_lost_secrets,
-    save_encrypted,
+    sign_secrets,
+    update_secrets,
 )
+from chautari.secrets.private_keys import default_private_keys
 from chautari.secrets.store import SecretStore
-from chautari.services.secret_spec import SecretSpec, first_invisible_character
+from chautari.services.secret_spec import SecretSpec
 from chautari.suggestions import fix_for_unknown_word
 
 
@@ -62,28 +64,12 @@ def show(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
     if secret not in opened:
         raise _absent_secret_error(loaded_region, opened, secret)
     value = opened[secret]
-    _refuse_crafted_secret(loaded_region, secret, value)
+    _print_notices(opened)
     if as_json:
         print_json({"region": loaded_region.region.region, "secret": secret, "value": value})
         return
     # As bytes: for text, click removes colours, and the locale may lack letters.
     click.echo(value.encode(), nl=not value.endswith("\n"))
-
-
-def _refuse_crafted_secret(loaded_region: LoadedRegion, secret: str, value: str) -> None:
-    """Refuse to print what only a crafted secrets.age contains: others can encrypt to our keys.
-
-    Raises:
-        BadInput: when the value would control a terminal, or a service would not accept it.
-    """
-    for spec in required_secrets.required_secrets(loaded_region.region):
-        if spec.name == secret:
-            spec.check(value, loaded_region.region.region)
-    if hidden := first_invisible_character(value):  # of a service that the region no longer has
-        raise BadInput(
-            f"the secret {secret} contains the hidden character U+{ord(hidden):04X}",
-            fix="restore secrets.age from git",
-        )
 
 
 def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secret: str) -> BadInput:
@@ -169,15 +155,13 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
         )
     value = _read_new_value(known[secret], loaded_region.region.region)
     endpoints = known_endpoints(loaded_region)
-    opened = _open_secrets(loaded_region, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    complete = opened.with_values({secret: value})
-    save_encrypted(
-        complete,
-        loaded_region.secrets_file,
-        recipients_of(loaded_region, extra),
-        _private_key_files(endpoints, identities),
-    )
+    # Another secret may have a wrong form: people repair one after the other.
+    saved = update_secrets(
+        loaded_region, _private_key_files(endpoints, identities), extra,
+        lambda opened: opened.with_values({secret: value}), check=False,
+    )  # fmt: skip
+    _print_notices(saved)
     if as_json:
         print_json({"region": loaded_region.region.region, "secret": secret})
         return
@@ -207,6 +191,32 @@ def _read_new_value(spec: SecretSpec, region: str) -> str:
     return value
 
 
+@command.command("sign")
+@region_argument
+@identity_option
+@json_option
+def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
+    """Accept secrets.age as it is, and sign it with your key.
+
+    Each change of a secret signs the file. This command is for a file that was written with an
+    older version of Chautari, or by an operator who has left. Make sure first that an operator
+    wrote it: git log -- secrets.age
+    """
+    loaded_region = _load_region(name)
+    endpoints = known_endpoints(loaded_region)
+    extra = [key for keys in endpoints.operators.values() for key in keys]
+    sign_secrets(loaded_region, _private_key_files(endpoints, identities), extra)
+    if as_json:
+        print_json({"region": loaded_region.region.region})
+        return
+    echo(f"{loaded_region.secrets_file} is signed.", err=True)
+
+
+def _print_notices(secrets: SecretStore) -> None:
+    for notice in secrets.notices:
+        echo(notice, err=True)
+
+
 def _load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, regions_root()))
 
@@ -217,11 +227,9 @@ def _open_secrets(
     if not is_present(loaded_region.secrets_file):
         refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
-    return store.open_secrets_file(
-        loaded_region.secrets_file, _private_key_files(endpoints, identities)
-    )
+    return open_secrets(loaded_region, _private_key_files(endpoints, identities))
 
 
 def _private_key_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
     known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or store.default_private_keys()
+    return known or default_private_keys()

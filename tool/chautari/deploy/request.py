@@ -23,7 +23,8 @@ from chautari.render.provider import ensure_endpoints
 from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.completion import load_and_complete_secrets
-from chautari.secrets.store import SecretStore, default_private_keys
+from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.store import SecretStore
 from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts_text
 from chautari.suggestions import fix_for_unknown_word
 
@@ -128,6 +129,8 @@ def ensure_context(
     check_known_hosts_match_region(request.loaded_region)
     endpoints = ensure_endpoints(request.loaded_region, say)
     secrets = open_and_complete_secrets(request, endpoints, save=save_secrets)
+    for notice in secrets.notices:
+        say(notice)
     loaded_region = load_region_letters(
         request.loaded_region, secrets, endpoints, save=save_secrets
     )

@@ -28,7 +28,7 @@ from chautari.federation.descriptor import (
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.shared_resources import SHARED_RESOURCES
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
-from chautari.secrets.store import call_pyrage
+from chautari.secrets.private_keys import call_pyrage
 
 # Of an encrypted letter. The time to read a header grows with its square: about a second for this.
 MAX_BYTES = 32 << 10

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import is_present, read_regular_file
 from chautari.region.load import LoadedRegion
-from chautari.secrets import required_secrets, store
+from chautari.secrets import authorship, required_secrets, store
+from chautari.secrets.file_lock import hold_secrets_lock
+from chautari.secrets.private_keys import PrivateKey
 from chautari.secrets.store import SecretStore
+from chautari.secrets.value_checks import check_values
 
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
 
@@ -33,43 +38,118 @@ def load_and_complete_secrets(
         BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
             is missing.
     """
-    file = loaded_region.secrets_file
-    recipients = recipients_of(loaded_region, extra_recipients)
-    there = is_present(file)
-    if not there and not replace_lost:
-        refuse_lost_secrets(loaded_region)
-    opened = open_secrets(loaded_region, identities) if there else SecretStore({}, ())
+
+    def complete(opened: SecretStore) -> SecretStore:
+        return opened.with_values(
+            _missing_values(loaded_region, opened, supplied, skip_unset=replace_lost)
+        )
+
+    if not save:
+        return complete(_open_or_empty(loaded_region, identities, replace_lost=replace_lost))
+    return update_secrets(
+        loaded_region, identities, extra_recipients, complete, replace_lost=replace_lost
+    )
+
+
+def _missing_values(
+    loaded_region: LoadedRegion,
+    opened: SecretStore,
+    supplied: Mapping[str, str],
+    *,
+    skip_unset: bool,
+) -> dict[str, str]:
+    """Return the values that the region needs in addition: supplied or newly generated."""
     new = dict(supplied)
+    name = loaded_region.region.region
     for spec in required_secrets.required_secrets(loaded_region.region):
-        if spec.name in opened or spec.name in new:
-            value = new[spec.name] if spec.name in new else opened[spec.name]
-            spec.check(value, loaded_region.region.region)
-            continue
-        if spec.user_supplied:
-            if replace_lost:
-                continue
+        if spec.name in new:
+            spec.check(new[spec.name], name, loaded_region.secrets_file)
+        elif spec.name not in opened and not spec.user_supplied:
+            new[spec.name] = spec.make()
+        elif spec.name not in opened and not skip_unset:
             raise BadInput(
-                f"the secret {spec.name} ({spec.meaning}) is missing",
-                fix=spec.set_command(loaded_region.region.region),
+                f"the secret {spec.name} ({spec.meaning}) is missing", fix=spec.set_command(name)
             )
-        new[spec.name] = spec.make()
-    changed = any(name not in opened or opened[name] != value for name, value in new.items())
-    complete = opened.with_values(new)
-    if save and (changed or opened.recipients != recipients):
-        save_encrypted(complete, file, recipients, identities)
-    return complete
+    return new
 
 
-def open_secrets(loaded_region: LoadedRegion, identities: Sequence[Path]) -> SecretStore:
-    """Return the region's secrets.
+def update_secrets(
+    loaded_region: LoadedRegion,
+    identities: Sequence[Path],
+    extra_recipients: Sequence[str],
+    change: Callable[[SecretStore], SecretStore],
+    *,
+    replace_lost: bool = False,
+    check: bool = True,
+) -> SecretStore:
+    """Change the region's secrets in one step, and return them; other commands wait meanwhile.
+
+    `change` gets what the file contains now. The file is written only when something changed, the
+    people to whom it is encrypted included. Without `check`, other secrets may have a wrong form.
 
     Raises:
-        BadInput: when the file cannot be opened. Secrets of a sandbox whose keys were deleted
-            cannot be opened by anyone, so the next step is another one for a sandbox.
+        BadInput: when the file is lost, or cannot be opened or written.
+    """
+    recipients = recipients_of(loaded_region, extra_recipients)
+    with hold_secrets_lock(loaded_region.secrets_file):
+        opened = _open_or_empty(loaded_region, identities, replace_lost=replace_lost, check=check)
+        changed = change(opened)
+        changed.notices = opened.notices
+        if (
+            changed.has_same_content(opened)
+            and opened.recipients == recipients
+            and is_present(loaded_region.secrets_file)
+        ):
+            authorship.remember(loaded_region.secrets_file, opened)
+            return changed
+        saved = _save_encrypted(loaded_region, changed, recipients, identities)
+    saved.notices = opened.notices
+    return saved
+
+
+def sign_secrets(
+    loaded_region: LoadedRegion, identities: Sequence[Path], extra_recipients: Sequence[str]
+) -> SecretStore:
+    """Accept the secrets as they are, whoever wrote them, and sign them.
+
+    Raises:
+        BadInput: when the file cannot be opened or written, or a value has a wrong form.
+    """
+    file = loaded_region.secrets_file
+    with hold_secrets_lock(file):
+        opened = store.open_secrets_file(file, identities)
+        check_values(loaded_region, opened)
+        recipients = recipients_of(loaded_region, extra_recipients)
+        return _save_encrypted(loaded_region, opened, recipients, identities)
+
+
+def _open_or_empty(
+    loaded_region: LoadedRegion,
+    identities: Sequence[Path],
+    *,
+    replace_lost: bool = False,
+    check: bool = True,
+) -> SecretStore:
+    if is_present(loaded_region.secrets_file):
+        return open_secrets(loaded_region, identities, check=check)
+    if not replace_lost:
+        refuse_lost_secrets(loaded_region)
+    return SecretStore({}, ())
+
+
+def open_secrets(
+    loaded_region: LoadedRegion, identities: Sequence[Path], *, check: bool = True
+) -> SecretStore:
+    """Return the region's secrets, after their author and, with `check`, each form is checked.
+
+    Raises:
+        BadInput: when the file cannot be opened, was written by a person who is no operator, or a
+            value has a wrong form. Secrets of a sandbox whose keys were deleted cannot be opened by
+            anyone, so the next step is another one for a sandbox.
     """
     file = loaded_region.secrets_file
     try:
-        return store.open_secrets_file(file, identities)
+        opened = store.open_secrets_file(file, identities)
     except NotARecipient as error:
         if loaded_region.region.sandbox is None:
             raise
@@ -78,6 +158,10 @@ def open_secrets(loaded_region: LoadedRegion, identities: Sequence[Path]) -> Sec
             fix=f"if the keys of this sandbox were deleted, delete {file} too. The next deploy "
             f"generates new secrets. Otherwise, {error.fix}",
         ) from None
+    authorship.check_author(loaded_region, opened)
+    if check:
+        check_values(loaded_region, opened)
+    return opened
 
 
 def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
@@ -105,16 +189,34 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
         )
 
 
-def save_encrypted(
-    secrets: SecretStore, file: Path, recipients: Sequence[str], identities: Sequence[Path]
-) -> None:
-    """Encrypt `secrets` into `file`, after one of `identities` opened them again.
+def _save_encrypted(
+    loaded_region: LoadedRegion,
+    secrets: SecretStore,
+    recipients: Sequence[str],
+    identities: Sequence[Path],
+) -> SecretStore:
+    """Sign and encrypt `secrets` into their file, after one of `identities` opened them again.
 
     Raises:
         BadInput: when none of `identities` is among the recipients.
     """
-    sealed = secrets.encrypt(file, recipients)
+    file = loaded_region.secrets_file
     keys, unusable = store.read_private_keys_and_problems(identities)
+    written = min(max(int(time.time()), secrets.written + 1), store.MAX_TIME)
+    new = secrets.with_recipients(recipients, written)
+    # Without a signature first: a person whose key is not listed gets the same error in a sandbox.
+    _refuse_unreadable(file, new.encrypt(file, recipients), keys, unusable)
+    new = authorship.sign(loaded_region, new, keys.values())
+    sealed = new.encrypt(file, recipients)
+    store.replace_secrets_file(file, sealed)
+    new.digest = hashlib.sha256(sealed).hexdigest()
+    authorship.remember(file, new)
+    return new
+
+
+def _refuse_unreadable(
+    file: Path, sealed: bytes, keys: Mapping[Path, PrivateKey], unusable: Sequence[str]
+) -> None:
     try:
         store.decrypt_secrets(file, sealed, keys, unusable)
     except BadInput:
@@ -129,7 +231,6 @@ def save_encrypted(
             fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
             "your private key: --identity FILE",
         ) from None
-    store.replace_secrets_file(file, sealed)
 
 
 def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tuple[str, ...]:

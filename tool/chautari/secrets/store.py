@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from chautari.account import home_dir
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import read_regular_file, write_atomically
+from chautari.secrets.private_keys import (
+    PrivateKey,
+    call_pyrage,
+    can_ask_for_passphrase,
+    read_private_keys_and_problems,
+)
 
 MAX_BYTES = 1_000_000
 # The time to read a header grows with its square. This is enough for 300 keys of ed25519.
@@ -22,29 +27,12 @@ MAX_HEADER_BYTES = 32_768
 END_OF_HEADER = b"\n--- "
 NO_MATCHING_KEY = "No matching keys"  # age's words; pyrage has one class for all errors
 MAX_VALUE_LENGTH = 20_000
-MAX_KEY_BYTES = 100_000
-NO_PASSPHRASE = "this key has a passphrase, but CHAUTARI_KEY_PASSPHRASE is not set"
-WRONG_PASSPHRASE = "CHAUTARI_KEY_PASSPHRASE is not the passphrase of this key"
-UNSUPPORTED_TYPE = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
-OTHER_FORMAT = "this key is not in OpenSSH's format; convert a copy of it: ssh-keygen -p -f COPY"
-# What people store or specify in place of the file that is meant, by how it begins.
-_OTHER_KEYS = {
-    b"PuTTY-User-Key-File": "this is a PuTTY key; export it as an OpenSSH key in PuTTYgen",
-    b"AGE-SECRET-KEY-": "this is an age key, not an SSH key",
-    b"age-encryption.org/": "this is a file encrypted with age, not a key",
-    b"ssh-": "this is a public key; use the private key, the file without .pub",
-    b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
-    b"sk-": f"this is a public key, and {UNSUPPORTED_TYPE}",
-    b"-----BEGIN EC ": UNSUPPORTED_TYPE,
-    b"-----BEGIN PRIVATE KEY": OTHER_FORMAT,
-    b"-----BEGIN ENCRYPTED PRIVATE KEY": OTHER_FORMAT,
-    b"-----BEGIN RSA PRIVATE KEY": OTHER_FORMAT,
-}
+MAX_SIGNATURE_LENGTH = 10_000
+MAX_TIME = 1 << 40
 _LEAKED_KEY = re.compile(
     rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-)"
 )
-Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
-Recipient = Any
+Recipient = Any  # pyrage.ssh.Recipient; pyrage is not typed
 
 
 _SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")]
@@ -57,6 +45,9 @@ class _SecretsFileContent(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
     recipients: Annotated[list[_Text], Field(max_length=1000)]
     secrets: dict[_SecretName, _Text]
+    due: dict[_SecretName, _Text] = Field(default_factory=dict)
+    written: Annotated[int, Field(ge=0, le=MAX_TIME)] = 0
+    signature: Annotated[str, Field(max_length=MAX_SIGNATURE_LENGTH)] = ""
 
 
 class SecretStore:
@@ -64,12 +55,33 @@ class SecretStore:
 
     Values are only returned one by one, so that no log or report prints the whole store by
     accident.
+
+    Attributes:
+        recipients: the public keys to which the file is encrypted.
+        due: the secrets that people must still change, each with the reason.
+        written: the time of the last change, in seconds since 1970.
+        signature: the signature of the operator who made the last change; empty if there is none.
+        digest: SHA-256 of the file from which the secrets were read, encrypted as it is.
+        notices: what the person should know about the file.
     """
 
-    def __init__(self, values: Mapping[str, str], recipients: Sequence[str]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, str],
+        recipients: Sequence[str],
+        *,
+        due: Mapping[str, str] | None = None,
+        written: int = 0,
+        signature: str = "",
+    ) -> None:
         """Hold `values` by name, encrypted so far to the public keys in `recipients`."""
         self._values = dict(values)
         self.recipients = tuple(recipients)
+        self.due = dict(due or {})
+        self.written = written
+        self.signature = signature
+        self.digest = ""
+        self.notices: list[str] = []
 
     def __repr__(self) -> str:
         """Name the secrets, never their values."""
@@ -90,7 +102,42 @@ class SecretStore:
 
     def with_values(self, new: Mapping[str, str]) -> SecretStore:
         """Return a store with `new` added or replaced."""
-        return SecretStore(self._values | dict(new), self.recipients)
+        changed = {name for name, value in new.items() if self._values.get(name) != value}
+        due = {name: reason for name, reason in self.due.items() if name not in changed}
+        return self._changed(values=self._values | dict(new), due=due)
+
+    def with_due(self, due: Mapping[str, str]) -> SecretStore:
+        """Return a store in which people must change the secrets called `due`."""
+        return self._changed(due=dict(due))
+
+    def with_recipients(self, recipients: Sequence[str], written: int) -> SecretStore:
+        """Return a store that was written at a time, for other recipients."""
+        return self._changed(recipients=tuple(recipients), written=written)
+
+    def signed(self, signature: str) -> SecretStore:
+        """Return the store with the signature of its `signed_message`."""
+        return self._changed(signature=signature)
+
+    def _changed(self, **changes: Any) -> SecretStore:
+        now: dict[str, Any] = {
+            "values": self._values, "recipients": self.recipients, "due": self.due,
+            "written": self.written,
+        }  # fmt: skip
+        return SecretStore(**(now | changes))
+
+    def has_same_content(self, other: SecretStore) -> bool:
+        """Return whether the values, and what is due, are those of `other`."""
+        return (self._values, self.due) == (other._values, other.due)
+
+    def signed_message(self, region: str) -> bytes:
+        """Return what an operator signs: everything in the file, and whose file it is."""
+        return json.dumps(self._content() | {"region": region}, sort_keys=True).encode()
+
+    def _content(self) -> dict[str, Any]:
+        content = {"recipients": list(self.recipients), "secrets": self._values}
+        # Older versions of the toolkit refuse keys that they do not know.
+        content |= {"due": self.due} if self.due else {}
+        return content | ({"written": self.written} if self.written else {})
 
     def values_of_names(self, names: Iterable[str]) -> dict[str, str]:
         """Return the secrets called `names`."""
@@ -109,7 +156,8 @@ class SecretStore:
                 "deploy sandbox up NAME",
             )
         keys = [_parse_recipient(file, line) for line in recipients]
-        body = {"recipients": list(recipients), "secrets": self._values}
+        body = self._content() | {"recipients": list(recipients)}
+        body |= {"signature": self.signature} if self.signature else {}
         sealed: bytes = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
@@ -117,20 +165,6 @@ class SecretStore:
                 fix="remove keys under operators, or replace RSA keys with ed25519 keys",
             )
         return sealed
-
-
-def call_pyrage(function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a function of pyrage. Its Rust code panics for some damaged RSA keys.
-
-    Raises:
-        ValueError: for a panic, which no `except Exception` would catch.
-    """
-    try:
-        return function(*arguments)
-    except BaseException as error:
-        if type(error).__name__ == "PanicException":
-            raise ValueError("the key is damaged") from None
-        raise
 
 
 def _parse_recipient(file: Path, line: str) -> Recipient:
@@ -152,16 +186,34 @@ def replace_secrets_file(file: Path, sealed: bytes) -> None:
 def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     """Open `file` with the first of the private keys in `identities` that decrypts it.
 
+    Who wrote the file is not checked, nor the form of a value: see `completion.open_secrets`.
+
     Raises:
         BadInput: when the file is damaged, or none of the keys opens it.
     """
-    return decrypt_secrets(
-        file, _read_encrypted_secrets(file), *read_private_keys_and_problems(identities)
-    )
+    return decrypt_with_identities(file, read_encrypted_secrets(file), identities)
+
+
+def decrypt_with_identities(file: Path, sealed: bytes, identities: Sequence[Path]) -> SecretStore:
+    """Return the secrets in `sealed`; a passphrase is asked for if no other key opens them.
+
+    Raises:
+        BadInput: when the content is damaged, or none of the keys opens it.
+    """
+    try:
+        return decrypt_secrets(file, sealed, *read_private_keys_and_problems(identities))
+    except NoKeyOpensFile:
+        if not can_ask_for_passphrase(identities):
+            raise
+    return decrypt_secrets(file, sealed, *read_private_keys_and_problems(identities, ask=True))
+
+
+class NoKeyOpensFile(NotARecipient):
+    """None of the keys that could be read opens the secrets."""
 
 
 def decrypt_secrets(
-    file: Path, sealed: bytes, keys: Mapping[Path, Identity], unusable: Sequence[str]
+    file: Path, sealed: bytes, keys: Mapping[Path, PrivateKey], unusable: Sequence[str]
 ) -> SecretStore:
     """Return the secrets in `sealed`, the content of `file`.
 
@@ -171,17 +223,17 @@ def decrypt_secrets(
         BadInput: when there are no keys, or the content is damaged.
     """
     if not keys:
-        raise BadInput(
+        raise NoKeyOpensFile(
             f"{file} cannot be decrypted, because no SSH private key could be read: "
             + ("; ".join(unusable) or "there is none in ~/.ssh"),
             fix="specify the private key that belongs to your public key under operators: "
             "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     try:
-        body = call_pyrage(pyrage.decrypt, sealed, list(keys.values()))
+        body = call_pyrage(pyrage.decrypt, sealed, [key.identity for key in keys.values()])
     except (pyrage.DecryptError, ValueError) as error:
         if NO_MATCHING_KEY in str(error):
-            raise NotARecipient(
+            raise NoKeyOpensFile(
                 "; ".join(
                     [
                         f"{file} cannot be decrypted with {', '.join(map(str, keys))}: it is "
@@ -195,10 +247,17 @@ def decrypt_secrets(
         raise BadInput(
             f"{file} cannot be decrypted: it is damaged ({error})", fix="restore the file from git"
         ) from None
-    return _parse_decrypted_secrets(file, body)
+    opened = _parse_decrypted_secrets(file, body)
+    opened.digest = hashlib.sha256(sealed).hexdigest()
+    return opened
 
 
-def _read_encrypted_secrets(file: Path) -> bytes:
+def read_encrypted_secrets(file: Path) -> bytes:
+    """Return the content of `file`, if it can be what it must be.
+
+    Raises:
+        BadInput: when it is no file that age encrypted to keys.
+    """
     sealed = read_regular_file(file, MAX_BYTES)
     restore = "restore the file from git"
     if len(sealed) > MAX_BYTES:
@@ -235,72 +294,10 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
             + ", ".join(sorted(places)[:5]),
             fix="restore the file from git",
         ) from None
-    return SecretStore(content.secrets, content.recipients)
-
-
-def read_private_keys_and_problems(paths: Iterable[Path]) -> tuple[dict[Path, Identity], list[str]]:
-    """Return the private keys in `paths` for age, and why each of the other files is not one.
-
-    A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase
-    comes from `CHAUTARI_KEY_PASSPHRASE`.
-    """
-    keys: dict[Path, Identity] = {}
-    unusable = []
-    for path in paths:
-        try:
-            keys[path] = _read_private_key(path)
-        except BadInput as error:
-            unusable.append(error.message)
-    return keys, unusable
-
-
-def _read_private_key(path: Path) -> Identity:
-    raw = read_regular_file(path, MAX_KEY_BYTES)
-    if len(raw) > MAX_KEY_BYTES:
-        raise BadInput(
-            f"{path}: this file is larger than {MAX_KEY_BYTES // 1000} kB, so it is not an SSH key"
-        )
-    try:
-        return call_pyrage(pyrage.ssh.Identity.from_buffer, raw)
-    except (pyrage.IdentityError, ValueError) as error:
-        if "must be decrypted first" in str(error):
-            return _unlock_ssh_key_with_env_passphrase(path, raw)
-        raise BadInput(f"{path}: {_reason_key_is_unusable(raw, str(error))}") from None
-
-
-def _reason_key_is_unusable(raw: bytes, error: str) -> str:
-    for beginning, reason in _OTHER_KEYS.items():
-        if raw.lstrip().startswith(beginning):
-            return reason
-    if "unsupported key" in error:
-        return UNSUPPORTED_TYPE
-    return "this is not an SSH private key, or the key is damaged"
-
-
-def _unlock_ssh_key_with_env_passphrase(path: Path, raw: bytes) -> Identity:
-    passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
-    if not passphrase:
-        raise BadInput(f"{path}: {NO_PASSPHRASE}")
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    try:
-        return call_pyrage(pyrage.ssh.Identity.from_buffer, _decrypt_ssh_key(raw, passphrase))
-    except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
-        raise BadInput(f"{path}: {WRONG_PASSPHRASE}") from None
-
-
-def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
-    from cryptography.hazmat.primitives import serialization
-
-    key = serialization.load_ssh_private_key(raw, passphrase.encode())
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
+    return SecretStore(
+        content.secrets,
+        content.recipients,
+        due=content.due,
+        written=content.written,
+        signature=content.signature,
     )
-
-
-def default_private_keys() -> list[Path]:
-    """Return the usual private keys of the person at this machine, those that exist."""
-    folder = home_dir() / ".ssh"
-    return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from chautari.region.rule import Finding, Pins, Rule, placement_path
 from chautari.services.artifacts import Artifact
-from chautari.services.secret_spec import SecretSpec, generate_lowercase_secret
+from chautari.services.secret_spec import (
+    WORD,
+    WORD_FORM,
+    SecretSpec,
+    generate_lowercase_secret,
+)
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -21,6 +26,8 @@ REDIS_PASSWORD = SecretSpec(
     "password of Redis for Greenlight and Scalelite",
     generate_lowercase_secret,
     also_for=("scalelite",),
+    pattern=WORD,
+    form=WORD_FORM,
 )
 
 

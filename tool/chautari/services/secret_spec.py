@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import secrets as random
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from chautari.errors import BadInput
 
 MAX_LINE = 1000
+MAX_WORD = 200
 MIN_RSA_BITS = 2048
 # Postfix and other programs drop the spaces at the ends.
 ONE_LINE = rf"(?! )[^\n]{{1,{MAX_LINE}}}(?<! )"
+# Settings files, addresses of databases and Lua take these characters without quotes.
+WORD = rf"[A-Za-z0-9_-]{{16,{MAX_WORD}}}"
+WORD_FORM = f"16 to {MAX_WORD} letters, digits, dashes or underscores"
 PRIVATE_KEY = (
     r"-----BEGIN (?P<kind>(RSA )?PRIVATE KEY)-----\n([A-Za-z0-9+/=]{1,76}\n){1,120}"
     r"-----END (?P=kind)-----\n?"
@@ -102,16 +107,16 @@ class SecretSpec(NamedTuple):
         command = f"deploy secrets set {region} {self.name}"
         return command if self.user_supplied else f"{self.generator} | {command}"
 
-    def check(self, value: str, region: str) -> None:
-        """Refuse a stored `value` that the service does not accept; `region` is named in the fix.
+    def check(self, value: str, region: str, file: Path) -> None:
+        """Refuse a `value` in `file` that the service does not accept; the fix names `region`.
 
         Raises:
             BadInput: with what to do instead; the value is not shown.
         """
         if reason := self._reason_value_is_invalid(value):
             raise BadInput(
-                f"the secret {self.name} ({self.meaning}) must be {self.form}; the stored value "
-                f"{reason}",
+                f"{file}: the secret {self.name} ({self.meaning}) must be {self.form}; the stored "
+                f"value {reason}",
                 fix=f"restore secrets.age from git, or set a new value: {self.set_command(region)}",
             )
 
@@ -144,4 +149,5 @@ class SecretSpec(NamedTuple):
             return "has several lines"
         if value.strip() != value:
             return "begins or ends with a space"
-        return f"has {len(value):,} character{'' if len(value) == 1 else 's'}"
+        count = f"has {len(value):,} character{'' if len(value) == 1 else 's'}"
+        return count if self.pattern == ONE_LINE else f"{count}, or others than these"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_lowercase_secret
+from chautari.services.secret_spec import (
+    WORD,
+    WORD_FORM,
+    SecretSpec,
+    generate_lowercase_secret,
+)
 
 SECRET_PATTERN = "[A-Za-z0-9]{40,128}"
 _FORM = "40 to 128 letters and digits"
@@ -16,7 +21,11 @@ SERVER_SECRET = SecretSpec(
     form=_FORM,
 )
 TURN_SECRET = SecretSpec(
-    "bigbluebutton_turn_secret", "bigbluebutton", "key from which TURN credentials are generated"
+    "bigbluebutton_turn_secret",
+    "bigbluebutton",
+    "key from which TURN credentials are generated",
+    pattern=WORD,
+    form=WORD_FORM,
 )
 SECRETS = (SERVER_SECRET, TURN_SECRET)
 

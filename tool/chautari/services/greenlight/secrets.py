@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from chautari.services.secret_spec import (
+    WORD,
+    WORD_FORM,
     SecretSpec,
     generate_lowercase_secret,
     generate_password_of_all_classes,
@@ -22,11 +24,15 @@ SECRETS = (
         "greenlight",
         "password of Greenlight's database account",
         generate_lowercase_secret,
+        pattern=WORD,
+        form=WORD_FORM,
     ),
     SecretSpec(
         "greenlight_key",
         "greenlight",
         "key that encrypts Greenlight's cookies",
         generate_rails_secret_key,
+        pattern=WORD,
+        form=WORD_FORM,
     ),
 )

@@ -9,6 +9,8 @@ import hashlib
 from chautari.errors import BadInput
 from chautari.services.secret_spec import (
     PRIVATE_KEY,
+    WORD,
+    WORD_FORM,
     SecretSpec,
     generate_rsa_key,
     is_strong_rsa_private_key,
@@ -17,7 +19,12 @@ from chautari.services.secret_spec import (
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
 BRIDGE_PASSWORD = SecretSpec(
-    "jitsi_bridge_password", "jitsi", "password of the video bridges' account", also_for=_BRIDGES
+    "jitsi_bridge_password",
+    "jitsi",
+    "password of the video bridges' account",
+    also_for=_BRIDGES,
+    pattern=WORD,
+    form=WORD_FORM,
 )
 KEY = SecretSpec(
     "jitsi_key", "jitsi", "private key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
@@ -26,11 +33,29 @@ KEY = SecretSpec(
     generator="openssl genrsa 3072", is_usable=is_strong_rsa_private_key,
 )  # fmt: skip
 SECRETS = (
-    SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account on the XMPP server"),
+    SecretSpec(
+        "jitsi_focus_password",
+        "jitsi",
+        "password of Jicofo's account on the XMPP server",
+        pattern=WORD,
+        form=WORD_FORM,
+    ),
     BRIDGE_PASSWORD,
     KEY,
-    SecretSpec("jitsi_turn_secret", "jitsi", "key from which TURN credentials are generated"),
-    SecretSpec("jitsi_check_password", "jitsi", "password of the account that the checks use"),
+    SecretSpec(
+        "jitsi_turn_secret",
+        "jitsi",
+        "key from which TURN credentials are generated",
+        pattern=WORD,
+        form=WORD_FORM,
+    ),
+    SecretSpec(
+        "jitsi_check_password",
+        "jitsi",
+        "password of the account that the checks use",
+        pattern=WORD,
+        form=WORD_FORM,
+    ),
 )
 # The names in the certificate of the XMPP server behind a meeting service.
 _SERVER_NAMES = ("auth.{domain}", "{domain}", "guest.{domain}")
@@ -41,14 +66,22 @@ _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 def meeting_starter_password_spec(name: str) -> SecretSpec:
     """Return the secret that the member called `name` logs in with."""
     return SecretSpec(
-        f"{MEMBER_PREFIX}{name}", "jitsi", f"password of the Jitsi Meet member `{name}`"
+        f"{MEMBER_PREFIX}{name}",
+        "jitsi",
+        f"password of the Jitsi Meet member `{name}`",
+        pattern=WORD,
+        form=WORD_FORM,
     )
 
 
 def peer_password_spec(peer: str) -> SecretSpec:
     """Return the secret with which the bridges that a peer lends log in."""
     return SecretSpec(
-        f"jitsi_peer_{peer}", "jitsi", f"password of the video bridges that `{peer}` lends"
+        f"jitsi_peer_{peer}",
+        "jitsi",
+        f"password of the video bridges that `{peer}` lends",
+        pattern=WORD,
+        form=WORD_FORM,
     )
 
 

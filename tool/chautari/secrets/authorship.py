@@ -1,0 +1,127 @@
+"""Who wrote `secrets.age`: only an operator of the region may have done it.
+
+Everybody can encrypt to the operators' public keys. So the content is signed by the operator who
+wrote it last, and the signature is inside of the encrypted file: both are replaced in one step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from chautari.errors import BadInput
+from chautari.region.load import LoadedRegion
+from chautari.secrets import signature
+from chautari.secrets.last_seen import LastSeen, load_last_seen, store_last_seen
+from chautari.secrets.private_keys import PrivateKey
+from chautari.secrets.store import SecretStore
+
+REPLACED = "secrets.age was changed by {author} at {time}, after this computer last used it."
+OLDER = (
+    "secrets.age is older than the one that this computer last used. Unless you went back to an "
+    "older version on purpose, get the newest one: git pull"
+)
+UNSIGNED = (
+    "secrets.age is not signed, so it is not known who wrote it. The next change of a secret signs "
+    "it; to sign it now: deploy secrets sign {region}"
+)
+
+
+def sign(
+    loaded_region: LoadedRegion, secrets: SecretStore, keys: Iterable[PrivateKey]
+) -> SecretStore:
+    """Return `secrets` with a signature of one of `keys`, which must belong to an operator.
+
+    Secrets of a sandbox are not signed: they are made for its containers, on this computer.
+
+    Raises:
+        BadInput: when none of the keys belongs to an operator.
+    """
+    region = loaded_region.region
+    if region.sandbox is not None:
+        return secrets
+    allowed = [line for lines in region.operators.values() for line in lines]
+    signed = signature.sign(secrets.signed_message(region.region), keys, allowed)
+    if not signed:
+        raise BadInput(
+            f"{loaded_region.secrets_file} cannot be signed: none of your SSH keys is listed under "
+            "operators",
+            fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
+            "your private key: --identity FILE",
+        )
+    return secrets.signed(signed)
+
+
+def check_author(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
+    """Refuse secrets that no operator wrote, and add the notices about those that one wrote.
+
+    Raises:
+        BadInput: when the signature is not one of an operator, or is missing though this computer
+            has seen one.
+    """
+    if loaded_region.region.sandbox is not None:
+        return
+    file = loaded_region.secrets_file
+    seen = load_last_seen(file)
+    if seen.signed and seen.digest == secrets.digest:
+        return
+    if not secrets.signature:
+        _refuse_unsigned(loaded_region, seen)
+        secrets.notices.append(UNSIGNED.format(region=loaded_region.region.region))
+        return
+    author = author_of(loaded_region, secrets)
+    if author is None:
+        raise _no_operator_error(loaded_region)
+    if seen.digest and secrets.written < seen.written:
+        secrets.notices.append(OLDER)
+    elif seen.digest:
+        secrets.notices.append(REPLACED.format(author=author, time=_time_text(secrets.written)))
+    store_last_seen(file, seen.model_copy(update={"signed": True}))
+
+
+def author_of(loaded_region: LoadedRegion, secrets: SecretStore) -> str | None:
+    """Return the operator who signed `secrets`; None if no operator of the region did."""
+    blob = signature.signing_key(secrets.signature)
+    for name, lines in loaded_region.region.operators.items():
+        own = [line for line in lines if signature.public_blob(line) == blob and blob]
+        message = secrets.signed_message(loaded_region.region.region)
+        if own and signature.is_signed_by(message, secrets.signature, own):
+            return name
+    return None
+
+
+def remember(file: Path, secrets: SecretStore) -> None:
+    """Remember the file as the one that this computer used last."""
+    signed = bool(secrets.signature)
+    store_last_seen(file, LastSeen(signed=signed, digest=secrets.digest, written=secrets.written))
+
+
+def _refuse_unsigned(loaded_region: LoadedRegion, seen: LastSeen) -> None:
+    if seen.signed:
+        raise BadInput(
+            f"{loaded_region.secrets_file} is not signed, but it was signed when this computer "
+            "last read it, so it may have been replaced by a person who is not an operator",
+            fix=_sign_advice(loaded_region),
+        )
+
+
+def _no_operator_error(loaded_region: LoadedRegion) -> BadInput:
+    return BadInput(
+        f"{loaded_region.secrets_file} is not signed with a key of an operator in region.yml, so "
+        "it may have been replaced by a person who is not an operator",
+        fix=_sign_advice(loaded_region),
+    )
+
+
+def _sign_advice(loaded_region: LoadedRegion) -> str:
+    name = loaded_region.region.region
+    return (
+        "see who changed it: git log -- secrets.age; then restore the last version of an operator. "
+        "If an operator wrote it who has left since, or with an older version of Chautari, accept "
+        f"it: deploy secrets sign {name}"
+    )
+
+
+def _time_text(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -1,0 +1,131 @@
+"""Sign the content of `secrets.age` as `ssh-keygen -Y sign` does, and check such signatures.
+
+The key that opened the file is in memory already, and its passphrase was typed once. So the
+signature is made here, in OpenSSH's form (PROTOCOL.sshsig), and neither a temporary file nor a
+second prompt is needed. `ssh-keygen` checks signatures: it knows every type of key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chautari.files import temp_files_root
+from chautari.process import run
+from chautari.secrets.private_keys import PrivateKey
+
+NAMESPACE = "chautari-secrets"
+_MAGIC = b"SSHSIG"
+_VERSION = (1).to_bytes(4, "big")
+_HASH = b"sha512"
+_BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
+_END = "-----END SSH SIGNATURE-----\n"
+_ARMOR = re.compile(rf"{_BEGIN}([A-Za-z0-9+/=\n]{{1,9000}}){_END}")
+_SECONDS = 20
+
+
+def sign(message: bytes, keys: Iterable[PrivateKey], allowed: Iterable[str]) -> str:
+    """Return a signature by the first of `keys` whose public half is in `allowed`.
+
+    It is empty if there is none.
+    """
+    blobs = {public_blob(line) for line in allowed}
+    for key in keys:
+        loaded = _load(key)
+        blob = b"" if loaded is None else _public_blob_of(loaded)
+        if blob in blobs and blob:
+            return _armored(blob, _sign_with(loaded, _signed_part(message)))
+    return ""
+
+
+def signing_key(signature: str) -> bytes:
+    """Return the public key that a signature names, unchecked; empty if it cannot be read."""
+    found = _ARMOR.fullmatch(signature)
+    try:
+        blob = base64.b64decode(found[1]) if found else b""
+    except binascii.Error:
+        blob = b""
+    start = len(_MAGIC + _VERSION)
+    size = int.from_bytes(blob[start : start + 4], "big")
+    return blob[start + 4 : start + 4 + size] if blob.startswith(_MAGIC + _VERSION) else b""
+
+
+def is_signed_by(message: bytes, signature: str, keys: Sequence[str]) -> bool:
+    """Return whether `ssh-keygen` accepts `signature` as one by a key of `keys`."""
+    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
+        signers, file = Path(folder) / "allowed_signers", Path(folder) / "signature"
+        lines = (" ".join(key.split()[:2]) for key in keys)
+        signers.write_text("".join(f'operator namespaces="{NAMESPACE}" {key}\n' for key in lines))
+        file.write_text(signature)
+        done = run(
+            ("ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "operator", "-n", NAMESPACE,
+             "-s", str(file)),
+            stdin=message, timeout=_SECONDS, check=False,
+        )  # fmt: skip
+    return done.code == 0
+
+
+def public_blob(line: str) -> bytes:
+    """Return the bytes of a public key, given as a line; empty if it is no SSH key."""
+    try:
+        return base64.b64decode(line.split()[1])
+    except (IndexError, binascii.Error):
+        return b""
+
+
+def public_blobs(keys: Iterable[PrivateKey]) -> set[bytes]:
+    """Return the public halves of private SSH keys."""
+    return {_public_blob_of(loaded) for key in keys if (loaded := _load(key)) is not None}
+
+
+def _load(key: PrivateKey) -> Any:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    if b"BEGIN OPENSSH" not in key.unlocked:
+        load: Any = serialization.load_pem_private_key
+    else:
+        load = serialization.load_ssh_private_key
+    try:
+        return load(key.unlocked, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+def _public_blob_of(loaded: Any) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return public_blob(loaded.public_key().public_bytes(*form).decode())
+
+
+def _sign_with(loaded: Any, content: bytes) -> bytes:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    if isinstance(loaded, rsa.RSAPrivateKey):
+        value = loaded.sign(content, padding.PKCS1v15(), hashes.SHA512())
+        return _string(b"rsa-sha2-512") + _string(value)
+    return _string(b"ssh-ed25519") + _string(loaded.sign(content))
+
+
+def _signed_part(message: bytes) -> bytes:
+    digest = hashlib.sha512(message).digest()
+    return _MAGIC + b"".join(map(_string, (NAMESPACE.encode(), b"", _HASH, digest)))
+
+
+def _armored(blob: bytes, value: bytes) -> str:
+    fields = b"".join(map(_string, (blob, NAMESPACE.encode(), b"", _HASH, value)))
+    text = base64.b64encode(_MAGIC + _VERSION + fields).decode()
+    lines = (text[start : start + 70] for start in range(0, len(text), 70))
+    return _BEGIN + "".join(f"{line}\n" for line in lines) + _END
+
+
+def _string(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + content
