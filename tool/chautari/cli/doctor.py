@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
+from chautari.paths import content_root, regions_root
 from chautari.render import provider
 from chautari.render.provider import DoctorFinding
+from chautari.secrets import merge_driver
 
 
 @click.command("doctor")
@@ -21,7 +23,7 @@ def command(as_json: bool) -> int:
 
     For each missing tool, the command shows how to install it.
     """
-    found = [_check_ssh_client(), *_check_sandbox()]
+    found = [_check_ssh_client(), *_check_merge_driver(), *_check_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
         print_json({"ok": ok, "findings": [item._asdict() for item in found]})
@@ -41,6 +43,27 @@ def _check_ssh_client() -> DoctorFinding:
     return DoctorFinding(
         "ssh", False, "not installed, so this machine cannot connect to any node", fix
     )
+
+
+def _check_merge_driver() -> Iterator[DoctorFinding]:
+    """Set up the merge of secrets.age in this clone, if the repository asks for it."""
+    root = regions_root()
+    repository = merge_driver.repository_of(root)
+    if repository is None or repository.resolve() == content_root():
+        return
+    name = "merge of secrets.age"
+    if not merge_driver.is_wanted(root):
+        detail = (
+            f"not set up in {repository}; only a region with several operators needs it. To set it "
+            "up, run: deploy secrets install-merge"
+        )
+        yield DoctorFinding(name, True, detail)
+        return
+    detail = f"set up in {repository}"
+    if not merge_driver.is_installed(repository):
+        merge_driver.install(repository)
+        detail = f"now {detail}"
+    yield DoctorFinding(name, True, detail)
 
 
 def _check_sandbox() -> Sequence[DoctorFinding]:

@@ -25,6 +25,7 @@ from chautari.region_setup import answers, new_files
 from chautari.region_setup.region_text import region_file_text
 from chautari.region_setup.toolkit_source import ToolkitSource, toolkit_source
 from chautari.report import region_setup_texts
+from chautari.secrets import merge_driver
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -130,6 +131,7 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         if asks:
             _confirm_files_to_write(files)
         new_files.write_new_files(files)
+        _install_merge_driver(folder)
     except (KeyboardInterrupt, click.Abort):
         echo("\nNothing was written.", err=True)
         raise
@@ -141,6 +143,13 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         needs_wheel = source.is_wheel and ci != "none"
         _print_init_result(found, files, kept, steps, source.requirement if needs_wheel else "")
     return 0
+
+
+def _install_merge_driver(folder: Path | None) -> None:
+    """Let git merge secrets.age, if the folder is in a repository already; see `doctor`."""
+    repository = merge_driver.repository_of(folder or Path())
+    if repository is not None and repository.resolve() != content_root():
+        merge_driver.install(repository)
 
 
 def _confirm_files_to_write(files: dict[Path, str]) -> None:

@@ -70,7 +70,11 @@ def toolkit_note(is_wheel: bool, version: str) -> list[str]:
 
 def repository_files(data: dict[str, str], ci: str) -> dict[str, str]:
     """Return the files of the region's repository, by their path; `ci` names the forge."""
-    names = {".gitignore": "gitignore", "README.md": "readme.md.txt"}
+    names = {
+        ".gitignore": "gitignore",
+        ".gitattributes": "gitattributes",
+        "README.md": "readme.md.txt",
+    }
     names |= _CI_FILES[ci]
     indent = " " * (4 if ci == "gitlab" else 6)
     note = toolkit_note(bool(data["wheel"]), data["version"])

@@ -91,6 +91,34 @@ def author_of(loaded_region: LoadedRegion, secrets: SecretStore) -> str | None:
     return None
 
 
+def check_side(
+    loaded_region: LoadedRegion, secrets: SecretStore, side: str, *, was_signed: bool
+) -> None:
+    """Refuse one side of a merge if no operator wrote it.
+
+    Raises:
+        BadInput: when the signature is not one of an operator, or is missing though an older
+            version had one.
+    """
+    if loaded_region.region.sandbox is not None or (not secrets.signature and not was_signed):
+        return
+    if not secrets.signature or author_of(loaded_region, secrets) is None:
+        file = loaded_region.secrets_file
+        raise BadInput(
+            f"the version of {file} that git calls `{side}` is not signed with a key of an "
+            "operator in region.yml",
+            fix="if a new operator wrote it, settle region.yml first, then run: deploy secrets "
+            f"merge {loaded_region.region.region}. If a person wrote it who is no operator, keep "
+            "the other version: git checkout "
+            f"--{'theirs' if side == 'ours' else 'ours'} -- {file.name}",
+        )
+
+
+def was_signed(file: Path) -> bool:
+    """Return whether this computer has seen `file` with a signature."""
+    return load_last_seen(file).signed
+
+
 def remember(file: Path, secrets: SecretStore) -> None:
     """Remember the file as the one that this computer used last."""
     signed = bool(secrets.signature)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput, NotARecipient
@@ -12,6 +12,8 @@ from chautari.files import is_present, read_regular_file
 from chautari.region.load import LoadedRegion
 from chautari.secrets import authorship, required_secrets, store
 from chautari.secrets.file_lock import hold_secrets_lock
+from chautari.secrets.merge import merge_secrets
+from chautari.secrets.merge_driver import Versions
 from chautari.secrets.private_keys import PrivateKey
 from chautari.secrets.store import SecretStore
 from chautari.secrets.value_checks import check_values
@@ -195,23 +197,33 @@ def _save_encrypted(
     recipients: Sequence[str],
     identities: Sequence[Path],
 ) -> SecretStore:
-    """Sign and encrypt `secrets` into their file, after one of `identities` opened them again.
+    file = loaded_region.secrets_file
+    new, sealed = sign_and_encrypt(loaded_region, secrets, recipients, identities)
+    store.replace_secrets_file(file, sealed)
+    authorship.remember(file, new)
+    return new
+
+
+def sign_and_encrypt(
+    loaded_region: LoadedRegion,
+    secrets: SecretStore,
+    recipients: Sequence[str],
+    identities: Sequence[Path],
+) -> tuple[SecretStore, bytes]:
+    """Return `secrets` as they are written now, and their file's content.
 
     Raises:
-        BadInput: when none of `identities` is among the recipients.
+        BadInput: when none of `identities` opens the result, or none belongs to an operator.
     """
     file = loaded_region.secrets_file
     keys, unusable = store.read_private_keys_and_problems(identities)
     written = min(max(int(time.time()), secrets.written + 1), store.MAX_TIME)
     new = secrets.with_recipients(recipients, written)
-    # Without a signature first: a person whose key is not listed gets the same error in a sandbox.
     _refuse_unreadable(file, new.encrypt(file, recipients), keys, unusable)
     new = authorship.sign(loaded_region, new, keys.values())
     sealed = new.encrypt(file, recipients)
-    store.replace_secrets_file(file, sealed)
     new.digest = hashlib.sha256(sealed).hexdigest()
-    authorship.remember(file, new)
-    return new
+    return new, sealed
 
 
 def _refuse_unreadable(
@@ -237,3 +249,37 @@ def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tup
     """Return the public keys the region's secrets are encrypted to."""
     keys = [key for person in loaded_region.region.operators.values() for key in person]
     return tuple(dict.fromkeys([*keys, *extra]))
+
+
+def replace_merged(loaded_region: LoadedRegion, sealed: bytes) -> None:
+    """Replace the secrets' file, which has a conflict of git, with its merged content."""
+    with hold_secrets_lock(loaded_region.secrets_file):
+        store.replace_secrets_file(loaded_region.secrets_file, sealed)
+
+
+def merge_versions(
+    loaded_region: LoadedRegion,
+    identities: Sequence[Path],
+    versions: Versions,
+    take_theirs: Collection[str] = (),
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the merged content of the secrets' file, and the secrets that are in conflict.
+
+    Raises:
+        BadInput: when a version cannot be opened, or was not written by an operator.
+    """
+    file = loaded_region.secrets_file
+    base, ours, theirs = (
+        store.decrypt_with_identities(file, store.check_encrypted(file, content), identities)
+        if content
+        else SecretStore({}, ())
+        for content in versions
+    )
+    was_signed = bool(base.signature) or authorship.was_signed(file)
+    authorship.check_side(loaded_region, ours, "ours", was_signed=was_signed)
+    authorship.check_side(
+        loaded_region, theirs, "theirs", was_signed=was_signed or bool(ours.signature)
+    )
+    merged, conflicts = merge_secrets(base, ours, theirs, take_theirs)
+    check_values(loaded_region, merged)
+    return sign_and_encrypt(loaded_region, merged, merged.recipients, identities)[1], conflicts

@@ -258,7 +258,15 @@ def read_encrypted_secrets(file: Path) -> bytes:
     Raises:
         BadInput: when it is no file that age encrypted to keys.
     """
-    sealed = read_regular_file(file, MAX_BYTES)
+    return check_encrypted(file, read_regular_file(file, MAX_BYTES))
+
+
+def check_encrypted(file: Path, sealed: bytes) -> bytes:
+    """Return `sealed`, a version of `file`, if it can be what it must be.
+
+    Raises:
+        BadInput: when it is not what age encrypted to keys.
+    """
     restore = "restore the file from git"
     if len(sealed) > MAX_BYTES:
         raise BadInput(

@@ -1,0 +1,147 @@
+"""`deploy secrets merge`: two operators' changes to secrets.age, merged secret by secret."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
+from chautari.errors import BadInput
+from chautari.files import read_regular_file, write_atomically
+from chautari.paths import content_root, regions_root
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import REGION_FILE, find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.secrets import merge_driver, store
+from chautari.secrets.completion import merge_versions, replace_merged
+from chautari.secrets.private_keys import default_private_keys
+
+
+@click.command("merge")
+@region_argument
+@click.option(
+    "--theirs", "take_theirs", multiple=True, metavar="SECRET",
+    help="If both sides changed this secret, take the version that git calls `theirs`. You can "
+    "repeat this option.",
+)  # fmt: skip
+@click.option(
+    "--ours", "take_ours", multiple=True, metavar="SECRET",
+    help="If both sides changed this secret, take the version that git calls `ours`. You can "
+    "repeat this option.",
+)  # fmt: skip
+@identity_option
+@json_option
+def merge(
+    name: str,
+    take_theirs: tuple[str, ...],
+    take_ours: tuple[str, ...],
+    identities: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Settle a conflict of git in secrets.age.
+
+    Git runs the same merge by itself once `deploy secrets install-merge` has set it up. Use this
+    command if git stopped with a conflict in secrets.age: different secrets are merged, and the
+    options choose for those that both sides changed. No value is shown.
+    """
+    loaded_region = load_region(
+        find_region_file(name, regions_root()), with_peers=False, with_pins=False
+    )
+    file = loaded_region.secrets_file
+    endpoints = known_endpoints(loaded_region)
+    keys = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    sealed, conflicts = merge_versions(
+        loaded_region, keys or default_private_keys(), merge_driver.versions_of_conflict(file),
+        take_theirs,
+    )  # fmt: skip
+    unsettled = [secret for secret in conflicts if secret not in take_ours]
+    if unsettled:
+        raise BadInput(
+            f"both sides changed {', '.join(unsettled)}",
+            fix="choose a version of each: "
+            + shlex.join(["deploy", "secrets", "merge", name, *_options(unsettled)]),
+        )
+    replace_merged(loaded_region, sealed)
+    if as_json:
+        print_json({"region": loaded_region.region.region, "file": str(file)})
+        return
+    echo(f"{file} is merged. Tell git: {_add_command(file)}", err=True)
+
+
+def _options(secrets: Sequence[str]) -> list[str]:
+    return [part for secret in secrets for part in ("--theirs", secret)]
+
+
+def _add_command(file: Path) -> str:
+    return shlex.join(["git", "add", str(file)])
+
+
+@click.command("merge-driver", hidden=True)
+@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("ours", type=click.Path(path_type=Path))
+@click.argument("theirs", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
+def driver(base: Path, ours: Path, theirs: Path, path: Path) -> int:
+    """Merge three versions of secrets.age for git, which reads the result from OURS."""
+    loaded_region = load_region(
+        path.absolute().with_name(REGION_FILE), with_peers=False, with_pins=False
+    )
+    versions = merge_driver.Versions(*(_read_version(file) for file in (base, ours, theirs)))
+    try:
+        sealed, conflicts = merge_versions(loaded_region, default_private_keys(), versions)
+    except BadInput as error:
+        raise BadInput(
+            f"{path} is not merged: {error.message}",
+            fix=f"{error.fix}; then run: deploy secrets merge {loaded_region.region.region}",
+        ) from None
+    write_atomically(ours, sealed)
+    if not conflicts:
+        return 0
+    _report_conflicts(loaded_region, path, conflicts)
+    return 1
+
+
+def _read_version(file: Path) -> bytes:
+    return read_regular_file(file, store.MAX_BYTES)
+
+
+def _report_conflicts(loaded_region: LoadedRegion, path: Path, conflicts: Sequence[str]) -> None:
+    name = loaded_region.region.region
+    choose = shlex.join(["deploy", "secrets", "merge", name, *_options(conflicts)])
+    echo(
+        f"Both sides changed {', '.join(conflicts)} in {path}. All other secrets are merged.\n"
+        f"  Fix: to keep the version that git calls `ours`: {_add_command(path)}\n"
+        f"       to take the other one: {choose}",
+        err=True,
+    )
+
+
+@click.command("install-merge")
+@json_option
+def install(as_json: bool) -> None:
+    """Let git merge secrets.age secret by secret, in this clone of the regions' repository.
+
+    The command adds a line to .gitattributes, which you commit once. The driver itself is a
+    setting of each clone: every operator runs this command, or `deploy doctor`, once.
+    """
+    root = regions_root()
+    repository = merge_driver.repository_of(root)
+    if repository is None or repository.resolve() == content_root().resolve():
+        raise BadInput(
+            f"{root.absolute()} is not in a git repository for regions",
+            fix="run this command in the folder of the regions' repository; to make it a "
+            "repository: git init",
+        )
+    merge_driver.install(repository)
+    added = merge_driver.add_attributes(repository)
+    if as_json:
+        print_json({"repository": str(repository), "attributes_added": added})
+        return
+    echo(f"git in {repository} now merges secrets.age secret by secret.", err=True)
+    if added:
+        echo(f"Commit {merge_driver.ATTRIBUTES_FILE}, so that other operators get it.", err=True)
