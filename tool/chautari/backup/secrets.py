@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from chautari.backup.scope import nodes_with_backup
 from chautari.federation import signing_key
-from chautari.services.secret_spec import SecretSpec
+from chautari.services.secret_spec import Rotation, SecretSpec
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.services.base import Secrets, Variables
 
+PREFIX = "backup_"  # of every secret of backups
 PASSPHRASE = "backup_passphrase"
 LOGIN_KEY = "backup_login_key"
 STORED_KEY = "backup_borg_key_"
@@ -44,6 +45,8 @@ def stored_key_spec(name: str) -> SecretSpec | None:
         "stored key of a backup repository",
         pattern=STORED_KEY_PATTERN,
         form="a key that borg exported",
+        rotation=Rotation.NEVER,
+        rotation_note="It opens the backups' repository. No other value does.",
     )
 
 
@@ -61,6 +64,10 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
             None,
             f"passphrase of the backups of `{node}`; without it they cannot be read",
             node=node,
+            rotation=Rotation.NEVER,
+            rotation_note="The repository keeps the old passphrase, so with another value backups "
+            "could not be read. A person who knows it also needs the login key or the disk. To "
+            "use another passphrase, back up to a new target, and delete the old repository.",
         ),
         SecretSpec(
             login_key_name(node),
@@ -71,6 +78,8 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
             form="an ed25519 private key in OpenSSH format, without a passphrase",
             generator="ssh-keygen -t ed25519 -N '' -f KEY && cat KEY",
             node=node,
+            rotation_note="Peers get the new key by their next deploy. On an SSH server of your "
+            "own, replace the old key: deploy backup keys NAME",
         ),
     )
 

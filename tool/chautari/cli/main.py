@@ -49,6 +49,7 @@ COMMANDS = {
     "run": "run a service's own command on its node",
     "ssh": "log in to a node with the region's key and pinned host key",
     "lock": "check releases that have no pin yet, and pin them in artifacts.lock",
+    "operators": "list, add and remove the people who deploy a region",
     "secrets": "set, show and list a region's secrets",
     "federation": "trust other regions, and show the state of each peer",
     "sandbox": "manage a region's containers and its simulated internet",

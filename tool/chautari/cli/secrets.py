@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from chautari.cli import secrets_merge
+from chautari.cli import secrets_merge, secrets_rotate
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
@@ -39,6 +39,7 @@ def command() -> None:
     """Set, show and list a region's secrets, which are encrypted in secrets.age."""
 
 
+command.add_command(secrets_rotate.command)
 command.add_command(secrets_merge.merge)
 command.add_command(secrets_merge.driver)
 command.add_command(secrets_merge.install)

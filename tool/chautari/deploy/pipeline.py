@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy import region_report
+from chautari.deploy import region_report, secret_changes
 from chautari.deploy.node_run import (
     Mode,
     converge_and_check_nodes,
@@ -74,4 +74,5 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         runs = make_prepared_node_runs(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)
         report.nodes += [run.report for run in runs]
+    report.checks += secret_changes.open_changes(context, report.nodes, mode)
     return region_report.finalize_report(report, context, mode, began)

@@ -167,17 +167,20 @@ def open_and_complete_secrets(
     request: Request, endpoints: Endpoints, *, save: bool = True
 ) -> SecretStore:
     """Return the region's secrets, complete; missing ones are generated and saved with `save`."""
-    identities = list(request.identities)
-    if endpoints.ssh_key is not None:
-        identities.append(endpoints.ssh_key)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     return load_and_complete_secrets(
         request.loaded_region,
-        identities or default_private_keys(),
+        identities_of(request, endpoints),
         endpoints.secrets,
         extra,
         save=save,
     )
+
+
+def identities_of(request: Request, endpoints: Endpoints) -> list[Path]:
+    """Return the private keys that open the region's secrets."""
+    known = [*request.identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    return known or default_private_keys()
 
 
 def run_initiator(run: str, region: str, node: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.errors import BadInput
-from chautari.services.secret_spec import SecretSpec
+from chautari.services.secret_spec import Rotation, SecretSpec
 
 NAME = "region_signing_key"
 PATTERN = (
@@ -21,6 +21,9 @@ def signing_key_spec(service: str) -> SecretSpec:
         make=generate_signing_key,
         pattern=PATTERN,
         form="an ed25519 private key in OpenSSH format, without a passphrase",
+        rotation=Rotation.NAMED,
+        rotation_note="Peers trust this key. After a change, each of them runs deploy federation "
+        "leave, invite and join again.",
     )
 
 

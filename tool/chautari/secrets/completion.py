@@ -14,11 +14,15 @@ from chautari.secrets import authorship, required_secrets, store
 from chautari.secrets.file_lock import hold_secrets_lock
 from chautari.secrets.merge import merge_secrets
 from chautari.secrets.merge_driver import Versions
-from chautari.secrets.private_keys import PrivateKey
+from chautari.secrets.private_keys import PrivateKey, read_private_keys_and_problems
 from chautari.secrets.store import SecretStore
 from chautari.secrets.value_checks import check_values
 
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
+REMOVED_KEYS = (
+    "A key was removed from the operators. The person who has it knows all secrets. To replace "
+    "them: deploy secrets rotate {region} --all"
+)
 
 
 def load_and_complete_secrets(
@@ -83,11 +87,13 @@ def update_secrets(
     *,
     replace_lost: bool = False,
     check: bool = True,
+    says_removed: bool = True,
 ) -> SecretStore:
     """Change the region's secrets in one step, and return them; other commands wait meanwhile.
 
     `change` gets what the file contains now. The file is written only when something changed, the
     people to whom it is encrypted included. Without `check`, other secrets may have a wrong form.
+    With `says_removed`, a notice says that people whose keys were removed have read the secrets.
 
     Raises:
         BadInput: when the file is lost, or cannot be opened or written.
@@ -96,7 +102,9 @@ def update_secrets(
     with hold_secrets_lock(loaded_region.secrets_file):
         opened = _open_or_empty(loaded_region, identities, replace_lost=replace_lost, check=check)
         changed = change(opened)
-        changed.notices = opened.notices
+        changed.notices = list(opened.notices)
+        if says_removed:
+            changed.notices += _notices_of_removed_keys(loaded_region, opened, recipients)
         if (
             changed.has_same_content(opened)
             and opened.recipients == recipients
@@ -105,8 +113,26 @@ def update_secrets(
             authorship.remember(loaded_region.secrets_file, opened)
             return changed
         saved = _save_encrypted(loaded_region, changed, recipients, identities)
-    saved.notices = opened.notices
+    saved.notices = changed.notices
     return saved
+
+
+def _notices_of_removed_keys(
+    loaded_region: LoadedRegion, secrets: SecretStore, recipients: Sequence[str]
+) -> list[str]:
+    """Return that people whose keys were removed have read the secrets."""
+    region = loaded_region.region
+    if region.sandbox is None and removed_keys(secrets, recipients):
+        return [REMOVED_KEYS.format(region=region.region)]
+    return []
+
+
+def removed_keys(secrets: SecretStore, recipients: Sequence[str]) -> set[str]:
+    """Return the keys, without comments, that open the file of `secrets` but not a new one."""
+    before, after = ({" ".join(key.split()[:2]) for key in keys} for keys in (
+        secrets.recipients, recipients,
+    ))  # fmt: skip
+    return before - after
 
 
 def sign_secrets(
@@ -216,7 +242,7 @@ def sign_and_encrypt(
         BadInput: when none of `identities` opens the result, or none belongs to an operator.
     """
     file = loaded_region.secrets_file
-    keys, unusable = store.read_private_keys_and_problems(identities)
+    keys, unusable = read_private_keys_and_problems(identities)
     written = min(max(int(time.time()), secrets.written + 1), store.MAX_TIME)
     new = secrets.with_recipients(recipients, written)
     _refuse_unreadable(file, new.encrypt(file, recipients), keys, unusable)

@@ -30,6 +30,7 @@ def merge_secrets(
         if name in theirs:
             values[name] = theirs[name]
     recipients = _merge_recipients(base, ours, theirs)
+    undeployed, _ = _merge(base.undeployed, ours.undeployed, theirs.undeployed)
     due, _ = _merge(base.due, ours.due, theirs.due)
     for name in _names_readable_by_removed(base, ours, theirs, recipients):
         due.setdefault(name, READ_BY_REMOVED)
@@ -37,6 +38,7 @@ def merge_secrets(
         values,
         recipients,
         due={name: reason for name, reason in due.items() if name in values},
+        undeployed=undeployed,
         written=max(ours.written, theirs.written),
     )
     return Merge(merged, tuple(name for name in conflicts if name not in take_theirs))

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from chautari.backup import secrets as backup_secrets
 from chautari.region.model import Region
-from chautari.services.secret_spec import SecretSpec
+from chautari.services.secret_spec import Rotation, SecretSpec
 
-MAIL = SecretSpec("mail_relay_password", None, "password for the mail relay", user_supplied=True)
+MAIL = SecretSpec(
+    "mail_relay_password",
+    None,
+    "password for the mail relay",
+    user_supplied=True,
+    rotation=Rotation.PERSON,
+    rotation_note="Change the password at the provider of the mail relay, and set the new one.",
+)
 RECEIPTS = SecretSpec(
     "receipt_key",
     None,
     "key for the digests in the records (receipts) of deploys; it is never sent to a node",
+    rotation_note="The next deploy runs every role once.",
 )
 
 

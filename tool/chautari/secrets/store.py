@@ -46,6 +46,7 @@ class _SecretsFileContent(BaseModel):
     recipients: Annotated[list[_Text], Field(max_length=1000)]
     secrets: dict[_SecretName, _Text]
     due: dict[_SecretName, _Text] = Field(default_factory=dict)
+    undeployed: dict[_SecretName, _Text] = Field(default_factory=dict)
     written: Annotated[int, Field(ge=0, le=MAX_TIME)] = 0
     signature: Annotated[str, Field(max_length=MAX_SIGNATURE_LENGTH)] = ""
 
@@ -59,6 +60,7 @@ class SecretStore:
     Attributes:
         recipients: the public keys to which the file is encrypted.
         due: the secrets that people must still change, each with the reason.
+        undeployed: the nodes that still have old values, each with the reason for the change.
         written: the time of the last change, in seconds since 1970.
         signature: the signature of the operator who made the last change; empty if there is none.
         digest: SHA-256 of the file from which the secrets were read, encrypted as it is.
@@ -71,6 +73,7 @@ class SecretStore:
         recipients: Sequence[str],
         *,
         due: Mapping[str, str] | None = None,
+        undeployed: Mapping[str, str] | None = None,
         written: int = 0,
         signature: str = "",
     ) -> None:
@@ -78,6 +81,7 @@ class SecretStore:
         self._values = dict(values)
         self.recipients = tuple(recipients)
         self.due = dict(due or {})
+        self.undeployed = dict(undeployed or {})
         self.written = written
         self.signature = signature
         self.digest = ""
@@ -110,6 +114,15 @@ class SecretStore:
         """Return a store in which people must change the secrets called `due`."""
         return self._changed(due=dict(due))
 
+    def with_undeployed(self, undeployed: Mapping[str, str]) -> SecretStore:
+        """Return a store whose values have still to reach the nodes called `undeployed`."""
+        return self._changed(undeployed=dict(undeployed))
+
+    def without(self, names: Iterable[str]) -> SecretStore:
+        """Return a store without the secrets called `names`."""
+        left = {name: value for name, value in self._values.items() if name not in set(names)}
+        return self._changed(values=left)
+
     def with_recipients(self, recipients: Sequence[str], written: int) -> SecretStore:
         """Return a store that was written at a time, for other recipients."""
         return self._changed(recipients=tuple(recipients), written=written)
@@ -121,13 +134,14 @@ class SecretStore:
     def _changed(self, **changes: Any) -> SecretStore:
         now: dict[str, Any] = {
             "values": self._values, "recipients": self.recipients, "due": self.due,
-            "written": self.written,
+            "undeployed": self.undeployed, "written": self.written,
         }  # fmt: skip
         return SecretStore(**(now | changes))
 
     def has_same_content(self, other: SecretStore) -> bool:
         """Return whether the values, and what is due, are those of `other`."""
-        return (self._values, self.due) == (other._values, other.due)
+        own = self._values, self.due, self.undeployed
+        return own == (other._values, other.due, other.undeployed)
 
     def signed_message(self, region: str) -> bytes:
         """Return what an operator signs: everything in the file, and whose file it is."""
@@ -137,6 +151,7 @@ class SecretStore:
         content = {"recipients": list(self.recipients), "secrets": self._values}
         # Older versions of the toolkit refuse keys that they do not know.
         content |= {"due": self.due} if self.due else {}
+        content |= {"undeployed": self.undeployed} if self.undeployed else {}
         return content | ({"written": self.written} if self.written else {})
 
     def values_of_names(self, names: Iterable[str]) -> dict[str, str]:
@@ -306,6 +321,7 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
         content.secrets,
         content.recipients,
         due=content.due,
+        undeployed=content.undeployed,
         written=content.written,
         signature=content.signature,
     )

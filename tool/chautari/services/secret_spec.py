@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets as random
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,15 @@ def first_invisible_character(value: str) -> str | None:
     return next((char for char in value if not char.isprintable() and char != "\n"), None)
 
 
+class Rotation(Enum):
+    """How a secret gets a new value."""
+
+    DEPLOY = "deploy"  # generated, and the next deploy applies it
+    NAMED = "named"  # as `DEPLOY`, but only for who names it: it has consequences elsewhere
+    PERSON = "person"  # a person changes it where it is used, and then sets it
+    NEVER = "never"  # another value would make data unreadable
+
+
 class SecretSpec(NamedTuple):
     """One secret that a region needs.
 
@@ -88,6 +98,8 @@ class SecretSpec(NamedTuple):
         generator: the command that prints a new value in this form.
         node: the only node that gets it, in place of the nodes of `service`.
         is_usable: whether a value in this form works; only new values are tried, since it is slow.
+        rotation: how it gets a new value.
+        rotation_note: what a new value means for people, or what to do instead.
     """
 
     name: str
@@ -101,6 +113,8 @@ class SecretSpec(NamedTuple):
     generator: str = "openssl rand -hex 24"
     is_usable: Callable[[str], bool] | None = None
     node: str = ""
+    rotation: Rotation = Rotation.DEPLOY
+    rotation_note: str = ""
 
     def set_command(self, region: str) -> str:
         """Return the command that sets the secret of `region` to a new value."""

@@ -39,4 +39,5 @@ def peer_secret_spec(peer: str) -> SecretSpec:
         generate_lowercase_secret,
         pattern=SECRET_PATTERN,
         form=_FORM,
+        rotation_note="The peer gets it by its next deploy.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chautari.services.secret_spec import (
     WORD,
     WORD_FORM,
+    Rotation,
     SecretSpec,
     generate_lowercase_secret,
     generate_password_of_all_classes,
@@ -18,6 +19,9 @@ SECRETS = (
         "initial password of Greenlight's first administrator",
         generate_password_of_all_classes,
         generator='echo "Aa1-$(openssl rand -hex 24)"',
+        rotation=Rotation.PERSON,
+        rotation_note="Greenlight uses it only to create the account. Change the password in "
+        "Greenlight itself, and set the same one.",
     ),
     SecretSpec(
         "greenlight_database_password",
@@ -34,5 +38,6 @@ SECRETS = (
         generate_rails_secret_key,
         pattern=WORD,
         form=WORD_FORM,
+        rotation_note="People log in again.",
     ),
 )

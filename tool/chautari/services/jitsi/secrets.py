@@ -71,6 +71,7 @@ def meeting_starter_password_spec(name: str) -> SecretSpec:
         f"password of the Jitsi Meet member `{name}`",
         pattern=WORD,
         form=WORD_FORM,
+        rotation_note="Give the member the new password.",
     )
 
 
@@ -82,6 +83,7 @@ def peer_password_spec(peer: str) -> SecretSpec:
         f"password of the video bridges that `{peer}` lends",
         pattern=WORD,
         form=WORD_FORM,
+        rotation_note="The peer gets it by its next deploy.",
     )
 
 

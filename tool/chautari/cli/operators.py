@@ -1,0 +1,235 @@
+"""`deploy operators`: list, add and remove the people who deploy a region."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from chautari.cli.checked_text import CheckedText
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
+from chautari.cli.secrets_rotate import print_rotation, rotation_object
+from chautari.errors import BadInput
+from chautari.files import is_present, read_regular_file
+from chautari.migration.rewrite import Rewrite
+from chautari.paths import regions_root
+from chautari.region.field_types import compute_key_fingerprint, validate_name
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import find_region_file
+from chautari.region_setup import key_download, operators_text
+from chautari.secrets.completion import open_secrets, recipients_of, removed_keys, update_secrets
+from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.rotation import Rotated, rotate_all
+from chautari.secrets.store import SecretStore
+from chautari.suggestions import fix_for_unknown_word
+
+Change = Callable[[SecretStore], SecretStore]
+
+
+@click.group("operators")
+def command() -> None:
+    """List, add and remove the people who log in to a region's nodes and read its secrets."""
+
+
+@command.command("list")
+@region_argument
+@identity_option
+@json_option
+def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
+    """List the operators with the fingerprints of their keys.
+
+    If one of your keys opens secrets.age, the command also says to which keys it is encrypted.
+    """
+    loaded_region = _load(find_region_file(name, regions_root()))
+    recipients = _recipients_if_readable(loaded_region, identities)
+    operators = loaded_region.region.operators
+    if as_json:
+        found = {who: _key_objects(keys, recipients) for who, keys in operators.items()}
+        print_json({"region": loaded_region.region.region, "operators": found})
+        return
+    for who, keys in operators.items():
+        for item in _key_objects(keys, recipients):
+            note = "" if item["opens_secrets"] is not False else " (secrets.age: not yet; deploy)"
+            echo(f"{who:<16} {item['type']:<12} {item['fingerprint']}{note}")
+
+
+def _key_objects(
+    keys: Sequence[str], recipients: set[str] | None
+) -> list[dict[str, str | bool | None]]:
+    return [
+        {
+            "type": key.split()[0],
+            "fingerprint": compute_key_fingerprint(key.split()[1]),
+            "opens_secrets": None if recipients is None else _bare(key) in recipients,
+        }
+        for key in keys
+    ]
+
+
+def _bare(key: str) -> str:
+    return " ".join(key.split()[:2])
+
+
+def _recipients_if_readable(
+    loaded_region: LoadedRegion, identities: tuple[Path, ...]
+) -> set[str] | None:
+    if not is_present(loaded_region.secrets_file):
+        return None
+    try:
+        opened = open_secrets(loaded_region, identities or default_private_keys(), check=False)
+    except BadInput:
+        return None
+    return {_bare(key) for key in opened.recipients}
+
+
+@command.command("add")
+@region_argument
+@click.argument("operator", type=CheckedText("OPERATOR", validate_name))
+@click.option(
+    "--key", "source", required=True, metavar="FILE|URL",
+    help="The person's public SSH key: a file, or an https:// address such as those of GitHub and "
+    "Forgejo that end with .keys.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask whether the fingerprint is right.")
+@identity_option
+@json_option
+def add(
+    name: str,
+    operator: str,
+    source: str,
+    yes: bool,
+    identities: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Add an operator to region.yml, and encrypt secrets.age to that person too.
+
+    Compare the fingerprint with the person in a call: ssh-keygen -lf ~/.ssh/id_ed25519.pub
+    The next deploy creates the person's account on each node.
+    """
+    file = find_region_file(name, regions_root())
+    loaded_region = _load(file)
+    if operator in loaded_region.region.operators:
+        raise BadInput(
+            f"{operator} is already an operator",
+            fix=f"to change the keys, write them under operators in {file}",
+        )
+    keys = _read_keys(source)
+    prints = [compute_key_fingerprint(key.split()[1]) for key in keys]
+    _confirm_keys(operator, prints, yes)
+    rewrite = operators_text.add_operator(file, operator, keys)
+    _change_region(file, rewrite, identities, lambda opened: opened)
+    if as_json:
+        print_json(
+            {"region": loaded_region.region.region, "operator": operator, "fingerprints": prints}
+        )
+        return
+    echo(f"{operator} is now in {file}, and can open secrets.age.")
+    echo(f"Deploy, so that {operator} can log in, then commit both files:\n  deploy region {name}")
+
+
+def _read_keys(source: str) -> list[str]:
+    if "://" in source:
+        return key_download.fetch_keys(source)
+    content = read_regular_file(Path(source).expanduser(), key_download.MAX_BYTES)
+    return key_download.usable_keys(source, content)
+
+
+def _confirm_keys(operator: str, prints: Sequence[str], yes: bool) -> None:
+    for fingerprint in prints:
+        echo(f"Key of {operator}: {fingerprint}", err=True)
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise BadInput(
+            "no person at a terminal can confirm the fingerprint",
+            fix="compare it with the person, then add: --yes",
+        )
+    click.confirm("Did the person confirm this fingerprint?", abort=True, err=True)
+
+
+@command.command("remove")
+@region_argument
+@click.argument("operator")
+@identity_option
+@json_option
+def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool) -> None:
+    """Remove an operator from region.yml, and replace all secrets that the person could read.
+
+    The next deploy locks the person's account on each node, and gives the services their new
+    secrets. Secrets that people must change are listed. Until they are changed and all nodes are
+    deployed, deploys of the region fail.
+    """
+    file = find_region_file(name, regions_root())
+    before = _load(file)
+    _refuse_wrong_operator(before, operator)
+    rewrite = operators_text.remove_operator(file, operator)
+    rotated: list[Rotated] = []
+    why = f"{operator} left on {time.strftime('%Y-%m-%d')}"
+
+    def change(opened: SecretStore) -> SecretStore:
+        recipients = recipients_of(_load(file))
+        own = {_bare(key) for key in before.region.operators[operator]}
+        if not removed_keys(opened, recipients) & own:
+            return opened  # the person could never read them, or keeps the key under another name
+        rotated.append(rotate_all(before.region, opened, why))
+        return rotated[-1].secrets
+
+    _change_region(file, rewrite, identities, change)
+    if as_json:
+        found = rotation_object(rotated[-1]) if rotated else {}
+        print_json(
+            {"region": before.region.region, "operator": operator, "read_secrets": bool(rotated)}
+            | found
+        )
+        return
+    echo(f"{operator} is no longer in {file}.")
+    if rotated:
+        print_rotation(name, rotated[-1])
+    else:
+        echo(
+            "secrets.age was not encrypted to keys that only this person has, so no secret was "
+            f"replaced. Deploy, to lock the account:\n  deploy region {name}"
+        )
+
+
+def _refuse_wrong_operator(loaded_region: LoadedRegion, operator: str) -> None:
+    known = list(loaded_region.region.operators)
+    if operator not in known:
+        raise BadInput(
+            f"{operator} is not an operator of the region",
+            fix=fix_for_unknown_word(operator, known),
+        )
+    if len(known) == 1:
+        raise BadInput(
+            f"{operator} is the only operator, so no key would open the secrets",
+            fix="first add another one: deploy operators add "
+            f"{loaded_region.region.region} NAME --key FILE",
+        )
+
+
+def _change_region(
+    file: Path, rewrite: Rewrite, identities: tuple[Path, ...], change: Change
+) -> None:
+    """Write the new `region.yml`, and the secrets for it; after an error, neither is changed."""
+    operators_text.write(file, rewrite)
+    try:
+        loaded_region = _load(file)
+        if is_present(loaded_region.secrets_file):
+            saved = update_secrets(
+                loaded_region, identities or default_private_keys(), (), change,
+                says_removed=False,
+            )  # fmt: skip
+            for notice in saved.notices:
+                echo(notice, err=True)
+    except BaseException:
+        operators_text.undo(file, rewrite)
+        raise
+
+
+def _load(file: Path) -> LoadedRegion:
+    return load_region(file, with_peers=False, with_pins=False)

@@ -1,0 +1,74 @@
+"""Changes of secrets that are not complete: they keep a region from being up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chautari.deploy.node_run import Mode
+from chautari.deploy.request import DeployContext, identities_of
+from chautari.report import secret_texts
+from chautari.report.model import CheckResult, NodeReport
+from chautari.secrets.completion import update_secrets
+from chautari.secrets.required_secrets import required_secrets
+from chautari.secrets.rotation import nodes_with_secrets
+from chautari.secrets.store import SecretStore
+
+
+def open_changes(
+    context: DeployContext, nodes: Sequence[NodeReport], mode: Mode
+) -> list[CheckResult]:
+    """Return a failed check for each change that is not complete.
+
+    After a deploy, the nodes that got their new secrets are removed from the list in secrets.age.
+    """
+    if mode not in ("deploy", "verify") or context.request.detach:
+        return []
+    secrets = context.secrets
+    done = {node.name for node in nodes if node.state == "converged" and node.ok}
+    if mode == "deploy" and done & set(secrets.undeployed):
+        secrets = _remove_deployed_nodes(context, done)
+    return [*_undeployed_nodes(context, secrets), *_due_secrets(context, secrets)]
+
+
+def _remove_deployed_nodes(context: DeployContext, done: set[str]) -> SecretStore:
+    def change(opened: SecretStore) -> SecretStore:
+        # Another operator may have changed a secret since this deploy read them.
+        names = opened.names
+        same = names == context.secrets.names and all(
+            opened[name] == context.secrets[name] for name in names
+        )
+        left = {node: why for node, why in opened.undeployed.items() if node not in done}
+        return opened.with_undeployed(left) if same else opened
+
+    extra = [key for keys in context.endpoints.operators.values() for key in keys]
+    identities = identities_of(context.request, context.endpoints)
+    return update_secrets(context.loaded_region, identities, extra, change)
+
+
+def _undeployed_nodes(context: DeployContext, secrets: SecretStore) -> Iterator[CheckResult]:
+    region = context.loaded_region.region
+    for node, why in secrets.undeployed.items():
+        if node not in region.nodes:
+            continue
+        data = {"node": node, "why": why, "region": region.region}
+        yield CheckResult(
+            node, "base", "new_secrets_deployed", "failed", secret_texts.NODE_TITLE,
+            message=secret_texts.node_text(data), advice=secret_texts.node_advice(data),
+        )  # fmt: skip
+
+
+def _due_secrets(context: DeployContext, secrets: SecretStore) -> Iterator[CheckResult]:
+    region = context.loaded_region.region
+    for spec in required_secrets(region):
+        if spec.name not in secrets.due:
+            continue
+        nodes = nodes_with_secrets(region, {spec.name}) or tuple(region.nodes)
+        data = {
+            "secret": spec.name, "meaning": spec.meaning, "why": secrets.due[spec.name],
+            "region": region.region, "note": spec.rotation_note, "rotation": spec.rotation.value,
+            "command": spec.set_command(region.region),
+        }  # fmt: skip
+        yield CheckResult(
+            nodes[0], "base", f"secret_{spec.name}", "failed", secret_texts.SECRET_TITLE,
+            message=secret_texts.secret_text(data), advice=secret_texts.secret_advice(data),
+        )  # fmt: skip

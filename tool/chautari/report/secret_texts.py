@@ -1,0 +1,34 @@
+"""What reports say about changes of secrets that are not complete."""
+
+from __future__ import annotations
+
+from chautari.report.message_templates import Data
+from chautari.report.text_format import to_one_line
+
+NODE_TITLE = "The node has the new secrets"
+SECRET_TITLE = "The secret was changed after an operator left"
+
+
+def node_text(data: Data) -> str:
+    """Return why a node must be deployed."""
+    return to_one_line(f"{data['node']} still has old secrets ({data['why']}).")
+
+
+def node_advice(data: Data) -> str:
+    """Return the command that sends the new secrets."""
+    return f"deploy it: deploy region {data['region']} --node {data['node']}"
+
+
+def secret_text(data: Data) -> str:
+    """Return why a secret must be changed."""
+    return to_one_line(
+        f"{data['secret']} ({data['meaning']}) must be changed by a person ({data['why']})."
+    )
+
+
+def secret_advice(data: Data) -> str:
+    """Return how a person changes a secret."""
+    command = data["command"]
+    if data["rotation"] == "named":
+        command = f"deploy secrets rotate {data['region']} {data['secret']}"
+    return f"{data['note']} Then run: {command}".strip()
