@@ -21,6 +21,7 @@ from region_samples import ROOT, key_pair
 from chautari import __version__
 from chautari.cli import init, main
 from chautari.region_setup.toolkit_source import ToolkitSource
+from chautari.secrets import merge_driver
 
 WHEEL = ToolkitSource(f"./wheels/chautari-{__version__}-py3-none-any.whl", is_wheel=True)
 OPTIONS = (
@@ -58,12 +59,19 @@ def written(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
+def test_git_merges_the_secrets_of_a_new_region_in_a_repository(folder: Path) -> None:
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    assert run() == 0
+    assert merge_driver.is_wanted(folder) and merge_driver.is_installed(folder)
+    assert not merge_driver.add_attributes(folder)
+
+
 def test_options_make_a_valid_region_and_its_repository(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run() == 0
     assert written(folder) == {
-        "inventories/andes/region.yml", ".gitignore", "README.md",
+        "inventories/andes/region.yml", ".gitignore", ".gitattributes", "README.md",
         ".github/workflows/validate.yml",
     }  # fmt: skip
     out = capsys.readouterr().out

@@ -219,6 +219,27 @@ def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     echo(f"{loaded_region.secrets_file} is signed.", err=True)
 
 
+@command.command("recovery-key")
+@json_option
+def recovery_key(as_json: bool) -> None:
+    """Create a key that opens secrets.age if the operators' keys are lost.
+
+    Write the public part under recovery in region.yml, and deploy. Print the secret part, keep the
+    paper in a safe place, and do not store it on a computer. To use it, type it into a file:
+    deploy secrets show NAME SECRET --identity FILE
+    """
+    import pyrage
+
+    key = pyrage.x25519.Identity.generate()
+    public, secret = str(key.to_public()), str(key)
+    if as_json:
+        print_json({"public": public, "secret": secret})
+        return
+    echo("Write this in region.yml. Choose the name of the place, here safe:")
+    echo(f"recovery:\n  safe: {public}")
+    echo(f"Keep this on paper:\n{secret}")
+
+
 def _print_notices(secrets: SecretStore) -> None:
     for notice in secrets.notices:
         echo(notice, err=True)

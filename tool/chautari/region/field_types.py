@@ -292,6 +292,11 @@ _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
 )
 
 
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_BECH32_GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_AGE_KEY = re.compile(rf"age1[{_BECH32}]{{58}}")
+
+
 def validate_public_key(value: str) -> str:
     """Return an OpenSSH public key line that can log in and that secrets can be encrypted to.
 
@@ -314,6 +319,35 @@ def validate_public_key(value: str) -> str:
     if not is_printable_line(value.strip()) or '"' in value:
         raise ValueError("a public key is one line without quotes; paste it again")
     return value.strip()
+
+
+def validate_age_key(value: str) -> str:
+    """Return a public key of age, `age1…`, whose checksum is right (BIP 173)."""
+    if value.strip().upper().startswith("AGE-SECRET-KEY-"):
+        raise ValueError(
+            "this is the secret part of the key, which must not be in this file; replace the key, "
+            "and write its public part here: age1…"
+        )
+    if not _AGE_KEY.fullmatch(value) or not _is_bech32(value):
+        raise ValueError(
+            "this is not a public key of age, or it is damaged; create one with: deploy secrets "
+            "recovery-key"
+        )
+    return value
+
+
+def _is_bech32(value: str) -> bool:
+    """Return whether the checksum at the end of a lower-case Bech32 text is right."""
+    prefix, _, data = value.rpartition("1")
+    codes = [ord(letter) for letter in prefix]
+    expanded = [code >> 5 for code in codes] + [0] + [code & 31 for code in codes]
+    check = 1
+    for number in (*expanded, *(_BECH32.index(letter) for letter in data)):
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ number
+        for bit, generator in enumerate(_BECH32_GENERATORS):
+            check ^= generator if top >> bit & 1 else 0
+    return check == 1
 
 
 def _check_key_blob(kind: str, blob: str) -> None:
@@ -452,6 +486,7 @@ SandboxNetwork = Annotated[str, AfterValidator(validate_sandbox_network)]
 Version = Annotated[str, AfterValidator(validate_three_part_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(validate_public_key)]
+AgeKey = Annotated[str, AfterValidator(validate_age_key)]
 HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]
 HostKeyLine = Annotated[str, AfterValidator(to_host_key_line)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]

@@ -18,6 +18,7 @@ from chautari.region.base import StrictModel
 from chautari.region.field_types import (
     URL,
     Address,
+    AgeKey,
     Country,
     Domain,
     Email,
@@ -321,6 +322,12 @@ class Region(StrictModel):
         default_factory=dict,
         description="People who deploy, each with one SSH public key or a list of keys.",
         examples=[{"ana": "ssh-ed25519 AAAA… ana@laptop"}],
+    )
+    recovery: dict[Name, AgeKey] = Field(
+        default_factory=dict,
+        description="Keys of age that open `secrets.age` if the operators' keys are lost, for "
+        "example one on paper. They cannot log in. To create one: `deploy secrets recovery-key`.",
+        examples=[{"safe": "age1y2tkhlyw8cuefjqxnek763fgwhwqed7frya73g6cz6zm3tpwc3gqn3q0qk"}],
     )
     nodes: dict[Name, Node] = Field(
         min_length=1,

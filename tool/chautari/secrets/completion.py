@@ -272,9 +272,9 @@ def _refuse_unreadable(
 
 
 def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the public keys the region's secrets are encrypted to."""
+    """Return the public keys the region's secrets are encrypted to, the recovery keys included."""
     keys = [key for person in loaded_region.region.operators.values() for key in person]
-    return tuple(dict.fromkeys([*keys, *extra]))
+    return tuple(dict.fromkeys([*keys, *loaded_region.region.recovery.values(), *extra]))
 
 
 def replace_merged(loaded_region: LoadedRegion, sealed: bytes) -> None:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import getpass
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -31,7 +32,7 @@ OTHER_FORMAT = "this key is not in OpenSSH's format; convert a copy of it: ssh-k
 # What people store or specify in place of the file that is meant, by how it begins.
 _OTHER_KEYS = {
     b"PuTTY-User-Key-File": "this is a PuTTY key; export it as an OpenSSH key in PuTTYgen",
-    b"AGE-SECRET-KEY-": "this is an age key, not an SSH key",
+    b"AGE-SECRET-KEY-": "this is an age key, but it is damaged",
     b"age-encryption.org/": "this is a file encrypted with age, not a key",
     b"ssh-": "this is a public key; use the private key, the file without .pub",
     b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
@@ -41,6 +42,8 @@ _OTHER_KEYS = {
     b"-----BEGIN ENCRYPTED PRIVATE KEY": OTHER_FORMAT,
     b"-----BEGIN RSA PRIVATE KEY": OTHER_FORMAT,
 }
+# A file of age-keygen has comments, and a person who types one may use small letters.
+_AGE_KEY = re.compile(rb"(?mi)^AGE-SECRET-KEY-1[A-Z0-9]{2,100}$")
 _NEEDS_PASSPHRASE = "must be decrypted first"  # words of pyrage
 _typed: dict[Path, str] = {}  # passphrases that the person typed, for the rest of this command
 
@@ -50,7 +53,7 @@ class PrivateKey:
 
     Attributes:
         identity: the key for age (pyrage is not typed).
-        unlocked: the text of the key.
+        unlocked: the text of an SSH key; empty for a key of age.
     """
 
     __slots__ = ("identity", "unlocked")
@@ -126,12 +129,22 @@ def _read_private_key(path: Path, ask: bool) -> PrivateKey:
         raise BadInput(
             f"{path}: this file is larger than {MAX_KEY_BYTES // 1000} kB, so it is not an SSH key"
         )
+    if line := _AGE_KEY.search(raw):
+        return _age_key(path, line[0])
     try:
         return PrivateKey(call_pyrage(pyrage.ssh.Identity.from_buffer, raw), raw)
     except (pyrage.IdentityError, ValueError) as error:
         if _NEEDS_PASSPHRASE in str(error):
             return _unlock(path, raw, ask)
         raise BadInput(f"{path}: {_reason_key_is_unusable(raw, str(error))}") from None
+
+
+def _age_key(path: Path, line: bytes) -> PrivateKey:
+    """Return a recovery key; it opens secrets, but signs nothing."""
+    try:
+        return PrivateKey(pyrage.x25519.Identity.from_str(line.decode().upper()), b"")
+    except pyrage.IdentityError:
+        raise BadInput(f"{path}: {_OTHER_KEYS[b'AGE-SECRET-KEY-']}") from None
 
 
 def _reason_key_is_unusable(raw: bytes, error: str) -> str:

@@ -185,6 +185,8 @@ class SecretStore:
 def _parse_recipient(file: Path, line: str) -> Recipient:
     key = " ".join(line.split()[:2])  # without the comment
     try:
+        if key.startswith("age1"):
+            return pyrage.x25519.Recipient.from_str(key)
         return call_pyrage(pyrage.ssh.Recipient.from_str, key)
     except (pyrage.RecipientError, ValueError) as error:
         raise BadInput(
