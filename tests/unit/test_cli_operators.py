@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,54 @@ def test_add_refuses_what_is_no_usable_key(
     (andes.folder / "luz.pub").write_text(content)
     assert andes.add("luz") == 2
     assert reason in capsys.readouterr().err
+
+
+class Page:
+    """What a web server answers."""
+
+    def __init__(self, body: bytes, status_code: int = 200) -> None:
+        self.body, self.status_code = body, status_code
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def iter_content(self, size: int) -> Iterator[bytes]:
+        yield self.body[:size]
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (Page(b"x" * 50_000), "did not answer with a list of keys"),
+        (Page(b"", 302), "did not answer with a list of keys \\(HTTP 302\\)"),
+        (Page(b"ecdsa-sha2-nistp256 AAAA luz"), "has no key that can be used: keys of type ecdsa"),
+        (OSError("no route"), "cannot be read: OSError"),
+    ],
+)
+def test_page_without_keys_is_refused(
+    page: Page | OSError, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(_: str, **options: object) -> Page:
+        assert options["allow_redirects"] is False and options["timeout"]
+        if isinstance(page, OSError):
+            raise page
+        return page
+
+    monkeypatch.setattr(key_download.requests, "get", get)
+    with pytest.raises(BadInput, match=reason):
+        key_download.fetch_keys("https://git.example.org/luz.keys")
+
+
+def test_usable_keys_of_a_page_are_added(andes: Andes, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = f"ecdsa-sha2-nistp256 AAAA\n{andes.lines['luz']}\n{andes.lines['eva']}\n".encode()
+    monkeypatch.setattr(key_download.requests, "get", lambda *_, **__: Page(body))
+    url = "https://git.example.org/luz.keys"
+    assert andes.run("operators", "add", "andes", "luz", "--key", url, "--yes") == 0
+    assert andes.region.region.operators["luz"] == (andes.lines["luz"], andes.lines["eva"])
+    assert andes.opened("eva")["receipt_key"] == andes.store["receipt_key"]
 
 
 def test_keys_are_fetched_only_over_https() -> None:

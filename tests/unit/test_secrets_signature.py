@@ -193,6 +193,20 @@ def test_older_file_of_an_operator_is_said(tmp_path: Path) -> None:
     assert "is older than the one that this computer last used" in notice
 
 
+def test_older_file_that_a_removed_operator_reads_is_refused(tmp_path: Path) -> None:
+    found = region_of_two(tmp_path)
+    load_and_complete_secrets(found, [tmp_path / "ana"], RELAY)
+    old = found.secrets_file.read_bytes()
+    without = found.region.model_copy(update={"operators": {"ana": found.region.operators["ana"]}})
+    found = found._replace(region=without)
+    write_as(found, "ana")
+    found.secrets_file.write_bytes(old)
+    with pytest.raises(BadInput, match="is older than the one that this computer last used, and"):
+        load_and_complete_secrets(found, [tmp_path / "ana"], {})
+    sign_secrets(found, [tmp_path / "ana"], ())
+    assert open_secrets(found, [tmp_path / "ana"]).notices == []
+
+
 def test_file_of_an_operator_who_left_is_accepted_by_signing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

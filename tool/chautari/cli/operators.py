@@ -22,6 +22,8 @@ from chautari.region.field_types import compute_key_fingerprint, validate_name
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.region_setup import key_download, operators_text
+from chautari.render.endpoints import Endpoints
+from chautari.render.provider import known_endpoints
 from chautari.secrets.completion import open_secrets, recipients_of, removed_keys, update_secrets
 from chautari.secrets.private_keys import default_private_keys
 from chautari.secrets.rotation import Rotated, rotate_all
@@ -50,12 +52,17 @@ def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     operators = loaded_region.region.operators
     if as_json:
         found = {who: _key_objects(keys, recipients) for who, keys in operators.items()}
-        print_json({"region": loaded_region.region.region, "operators": found})
+        recovery = dict(loaded_region.region.recovery)
+        print_json(
+            {"region": loaded_region.region.region, "operators": found, "recovery": recovery}
+        )
         return
     for who, keys in operators.items():
         for item in _key_objects(keys, recipients):
             note = "" if item["opens_secrets"] is not False else " (secrets.age: not yet; deploy)"
             echo(f"{who:<16} {item['type']:<12} {item['fingerprint']}{note}")
+    for place, key in loaded_region.region.recovery.items():
+        echo(f"{place:<16} {'recovery key':<12} {key}")
 
 
 def _key_objects(
@@ -81,7 +88,8 @@ def _recipients_if_readable(
     if not is_present(loaded_region.secrets_file):
         return None
     try:
-        opened = open_secrets(loaded_region, identities or default_private_keys(), check=False)
+        keys = _identities(known_endpoints(loaded_region), identities)
+        opened = open_secrets(loaded_region, keys, check=False)
     except BadInput:
         return None
     return {_bare(key) for key in opened.recipients}
@@ -128,7 +136,7 @@ def add(
             {"region": loaded_region.region.region, "operator": operator, "fingerprints": prints}
         )
         return
-    echo(f"{operator} is now in {file}, and can open secrets.age.")
+    echo(f"{operator} is now in {file}. secrets.age is encrypted to this person too.")
     echo(f"Deploy, so that {operator} can log in, then commit both files:\n  deploy region {name}")
 
 
@@ -220,8 +228,10 @@ def _change_region(
     try:
         loaded_region = _load(file)
         if is_present(loaded_region.secrets_file):
+            endpoints = known_endpoints(loaded_region)
+            extra = [key for keys in endpoints.operators.values() for key in keys]
             saved = update_secrets(
-                loaded_region, identities or default_private_keys(), (), change,
+                loaded_region, _identities(endpoints, identities), extra, change,
                 says_removed=False,
             )  # fmt: skip
             for notice in saved.notices:
@@ -229,6 +239,11 @@ def _change_region(
     except BaseException:
         operators_text.undo(file, rewrite)
         raise
+
+
+def _identities(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
+    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    return known or default_private_keys()
 
 
 def _load(file: Path) -> LoadedRegion:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from chautari.deploy.node_run import Mode
 from chautari.deploy.request import DeployContext, identities_of
+from chautari.errors import ChautariError
 from chautari.report import secret_texts
 from chautari.report.model import CheckResult, NodeReport
 from chautari.secrets.completion import update_secrets
@@ -42,7 +44,9 @@ def _remove_deployed_nodes(context: DeployContext, done: set[str]) -> SecretStor
 
     extra = [key for keys in context.endpoints.operators.values() for key in keys]
     identities = identities_of(context.request, context.endpoints)
-    return update_secrets(context.loaded_region, identities, extra, change)
+    with suppress(ChautariError, OSError):  # the report of the deploy matters more
+        return update_secrets(context.loaded_region, identities, extra, change)
+    return context.secrets
 
 
 def _undeployed_nodes(context: DeployContext, secrets: SecretStore) -> Iterator[CheckResult]:

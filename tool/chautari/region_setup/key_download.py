@@ -25,8 +25,11 @@ def fetch_keys(url: str) -> list[str]:
         with requests.get(
             url, timeout=SECONDS, stream=True, allow_redirects=False, auth=lambda request: request
         ) as answer:
-            body = next(answer.iter_content(MAX_BYTES + 1), b"")
-            code = answer.status_code
+            body, code = b"", answer.status_code
+            for part in answer.iter_content(MAX_BYTES + 1):
+                body += part
+                if len(body) > MAX_BYTES:
+                    break
     except (OSError, ValueError) as error:
         raise BadInput(f"{url} cannot be read: {type(error).__name__}", fix=fix) from None
     if code != 200 or len(body) > MAX_BYTES:

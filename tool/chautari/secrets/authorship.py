@@ -74,6 +74,7 @@ def check_author(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     if author is None:
         raise _no_operator_error(loaded_region)
     if seen.digest and secrets.written < seen.written:
+        _refuse_replay(loaded_region, secrets)
         secrets.notices.append(OLDER)
     elif seen.digest:
         secrets.notices.append(REPLACED.format(author=author, time=_time_text(secrets.written)))
@@ -119,8 +120,11 @@ def was_signed(file: Path) -> bool:
     return load_last_seen(file).signed
 
 
-def remember(file: Path, secrets: SecretStore) -> None:
+def remember(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     """Remember the file as the one that this computer used last."""
+    if loaded_region.region.sandbox is not None:
+        return
+    file = loaded_region.secrets_file
     signed = bool(secrets.signature)
     store_last_seen(file, LastSeen(signed=signed, digest=secrets.digest, written=secrets.written))
 
@@ -132,6 +136,24 @@ def _refuse_unsigned(loaded_region: LoadedRegion, seen: LastSeen) -> None:
             "last read it, so it may have been replaced by a person who is not an operator",
             fix=_sign_advice(loaded_region),
         )
+
+
+def _refuse_replay(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
+    """Refuse an old version that a removed operator can read: it has the old passwords."""
+    region = loaded_region.region
+    listed = [*(key for keys in region.operators.values() for key in keys)]
+    listed += region.recovery.values()
+    if {_bare(key) for key in secrets.recipients} - {_bare(key) for key in listed}:
+        raise BadInput(
+            f"{loaded_region.secrets_file} is older than the one that this computer last used, and "
+            "is encrypted to a key that is no longer under operators",
+            fix="get the newest version: git pull. If you went back to this one on purpose, accept "
+            f"it: deploy secrets sign {region.region}",
+        )
+
+
+def _bare(key: str) -> str:
+    return " ".join(key.split()[:2])
 
 
 def _no_operator_error(loaded_region: LoadedRegion) -> BadInput:

@@ -110,7 +110,7 @@ def update_secrets(
             and opened.recipients == recipients
             and is_present(loaded_region.secrets_file)
         ):
-            authorship.remember(loaded_region.secrets_file, opened)
+            authorship.remember(loaded_region, opened)
             return changed
         saved = _save_encrypted(loaded_region, changed, recipients, identities)
     saved.notices = changed.notices
@@ -226,7 +226,7 @@ def _save_encrypted(
     file = loaded_region.secrets_file
     new, sealed = sign_and_encrypt(loaded_region, secrets, recipients, identities)
     store.replace_secrets_file(file, sealed)
-    authorship.remember(file, new)
+    authorship.remember(loaded_region, new)
     return new
 
 
