@@ -31,9 +31,9 @@ KEYS = ["code", "file", "line", "column", "where", "message", "fix"]
 WORDS = {
     "service": "nextcloud", "service_command": "occ", "words": "status", "node": "bog1",
     "secret": "mail_relay_password", "url": "https://peer.example.org", "peer": "himalaya",
-    "fault": "full-disk",
+    "fault": "full-disk", "operator": "ana", "secrets": "mail_relay_password",
 }  # fmt: skip
-OPTIONS = {"output": ["--output", "out"], "to": ["--to", "bog1"]}
+OPTIONS = {"output": ["--output", "out"], "to": ["--to", "bog1"], "source": ["--key", "luz.pub"]}
 
 
 class Command(NamedTuple):

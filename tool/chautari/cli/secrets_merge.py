@@ -86,7 +86,8 @@ def _add_command(file: Path) -> str:
 @click.argument("ours", type=click.Path(path_type=Path))
 @click.argument("theirs", type=click.Path(path_type=Path))
 @click.argument("path", type=click.Path(path_type=Path))
-def driver(base: Path, ours: Path, theirs: Path, path: Path) -> int:
+@json_option
+def driver(base: Path, ours: Path, theirs: Path, path: Path, as_json: bool) -> int:
     """Merge three versions of secrets.age for git, which reads the result from OURS."""
     loaded_region = load_region(
         path.absolute().with_name(REGION_FILE), with_peers=False, with_pins=False
@@ -100,6 +101,8 @@ def driver(base: Path, ours: Path, theirs: Path, path: Path) -> int:
             fix=f"{error.fix}; then run: deploy secrets merge {loaded_region.region.region}",
         ) from None
     write_atomically(ours, sealed)
+    if as_json:
+        print_json({"ok": not conflicts, "path": str(path), "conflicts": list(conflicts)})
     if not conflicts:
         return 0
     _report_conflicts(loaded_region, path, conflicts)
