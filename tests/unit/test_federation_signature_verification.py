@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from federation_samples import KEY, OTHER_KEY, sign, signed, ssh_keygen_accepts
 
@@ -67,7 +69,7 @@ def test_generated_signing_keys_fit_their_form_and_differ() -> None:
     values = {spec.make() for _ in range(3)}
     assert len(values) == 3
     for value in values:
-        spec.check(value, "andes")
+        spec.check(value, "andes", Path("secrets.age"))
         assert verify_and_return_signing_key(
             CONTENT, sign(CONTENT, key=value)
         ) == signing_key.public_key_of(value)
