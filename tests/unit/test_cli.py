@@ -203,19 +203,33 @@ def test_status_prints_each_node(
     ]
     monkeypatch.setattr(status, "node_statuses", lambda _: states)
     assert main.run(["status", "andes"]) == 1
-    lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
+    shown = capsys.readouterr().out.splitlines()
+    words = [line.split(" -")[0].split(maxsplit=1)[1].strip() for line in shown[3:8]]
+    assert words == ["deployed", "interrupted", "running", "not deployed", "unreachable"]
+    assert len(shown) <= 24 and "broken  e: not reachable: timed out" in shown
+    assert main.run(["status", "andes", "--details"]) == 1
+    runs = capsys.readouterr().out.split("Last deploys\n")[1]
+    lines = [line.split(maxsplit=1)[1] for line in runs.splitlines()]
     assert lines[0].endswith("succeeded")
     assert lines[1] == f"run {run} was interrupted; deploy again"
     assert lines[2] == f"run {run} is running (started by luz)"
     assert lines[3:] == ["no deploy has run on this node yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
-    assert json.loads(capsys.readouterr().out) == {
+    printed = json.loads(capsys.readouterr().out)
+    problems = {item["subject"]: item["code"] for item in printed.pop("problems")}
+    assert problems == {"b": "run_interrupted", "d": "never_deployed", "e": "unreachable"}
+    assert [item["label"] for item in printed.pop("topics")] == [
+        "Services", "Backups", "Releases", "Mail",
+    ]  # fmt: skip
+    assert printed == {
         "ok": False,
         "region": "andes",
         "nodes": states,
         "outdated": [],
         "releases_unknown": [],
         "backups": [],
+        "health": {"bog1": None, "med1": None},
+        "peers": {},
     }
 
 

@@ -15,8 +15,7 @@ from test_backup_node_program import ANNOUNCED, DONE, FINISHED, KEY, STARTED
 
 from chautari.backup import node_program
 from chautari.cli import main
-from chautari.cli import status as status_command
-from chautari.deploy import backup_status, status
+from chautari.deploy import backup_status, node_health, status
 from chautari.region.load import load_region
 from chautari.secrets.store import open_secrets_file
 
@@ -268,13 +267,12 @@ def test_status_shows_backups_and_fails_for_broken_ones(
             {"event": "state_files", "files": {}, "errors": {}}, 0, ""
         ),
     )  # fmt: skip
-    assert status_command.command.callback
-    assert main.run(["status", "andes"]) == 0
+    unreachable: Any = backup_status.RunnerReply(None, 255, "no route")
+    monkeypatch.setattr(node_health, "call_runner", lambda *_: unreachable)
+    assert main.run(["status", "andes", "--details"]) == 0
     out = capsys.readouterr().out
     assert "Backups" in out and "there is no backup yet" in out and "deploy drill andes" in out
-    monkeypatch.setattr(
-        backup_status, "call_runner", lambda *_: backup_status.RunnerReply(None, 255, "no route")
-    )
+    monkeypatch.setattr(backup_status, "call_runner", lambda *_: unreachable)
     assert main.run(["status", "andes", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)["backups"]
     assert {item["code"] for item in found} == {"node_unreachable"}

@@ -30,12 +30,12 @@ def test_text_of_a_node_is_cleaned_for_the_terminal(
     main.run(["drift", "andes"])
     state = {"node": "bog1", "reachable": False, "message": "no\x1b[2J\nbog2  all is well"}
     monkeypatch.setattr(status, "node_statuses", lambda _: [state])
-    main.run(["status", "andes"])
+    main.run(["status", "andes", "--details"])
     output = capsys.readouterr().out
     assert "\x1b" not in output and "\x07" not in output
     assert r"/x\x1b]0;title\x07 \x9b31mred\u202e: is missing" in output
     assert r"lu\x1b[2Jz is deploying" in output
-    assert output.splitlines()[-1].startswith("bog1 ")
+    assert output.splitlines()[-1].startswith("  bog1 ")
 
 
 class Shown:

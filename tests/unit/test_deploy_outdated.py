@@ -179,7 +179,10 @@ def test_status_prints_newer_releases(
     monkeypatch.setattr(status_command, "find_region_file", lambda *_: None)
     monkeypatch.setattr(status_command, "load_region", lambda _: region)
     assert main.run(["status", "andes"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    shown = capsys.readouterr().out
+    assert "Releases   newer ones than nextcloud 35.0.1; unknown for calendar\n" in shown
+    assert main.run(["status", "andes", "--details"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
         "newer releases: nextcloud 35.0.1 on med1: 35.0.10 is the newest in its series; "
         "36.0.0 is the newest release",
         "newer releases: unknown for calendar (could not read the release list from github.com)",

@@ -127,6 +127,18 @@ def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> Non
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
 
 
+@pytest.mark.advice(
+    "Deploy again. 'journalctl -u chautari-health' on the node shows what failed.",
+    units=["chautari-health"],
+)
+def test_node_measures_itself(host: Host) -> None:
+    """A timer measures the node, and mails what got worse"""
+    timer = host.service("chautari-health.timer")
+    assert (timer.is_enabled, timer.is_running) == (True, True)
+    last = host.check_output("systemctl show -P Result chautari-health.service")
+    assert last == "success", f"the last measurement ended with: {last}"
+
+
 @pytest.mark.advice("Run 'systemctl status UNIT' on the node to find the reason.", units=[])
 def test_no_unit_has_failed(host: Host) -> None:
     """No systemd unit on the node has failed"""

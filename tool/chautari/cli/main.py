@@ -39,7 +39,7 @@ COMMANDS = {
     "verify": "run all checks for a region; change nothing",
     "drift": "show what changed on a region's nodes since their last deploy",
     "report": "print or open the report of a run",
-    "status": "show the last deploy of each node, its backups and newer releases",
+    "status": "show the state of a region on one screen",
     "attach": "follow the active run on each node, or show the last run",
     "backup": "back up a region's nodes, list the backups, and check them",
     "restore": "restore services of a region from a backup",

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict
 
+from chautari.deploy import node_health
+from chautari.deploy.node_health import HealthAnswer
 from chautari.deploy.outdated import ReleaseComparison, compare_with_upstream
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
 from chautari.node.events import LockHolder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
-from chautari.report.model import BackupStatus
+from chautari.report import messages
+from chautari.report.model import BackupStatus, PeerStatus
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -35,11 +38,17 @@ class NodeStatus(TypedDict, total=False):
 
 
 class RegionStatus(NamedTuple):
-    """The status of each node, releases that upstream has newer ones of, and the backups."""
+    """What is known of the region: its nodes, releases, backups and peers.
+
+    `health` is what each node measured of itself. `peers` are judged by their pinned descriptors
+    and by what the services on the nodes report.
+    """
 
     nodes: list[NodeStatus]
     releases: ReleaseComparison
     backups: list[BackupStatus]
+    health: list[HealthAnswer]
+    peers: list[PeerStatus]
 
 
 def region_status(request: Request) -> RegionStatus:
@@ -48,17 +57,20 @@ def region_status(request: Request) -> RegionStatus:
         lambda: node_statuses(request),
         lambda: compare_with_upstream(request.loaded_region),
         lambda: _backup_statuses(request),
+        lambda: node_health.ask_nodes_for_health(_targets(request)),
+        lambda: _peer_statuses(request),
     ]
     return RegionStatus(*map_parallel(lambda part: part(), parts))
 
 
 def node_statuses(request: Request) -> list[NodeStatus]:
     """Return the status of each requested node."""
+    return map_parallel(_ask_node_for_status, _targets(request))
+
+
+def _targets(request: Request) -> list[SSHTarget]:
     endpoints = known_endpoints(request.loaded_region)
-    reached = ssh_targets(
-        request.loaded_region, endpoints, request.node_names(), request.identities
-    )
-    return map_parallel(_ask_node_for_status, reached)
+    return ssh_targets(request.loaded_region, endpoints, request.node_names(), request.identities)
 
 
 def _backup_statuses(request: Request) -> list[BackupStatus]:
@@ -67,10 +79,25 @@ def _backup_statuses(request: Request) -> list[BackupStatus]:
         return []
     from chautari.deploy import backup_status  # a region without backups does not pay for it
 
-    endpoints = known_endpoints(request.loaded_region)
-    names, identities = request.node_names(), request.identities
-    targets = ssh_targets(request.loaded_region, endpoints, names, identities)
-    return backup_status.ask_nodes_for_backups(region, targets)
+    return backup_status.ask_nodes_for_backups(region, _targets(request))
+
+
+def _peer_statuses(request: Request) -> list[PeerStatus]:
+    """Return the status of each peer; the peers themselves are not asked."""
+    loaded_region = request.loaded_region
+    if not loaded_region.region.federation.peers:
+        return []
+    # A region without peers does not pay for it.
+    from chautari.deploy import peer_status
+    from chautari.federation import peer_management
+    from chautari.federation.peer_status import peer_statuses_from_states_and_files
+
+    now = time.time()
+    states = peer_management.peer_states_from_pins(loaded_region, now)
+    files = peer_status.ask_nodes_for_state_files(loaded_region.region, _targets(request))
+    return peer_statuses_from_states_and_files(
+        loaded_region.region, states, files, now, loaded_region.received
+    )
 
 
 def _ask_node_for_status(target: SSHTarget) -> NodeStatus:
@@ -99,3 +126,37 @@ def _start_time_from_id(run: str) -> int | None:
         return calendar.timegm(time.strptime(run[:15], "%Y%m%dT%H%M%S"))
     except ValueError:
         return None
+
+
+def run_result_code(state: NodeStatus) -> str:
+    """Return the code of how the newest run of a node ended, or why that is not known."""
+    if not state["reachable"]:
+        return "unreachable"
+    if state["busy"]:
+        return "run_active"
+    if not state["run"]:
+        return "never_deployed"
+    finished = state["finished"]
+    if finished is None:
+        return "run_interrupted"
+    if not finished["ok"]:
+        return "run_failed"
+    return "checks_failed" if finished.get("failed_checks") else "run_succeeded"
+
+
+def run_result_text(state: NodeStatus) -> str:
+    """Return how the newest run of a node ended, in words."""
+    code, data = run_result_code(state), dict[str, object]()
+    if code == "unreachable":
+        data = {"message": state["message"]}
+    elif code == "run_active" and (busy := state["busy"]):
+        data = {"operator": busy.get("operator"), "run": busy.get("run")}
+    elif code != "never_deployed":
+        finished, started = state["finished"], state["started"]
+        local = time.localtime(started) if started else None
+        data = {
+            "run": state["run"],
+            "when": time.strftime("%Y-%m-%d %H:%M", local) if local else "unknown time",
+            "failed": finished.get("failed_checks", 0) if finished else 0,
+        }
+    return messages.status_text(code, data)

@@ -165,6 +165,12 @@ class Mail(StrictModel):
         "the last deploy. Each change is reported once. If nothing changed, no mail is sent.",
         examples=["daily"],
     )
+    alerts: bool = Field(
+        default=True,
+        description="Whether a node sends an email to `contact` when something on the node got "
+        "worse, such as a disk that fills or a unit that failed. Each change is reported once.",
+        examples=[False],
+    )
 
 
 class Acme(StrictModel):

@@ -35,6 +35,8 @@ def base_variables(context: NodeContext) -> Variables:
         "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
         "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
         "base_drift_mail": region.mail.drift if region.mail else "never",
+        "base_region": region.region,
+        "base_alerts": bool(region.mail and region.mail.alerts),
     }
 
 

@@ -6,7 +6,6 @@ It looks at what is remembered, so it also notices that no backup ran at all.
 from __future__ import annotations
 
 import json
-import smtplib
 import time
 from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
@@ -15,12 +14,12 @@ from typing import Any, NamedTuple
 
 from chautari.node.backup import reasons, state_file
 from chautari.node.backup.settings import Settings
+from chautari.node.root_mail import mail_to_root, send_mail
 
 LATE_SECONDS = 26 * 3600
 REPEAT_SECONDS = 24 * 3600
 # After a start of the machine, the backup that was missed runs first.
 STARTING_SECONDS = 3 * 3600
-MAIL_SERVER = ("127.0.0.1", 25)
 # These need a person although an archive was made.
 SERIOUS = ("files_left_out", "archive_from_future", "archive_date_differs", "resume_failed")
 
@@ -86,29 +85,16 @@ def mail_new_problems(settings: Settings, home: Path = state_file.HOME, now: flo
 def compose_mail(settings: Settings, problems: Sequence[Problem]) -> EmailMessage:
     """Return the mail to root."""
     name = f"{settings.node} ({settings.region})"
-    message = EmailMessage()
-    message["From"] = message["To"] = "root"
-    message["Auto-Submitted"] = "auto-generated"
     if not problems:
-        message["Subject"] = f"{name}: backups work again"
-        message.set_content(f"All backups of {name} succeed again.\n")
-        return message
-    message["Subject"] = f"{name}: backups need attention"
+        return mail_to_root(
+            f"{name}: backups work again", f"All backups of {name} succeed again.\n"
+        )
     lines = [f"{item.target}: {item.text}" for item in problems]
-    message.set_content(
+    return mail_to_root(
+        f"{name}: backups need attention",
         "\n\n".join(lines) + "\n\nTo see the state of all backups, run `deploy status "
-        f"{settings.region}`. To back up now, run `deploy backup {settings.region}`.\n"
+        f"{settings.region}`. To back up now, run `deploy backup {settings.region}`.\n",
     )
-    return message
-
-
-def send_mail(message: EmailMessage) -> None:
-    """Give a mail to the mail server of the node; a node without one has only the journal."""
-    try:
-        with smtplib.SMTP(*MAIL_SERVER, timeout=30) as server:
-            server.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
-        print(f"The mail was not sent: {type(error).__name__}", flush=True)
 
 
 def uptime() -> float:

@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/health/__init__.py

@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/health/disks.py

@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/node/root_mail.py

@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/node/safe_text.py

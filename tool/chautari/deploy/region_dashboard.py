@@ -1,0 +1,271 @@
+"""Judge what the nodes of a region answered, and make the dashboard of `deploy status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from chautari.deploy.node_health import HealthAnswer, NodeHealth, problems_of_node
+from chautari.deploy.node_health import measurement_problem as problem_of_measurement
+from chautari.deploy.status import NodeStatus, RegionStatus, run_result_code, run_result_text
+from chautari.node.health import limits
+from chautari.node.health.problems import BROKEN, Problem, free_percent
+from chautari.node.health.texts import bytes_text, problem_texts
+from chautari.region.model import Region
+from chautari.report.backup_texts import age_text
+from chautari.report.dashboard import Cell, Dashboard, Finding, Level, NodeRow, Topic
+from chautari.report.measurement_texts import measurement_texts
+from chautari.report.model import BackupStatus, PeerStatus
+
+UNKNOWN = Cell("-", "unknown")
+_MOST_NAMES = 4  # in one line
+# The short word for the newest run of a node, and whether it is a problem.
+RUN_STATES: dict[str, tuple[str, Level]] = {
+    "unreachable": ("unreachable", "broken"),
+    "run_active": ("running", "ok"),
+    "never_deployed": ("not deployed", "warning"),
+    "run_interrupted": ("interrupted", "warning"),
+    "run_failed": ("run failed", "broken"),
+    "checks_failed": ("checks failed", "broken"),
+    "run_succeeded": ("deployed", "ok"),
+}
+Problems = Mapping[str, Sequence[Problem]]
+
+
+def make_dashboard(region: Region, found: RegionStatus, now: float) -> Dashboard:
+    """Return what `deploy status` shows."""
+    health = {item.node: item for item in found.health}
+    valid = {
+        name: item.health
+        for name, item in health.items()
+        if item.health and problem_of_measurement(item.health, now) != "measured_in_future"
+    }
+    problems = {name: problems_of_node(item, now) for name, item in valid.items()}
+    rows = [
+        _node_row(state, valid.get(state["node"]), problems.get(state["node"], ()), now)
+        for state in found.nodes
+    ]
+    findings = [
+        *_run_findings(region, found.nodes),
+        *_health_findings(region, found, now),
+        *_problem_findings(region, problems),
+        *_backup_findings(found),
+        *_peer_findings(found.peers),
+    ]
+    return Dashboard(region.region, now, rows, list(_topics(region, found, valid)), findings)
+
+
+def _node_row(
+    state: NodeStatus, health: NodeHealth | None, problems: Sequence[Problem], now: float
+) -> NodeRow:
+    word, level = RUN_STATES[run_result_code(state)]
+    if health is None:
+        return NodeRow(state["node"], (Cell(word, level), *[UNKNOWN] * 6))
+    levels: dict[str, Level] = {}
+    for item in problems:
+        if levels.get(item.kind) != "broken":
+            levels[item.kind] = "broken" if item.level >= BROKEN else "warning"
+    cells = (
+        Cell(word, level),
+        *_disk_cells(health, levels),
+        _certificate_cell(health, levels, now),
+        _updates_cell(health, levels),
+        _restart_cell(health, levels, now),
+        UNKNOWN
+        if health.meetings is None
+        else Cell(f"{health.meetings.meetings} ({health.meetings.people})"),
+    )
+    return NodeRow(state["node"], cells)
+
+
+def _disk_cells(health: NodeHealth, levels: Mapping[str, Level]) -> tuple[Cell, Cell]:
+    """Return the free space of the fullest disk, and when the first disk is full."""
+    if not health.disks:
+        return UNKNOWN, UNKNOWN
+    level = levels.get("disk", "ok")
+    fullest = min(health.disks, key=lambda disk: free_percent(disk.model_dump()))
+    percent = free_percent(fullest.model_dump())
+    free = Cell(f"{percent} %, {bytes_text(fullest.free)}",
+                level if percent < limits.DISK_LOW_PERCENT else "ok")  # fmt: skip
+    days = [disk.days_left for disk in health.disks if disk.days_left is not None]
+    if days:
+        soon = min(days) < limits.DISK_FULL_SOON_DAYS
+        return free, Cell(_days_text(min(days)), "warning" if soon else "ok")
+    known = all(disk.trend_known for disk in health.disks)
+    return free, Cell("not soon") if known else Cell("?", "unknown")
+
+
+def _days_text(days: float) -> str:
+    return f"{int(days)} d" if days < 1000 else "> 999 d"
+
+
+def _certificate_cell(health: NodeHealth, levels: Mapping[str, Level], now: float) -> Cell:
+    if not health.certificates:
+        return UNKNOWN
+    if any(item.temporary for item in health.certificates):
+        return Cell("none", levels.get("certificate", "warning"))
+    left = (min(item.expires for item in health.certificates) - now) // limits.DAY
+    return Cell(_days_text(max(0, left)), levels.get("certificate", "ok"))
+
+
+def _updates_cell(health: NodeHealth, levels: Mapping[str, Level]) -> Cell:
+    if health.updates is None:
+        return UNKNOWN
+    due, security = min(health.updates.due, 9999), min(health.updates.security, 9999)
+    level = levels.get("updates", levels.get("lists", "ok"))
+    return Cell(f"{due} ({security} sec)" if security else str(due), level)
+
+
+def _restart_cell(health: NodeHealth, levels: Mapping[str, Level], now: float) -> Cell:
+    if health.reboot_since is None:
+        return Cell("no")
+    age = max(0, now - health.reboot_since)
+    return Cell(f"yes, {_days_text(age / limits.DAY)}", levels.get("reboot", "ok"))
+
+
+def _topics(
+    region: Region, found: RegionStatus, health: Mapping[str, NodeHealth]
+) -> Iterator[Topic]:
+    yield _services_topic(health)
+    if region.backup is not None:
+        copies = [item for item in found.backups if item.target]
+        drills = [item for item in found.backups if not item.target]
+        yield _backups_topic("Backups", copies, "stored")
+        yield _backups_topic("Drills", drills, "tested")
+    else:
+        yield Topic("Backups", "the region stores none: backup in region.yml", "warning")
+    if found.peers:
+        yield _peers_topic(found.peers)
+    yield _releases_topic(found)
+    yield _mail_topic(region, health)
+
+
+def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
+    known = {name: item for node in health.values() for name, item in node.services.items()}
+    if not known:
+        return Topic("Services", "not checked: no front page lists services", "unknown")
+    silent = [name for name, item in known.items() if not item.responds]
+    if silent:
+        text = f"{_names(silent)} silent, {len(known) - len(silent)} of {len(known)} respond"
+        return Topic("Services", text, "broken")
+    return Topic("Services", f"{_names(list(known))} respond")
+
+
+def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topic:
+    if not items:
+        return Topic(label, "not known", "unknown")
+    bad = [item for item in items if item.state != "green"]
+    ages = [item.age_seconds for item in items if item.age_seconds is not None]
+    last = f"none {verb} yet"
+    if ages:
+        age, good = age_text(max(ages)), len(items) - len(bad)
+        last = f"{verb} {age} ago"
+        if len(items) > 1:
+            last = f"{good} of {len(items)} {verb}, the oldest {age} ago"
+    if not bad:
+        return Topic(label, last)
+    level: Level = "broken" if any(item.state == "broken" for item in bad) else "warning"
+    return Topic(label, f"{last}; see {_names([item.label for item in bad])}", level)
+
+
+def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
+    green = [peer.name for peer in peers if peer.state == "green"]
+    other = [f"{peer.name} {peer.state}" for peer in peers if peer.state != "green"]
+    text = _names([*other, *(f"{name} green" for name in green)])
+    return Topic("Peers", text, "warning" if other else "ok")
+
+
+def _releases_topic(found: RegionStatus) -> Topic:
+    outdated = found.releases["outdated"]
+    if outdated is None:
+        return Topic("Releases", "not asked: ask_upstream is false", "unknown")
+    names = [f"{item['name']} {item['version']}" for item in outdated]
+    unknown = [item["name"] for item in found.releases["releases_unknown"]]
+    parts = [f"newer ones than {_names(names)}"] if names else []
+    parts += [f"unknown for {_names(unknown)}"] if unknown else []
+    return Topic("Releases", "; ".join(parts) or "the newest are installed")
+
+
+def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
+    if region.mail is None:
+        text = "no mail reports problems: region.yml has no mail relay"
+        return Topic("Mail", text, "warning")
+    if not region.mail.alerts:
+        return Topic("Mail", "no mail reports problems: mail.alerts is false", "warning")
+    failed = [name for name, item in health.items() if item.mails.failed]
+    if failed:
+        return Topic("Mail", f"the last mail of {_names(failed)} was not sent", "warning")
+    silent = [name for name, item in health.items() if not item.mails.on]
+    if silent or not health:
+        return Topic("Mail", "nodes mail problems after the next deploy", "unknown")
+    return Topic("Mail", f"nodes mail problems to {region.contact}")
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
+
+
+def _finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> Finding:
+    return Finding("broken" if broken else "warning", subject, code, *texts)
+
+
+def _run_findings(region: Region, states: Sequence[NodeStatus]) -> Iterator[Finding]:
+    steps = {
+        "unreachable": f"run: deploy verify {region.region}",
+        "run_failed": f"run: deploy attach {region.region}",
+        "checks_failed": f"run: deploy verify {region.region}",
+    }
+    for state in states:
+        code = run_result_code(state)
+        level = RUN_STATES[code][1]
+        if level in ("broken", "warning"):
+            step = steps.get(code, f"run: deploy region {region.region}")
+            text = run_result_text(state)
+            yield _finding(level == "broken", state["node"], code, (text, step))
+
+
+def _health_findings(region: Region, found: RegionStatus, now: float) -> Iterator[Finding]:
+    """Yield why a measurement of a reachable node is not known."""
+    deployed = {item["node"] for item in found.nodes if item["reachable"] and item["run"]}
+    for answer in found.health:
+        if answer.node in deployed and (code := _code_of_answer(answer, now)):
+            data = {**(answer.problem[1] if answer.problem else {}), "region": region.region}
+            if answer.health:
+                data["age"] = age_text(max(0, now - answer.health.measured))
+            texts = measurement_texts(code, data)
+            yield _finding(False, answer.node, code, texts)
+
+
+def _code_of_answer(answer: HealthAnswer, now: float) -> str:
+    if answer.problem:
+        return f"measurement_{answer.problem[0]}"
+    if answer.health is None:
+        return "measurement_missing"
+    return problem_of_measurement(answer.health, now)
+
+
+def _problem_findings(region: Region, problems: Problems) -> Iterator[Finding]:
+    for node, found in problems.items():
+        for item in found:
+            texts = problem_texts(item.code, item.data, region.region)
+            yield _finding(item.level >= BROKEN, node, item.code, texts)
+
+
+def _backup_findings(found: RegionStatus) -> Iterator[Finding]:
+    unreachable = {state["node"] for state in found.nodes if not state["reachable"]}
+    for item in found.backups:
+        if item.state == "green":
+            continue
+        if item.code == "node_unreachable" and item.node in unreachable:
+            continue
+        texts = item.cause, item.next_step
+        yield _finding(item.state == "broken", item.label, item.code, texts)
+
+
+def _peer_findings(peers: Sequence[PeerStatus]) -> Iterator[Finding]:
+    """Yield the pairs that are not green. A peer never makes the region itself broken."""
+    for peer in peers:
+        if peer.state != "green":
+            worst = peer.worst_link
+            texts = worst.cause, worst.next_step
+            yield _finding(False, f"peer {peer.name}", worst.code, texts)

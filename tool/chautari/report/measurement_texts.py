@@ -1,0 +1,28 @@
+"""The texts about a measurement of a node that does not count."""
+
+from __future__ import annotations
+
+from chautari.report.message_templates import Data, Template, fill_template
+
+# Why the measurement of a node does not count, and what to do.
+_DEPLOY = "run: deploy region {region}"
+MEASUREMENTS: dict[str, tuple[Template, Template]] = {
+    "measurement_missing": ("the node has not measured itself yet", _DEPLOY),
+    "measurement_not_deployed": ("the node has not measured itself yet", _DEPLOY),
+    "measurement_unreachable": ("its measurement is not known: {reason}", _DEPLOY),
+    "measurement_unreadable": ("its measurement cannot be read: {reason}", _DEPLOY),
+    "measured_in_future": (
+        "its measurement is in the future, so its clock may be wrong",
+        "on the node, run: timedatectl",
+    ),
+    "measured_long_ago": (
+        "the newest measurement is {age} old",
+        "on the node, run: systemctl status chautari-health.timer",
+    ),
+}
+
+
+def measurement_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return why the measurement of a node does not count, and what to do."""
+    reason, fix = MEASUREMENTS.get(code, (None, ""))
+    return fill_template(reason, code, data), fill_template(fix, code, data)
