@@ -30,14 +30,12 @@ def test_size_of_the_first_upload_is_announced_with_its_longest_duration() -> No
     lines: list[str] = []
     ProgressPrinter(lines.append, 500).print_event("bog1", FIRST)
     assert lines == [
-        "bog1 to disk: this is the first backup, so 5.0 GB in 1,234 files are uploaded (less where "
-        "files compress); with the limit of 500 KiB/s, up to 2 h 42 min"
+        "bog1 to disk: this is the first backup, so 5.0 GB in 1,234 files are uploaded (less if "
+        "the files can be compressed); with the limit of 500 KiB/s, up to 2 h 42 min"
     ]
     later = FIRST.model_copy(update={"first": False})
     ProgressPrinter(lines.append, 500).print_event("bog1", later)
-    assert lines[1].endswith(
-        "1,234 files are compared with the last backup, and 5.0 GB of them are read"
-    )
+    assert lines[1].endswith("1,234 files are compared with the last backup; 5.0 GB must be read")
 
 
 def test_line_is_printed_for_each_new_step_and_every_ten_seconds(clock: list[float]) -> None:

@@ -59,7 +59,7 @@ def judge(region: Region, target: Any = FRESH, drill: Any = PROVEN) -> list[Back
         ),
         (
             {"error": {"code": "files_left_out", "data": {"count": 2, "paths": ["a", "b"]}}},
-            "incomplete", "pending", "3 hours old; The backup succeeded, but left out 2 files",
+            "incomplete", "pending", "3 hours old. The backup succeeded, but left out 2 files",
         ),
         ({"quota_bytes": 1000, "quota_used": 900}, "stored", "green", "3 hours"),
         ({"quota_bytes": 1000, "quota_used": 901}, "nearly_full", "pending", "90 % of the space"),
@@ -67,15 +67,15 @@ def judge(region: Region, target: Any = FRESH, drill: Any = PROVEN) -> list[Back
         ({"check_ok": None, "last_check": None}, "stored", "green", "3 hours"),
         (
             {"error": {"code": "archive_exists", "data": {}}},
-            "failed", "broken", "3 hours old, but something is wrong: An archive of this name",
+            "failed", "broken", "3 hours old, but there is a problem: An archive with this name",
         ),
         (
             {"error": {"code": "target_unreachable", "data": {}}, "last_attempt": NOW},
-            "failed", "broken", "The target does not answer; the newest one is 3 hours old",
+            "failed", "broken", "The target does not answer; the newest backup is 3 hours old",
         ),
         (
             {"error": {"code": "no_space", "data": {}}, "last_success": None},
-            "failed", "broken", "there is none yet",
+            "failed", "broken", "no backup is stored yet",
         ),
         ({"last_success": None}, "never", "pending", "there is no backup yet"),
         ({"last_success": None, "last_attempt": None}, "never", "pending", "no backup yet"),

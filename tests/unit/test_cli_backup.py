@@ -172,7 +172,7 @@ def test_target_that_a_node_does_not_know_yet_is_no_success(
     assert region.run("andes", "--node", "bog1") == 1
     out = capsys.readouterr().out
     assert "bog1 to disk: backed up" in out
-    assert "bog1 to box: failed: the node does not store backups there yet" in out
+    assert "bog1 to box: failed: the node does not store backups at this target yet" in out
     assert "run: deploy region andes" in out
 
 

@@ -166,7 +166,7 @@ def test_missing_options_are_named_together(
     error = json.loads(capsys.readouterr().out)["error"]
     assert "NAME, --domain DOMAIN, --contact MAIL, --node NAME=ADDRESS" in error["message"]
     assert run(without="--relay-user") == 2
-    assert "the mail relay is not complete" in capsys.readouterr().err
+    assert "the settings of the mail relay are incomplete" in capsys.readouterr().err
     assert written(folder) == set()
 
 

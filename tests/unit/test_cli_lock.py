@@ -75,7 +75,7 @@ def test_region_without_a_pin_gets_one(upstream: Upstream, tmp_path: Path) -> No
     assert load_region(file).releases["framadate"]["1.1.19"].sha256 == hashlib.sha256(
         polls_archive("1.1.19")).hexdigest()  # fmt: skip
     again = deploy("lock", "andes")
-    assert again.return_value == 0 and "Every release that andes needs has a pin" in again.stdout
+    assert again.return_value == 0 and "Every release that andes needs is pinned" in again.stdout
 
 
 def test_refusal_is_printed_with_its_fix(upstream: Upstream, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_node_is_a_second_way(
     assert [item["code"] for item in found["refused"]] == ["digest_unknown"]
     answer["sha256"], answer["error"] = good, ""
     done = deploy("lock", "andes", "--via-node", "bog1")
-    assert "(the same over this machine's connection and the node bog1)" in done.stdout
+    assert "(the same file over this machine's connection and the node bog1)" in done.stdout
     assert asked[0] == ("bog1", f"{upstream.url}/polls-1.1.19.zip")
 
 
@@ -181,9 +181,9 @@ def test_upgrade_shows_what_it_would_change(
     monkeypatch.setattr("chautari.deploy.pinning.upgrades.compare_with_upstream", compare)
     done = deploy("lock", "andes", "--upgrade")
     assert "Pin: deploy lock andes --pin nextcloud=35.0.9" in done.stdout
-    assert "Change in region.yml: services: {nextcloud: {version: 35.0.9}}" in done.stdout
-    assert "Pin: deploy lock andes --pin deck=1.20.0\n  Change: the next deploy" in done.stdout
-    assert "a new version of Chautari installs it" in done.stdout
+    assert "To upgrade, change region.yml: services: {nextcloud: {version: 35.0.9}}" in done.stdout
+    assert "Pin: deploy lock andes --pin deck=1.20.0\n  To upgrade: deploy." in done.stdout
+    assert "To upgrade: install a new version of Chautari, then deploy." in done.stdout
     found = json.loads(deploy("lock", "andes", "--upgrade", "--json").stdout)["upgrades"]
     assert [item["pin"] for item in found] == ["nextcloud=35.0.9", "deck=1.20.0", ""]
     assert not (tmp_path / "andes" / "artifacts.lock").exists()

@@ -208,7 +208,7 @@ def test_other_release_stops_the_move(machine: Machine, capsys: pytest.CaptureFi
     machine.version = ""
     assert main.run(RUN) == 2
     error = capsys.readouterr().err
-    assert "new1 would get nextcloud 35.0.1, and the backup is from 34.0.4" in error
+    assert "new1 would get nextcloud 35.0.1, but the backup was made with 34.0.4" in error
     assert 'version: "34.0.4" under services.nextcloud' in error
 
 

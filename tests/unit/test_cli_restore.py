@@ -126,7 +126,7 @@ def test_restore_ends_with_a_deploy_and_all_checks(
 ) -> None:
     assert run("--yes") == 0
     out = capsys.readouterr().out
-    assert "154 files and 4,000 rows in 122 tables equal the backup" in out
+    assert "154 files and 4,000 rows in 122 tables are the same as in the backup" in out
     assert "deploy restore andes --clean --node bog1" in out
     assert [item["action"] for item in nodes.asked] == ["restore_start", "restore_follow"]
     assert deployed == ["deploy bog1", "verify bog1"]
@@ -151,7 +151,7 @@ def test_busy_node_is_reported(
     error = {"code": "busy", "data": {"operator": "beto"}}
     nodes.answers["restore_start"] = [{"event": "restore_start", "error": error}]
     assert run("--yes") == 1
-    assert "A run of beto uses this node" in capsys.readouterr().out
+    assert "beto is deploying to this node" in capsys.readouterr().out
     assert deployed == []
 
 

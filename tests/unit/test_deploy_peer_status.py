@@ -120,7 +120,7 @@ def test_unreachable_node_is_said_and_hides_nothing(
     assert (found["state"], found["pair"]) == ("current", "pending")
     link = found["links"][1]
     assert link["code"] == "node_unreachable" and link["next_step"]
-    assert "med1 could not be asked: 203.0.113.11 does not accept your SSH key" in link["cause"]
+    assert "med1 could not be queried: 203.0.113.11 does not accept your SSH key" in link["cause"]
 
 
 def test_node_that_answers_too_late_counts_as_unreachable(

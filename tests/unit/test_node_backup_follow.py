@@ -30,8 +30,8 @@ LOGIN = {"code": "login_refused", "data": {}}
             [{"event": "finished", "ok": False,
               "error": {"code": "several", "data": {"problems": [NO_DISK, LOGIN]}}}],
             ["No disk is mounted at /mnt/backup. Fix: connect the disk and mount it.",
-             "The target refuses the login of this node. "
-             "Fix: let its operators deploy their region, so that it knows the key."],
+             "The target refuses the login of this node. Fix: ask the operators of the target to "
+             "deploy their region, so that the target accepts this node's key."],
         ),
     ],
 )  # fmt: skip

@@ -142,7 +142,7 @@ def test_error_text_escapes_what_a_target_sent() -> None:
     text = error_text("borg_failed", {"reason": "\x1b[31m{key}\u202e"})
     assert "\x1b" not in text and "\u202e" not in text and "{key}" in text
     assert error_text("quota_too_small", {"free": 1500, "needed": 2 * 10**9}).startswith(
-        "The target has 1.5 kB of its quota left, and the backup needs 2.0 GB."
+        "The quota of this node at the target has 1.5 kB left, and the backup needs 2.0 GB."
     )
 
 

@@ -215,7 +215,8 @@ def public_login_keys(request: Request) -> dict[str, str]:
     except KeyError:
         region = request.loaded_region.region.region
         raise BadInput(
-            "the nodes have no keys yet, because the region was not deployed since it has backups",
+            "the nodes have no backup keys yet, because the region was not deployed after "
+            "`backup` was added to region.yml",
             fix=f"generate them: deploy region {region}",
         ) from None
 

@@ -154,8 +154,8 @@ def _first_backup_step(region: Region, source: str) -> MoveStep:
     command, action = _deploy_command_and_action("backup", "now", region.region, "--node", source)
     return MoveStep(
         "Back up the old node",
-        "This uploads most of the data while the service keeps running. The last backup then only "
-        "uploads what changed.",
+        "This uploads most of the data while the service keeps running. Then the last backup, "
+        "in a later step, only has to upload the changes.",
         (command,),
         (action,),
     )
@@ -180,12 +180,13 @@ def _close_service_step(region: Region, source: str, service: str, *, has_data: 
         texts.append(command)
         actions.append(action)
     others = [name for name in region.nodes[source].services if name != service]
-    also = f" {', '.join(others)} on {source} stay open." if others else ""
+    also = f" These services on {source} keep running: {', '.join(others)}." if others else ""
     return MoveStep(
-        f"Close {service} on the old node"
-        + (", and back it up for the last time" if has_data else ""),
-        "From now on, people cannot write data that the new node would not get, and nothing runs "
-        f"in the background. This also holds after a restart of {source}.{also} To go back before "
+        f"Close {service} on the old node, and back it up for the last time"
+        if has_data
+        else f"Close {service} on the old node",
+        f"People can no longer use {service}, and its background jobs do not run, so no data "
+        f"changes before the move. This stays so if {source} restarts.{also} To go back before "
         f"the next step: deploy region {region.region} --node {source}.",
         tuple(texts),
         tuple(actions),
@@ -214,8 +215,9 @@ def _edit_region_file_step(
     if version:
         pin = [f'{service}: {{…, version: "{version}"}}']
         why = (
-            " The new node would get another release, and a backup goes back into the release it "
-            "was made with. To upgrade, remove `version` after the move and deploy."
+            " Without this version, the new node would get a newer release, but a backup can "
+            "only be restored into the release that made it. To upgrade, remove `version` after "
+            "the move and deploy."
         )
     return MoveStep(
         "Move the service in region.yml",
@@ -263,7 +265,7 @@ def _restore_step(region: Region, service: str, source: str, to: str) -> MoveSte
         "Restore the last backup on the new machine",
         "Each file and each table is compared with the backup before the service gets the data. "
         "Then all checks of the new machine run. Do not repeat this step once people use the "
-        "service there: it would bring back the backup.",
+        "service there, because their changes would be lost.",
         (command,),
         (action,),
     )
@@ -323,8 +325,8 @@ def _steps_to_clean_up_old_machine(region: Region, service: str, source: str) ->
     return [
         MoveStep(
             "Remove the service from the old machine",
-            f"Its data stays on {source}, and so do the backups of {source}. The other nodes learn "
-            "where the service runs now.",
+            f"Its data stays on {source}, and so do the backups of {source}. This deploy tells "
+            "the other nodes where the service runs now.",
             (deploy,),
             (action,),
         ),
@@ -345,7 +347,7 @@ def _advice_about_old_data(region: Region, service: str, source: str) -> str:
         )
     return (
         f"If nothing is missing, delete the data on {source} by hand. The deploy that removed "
-        f"{service} has reported where it is. {source} still runs {', '.join(others)}."
+        f"{service} has reported where the data is. {source} still runs {', '.join(others)}."
     )
 
 

@@ -22,7 +22,7 @@ def paper_key_lines(exported: str) -> list[str]:
     header, _, body = exported.strip().partition("\n")
     word, _, repository = header.partition(" ")
     if word != HEADER or len(repository) != 64:
-        raise ValueError("this is no exported key of borg")
+        raise ValueError("this is not an exported key of borg")
     return list(_lines_with_checksums(repository, binascii.a2b_base64(body)))
 
 

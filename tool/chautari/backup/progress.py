@@ -43,9 +43,14 @@ class ProgressPrinter:
     def _upload_announcement_text(self, event: UploadAnnounced) -> str:
         amount = f"{size_text(event.bytes)} in {event.files:,} files"
         if not event.first:
-            files = f"{event.files:,} files are compared with the last backup"
-            return f"{files}, and {size_text(event.bytes)} of them are read"
-        text = f"this is the first backup, so {amount} are uploaded (less where files compress)"
+            return (
+                f"{event.files:,} files are compared with the last backup; "
+                f"{size_text(event.bytes)} must be read"
+            )
+        text = (
+            f"this is the first backup, so {amount} are uploaded (less if the files can be "
+            "compressed)"
+        )
         if self._limit:
             seconds = event.bytes / (self._limit * 1024)
             text += f"; with the limit of {self._limit} KiB/s, up to {duration_text(seconds)}"

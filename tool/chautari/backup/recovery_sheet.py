@@ -39,8 +39,8 @@ def _title_and_warning_lines(region: Region, now: float) -> Iterator[str]:
     title = f"RECOVERY SHEET OF THE REGION {region.region.upper()}"
     yield from ("=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH, "")
     yield from _wrapped_paragraph(
-        "SECRET. Who has this page can read all data of the region's members. Keep it on paper, "
-        "in a closed envelope, at two places that one fire does not reach. Print it again after "
+        "SECRET. Anyone who has this page can read all data of the region's members. Keep it on "
+        "paper, in a closed envelope, at two places that are far apart. Print it again after "
         "each change of the nodes, of the targets or of the keys."
     )
     yield f"Printed on {time.strftime('%Y-%m-%d', time.gmtime(now))}."
@@ -63,9 +63,10 @@ def _region_recovery_steps(region: Region) -> Iterator[str]:
          f"into inventories/{name}/region.yml. Point the DNS names to them.", ()),
         (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
         ("Deploy the region: it gets its services, without data.", (f"deploy region {name}",)),
-        ("Restore the newest backup of each node. It is read in "
-         f"{_first_backup_target(region)}; add --from TARGET if this place is lost as well.",
-         (f"deploy restore {name}",)),
+        ((
+            "Restore the newest backup of each node. The backups are read from "
+            f"{_first_backup_target(region)}. If this target is lost as well, add --from TARGET."
+        ), (f"deploy restore {name}",)),
         ("Run all checks again, and log in.", (f"deploy verify {name}",)),
     )  # fmt: skip
     for number, (text, commands) in enumerate(steps, 1):
@@ -74,10 +75,11 @@ def _region_recovery_steps(region: Region) -> Iterator[str]:
     yield ""
     yield from _section_heading("B. With this page only")
     yield from _wrapped_paragraph(
-        "Everything is readable with the program borg (Debian package borgbackup), a passphrase "
-        "and a login key. The pages below have them for each node. The archives contain the "
-        "files of the services, their databases (run/chautari-backup/databases) and a list of the "
-        "content (run/chautari-backup/manifest.json)."
+        "To read the backups, you need the program borg (Debian package borgbackup), a "
+        "passphrase and a login key. The pages below contain the passphrase and the login key "
+        "of each node. The archives contain the files of the services, their databases "
+        "(run/chautari-backup/databases) and a list of the content "
+        "(run/chautari-backup/manifest.json)."
     )
     yield ""
     yield from _wrapped_paragraph(

@@ -186,7 +186,8 @@ class _RestoreFollower:
             return NodeOutcome(
                 self._target.name, None,
                 "The restore could neither be completed nor undone, after several attempts.",
-                "fix the cause on the node, then deploy the region: this starts the restore again",
+                "fix the cause on the node, then deploy the region: the deploy starts the "
+                "restore again",
             )  # fmt: skip
         if self._result is None:
             return NodeOutcome(
@@ -232,9 +233,9 @@ class _RestoreFollower:
         elif isinstance(event, BytesExtracted):
             text = f"extracted {event.bytes >> 20:,} of {self._total >> 20:,} MB"
         elif isinstance(event, UndoStarted):
-            text = f"failed, and is undone: {event.error.reason}"
+            text = f"the restore failed and is being undone: {event.error.reason}"
         elif isinstance(event, UndoStepFailed):
-            text = f"the undo failed and is tried again: {event.error.reason}"
+            text = f"the restore could not be undone; trying again: {event.error.reason}"
         elif isinstance(event, RestoreFinished):
             self._result = event
         elif isinstance(event, RecoveryGivenUp):

@@ -115,10 +115,10 @@ def states_to_restore(region: Region, node: str, service: str = "") -> tuple[Sto
 
 def _nothing_to_restore_error(region: Region, node: str, service: str) -> BadInput:
     known = [state.name for state in states_of_node(region, node)]
-    what = service or "no service that keeps data"
-    verb = "does not run" if service else "runs"
     return BadInput(
-        f"{node} {verb} {what}, so there is nothing to restore",
+        f"{node} does not run {service}, so there is nothing to restore"
+        if service
+        else f"{node} runs no service that keeps data, so there is nothing to restore",
         fix=f"choose one of: {', '.join(known)}"
         if known
         else "assign the service to this node in region.yml and deploy",
@@ -153,8 +153,10 @@ def _no_usable_target_error(
             f"{target} stores no backups of {backup_of}",
             fix=f"choose one of: {', '.join(known)}"
             if known
-            else "add a target to backup.to in region.yml; the letter of a peer that gives space "
-            "must have arrived",
+            else (
+                "add a target to backup.to in region.yml. If the target is a peer, its letter "
+                "must have arrived: deploy federation status"
+            ),
         )
     if not usable and known:
         return BadInput(

@@ -62,7 +62,8 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
         SecretSpec(
             passphrase_name(node),
             None,
-            f"passphrase of the backups of `{node}`; without it they cannot be read",
+            f"passphrase of the backups of `{node}`; without this passphrase, the backups cannot "
+            "be read",
             node=node,
             rotation=Rotation.NEVER,
             rotation_note="The repository keeps the old passphrase, so with another value backups "
@@ -72,7 +73,7 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
         SecretSpec(
             login_key_name(node),
             None,
-            f"key with which `{node}` logs in where its backups are stored",
+            f"key with which `{node}` logs in to the servers that store its backups",
             make=signing_key.generate_signing_key,
             pattern=signing_key.PATTERN,
             form="an ed25519 private key in OpenSSH format, without a passphrase",

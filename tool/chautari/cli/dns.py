@@ -34,8 +34,8 @@ _SHOWN_MISSING = 8
 @click.option(
     "--wait", "minutes", type=click.IntRange(1, MAX_MINUTES), is_flag=False,
     flag_value=DEFAULT_MINUTES, metavar="[MINUTES]",
-    help="Wait until all records are right, at most this many minutes. Write this option after "
-    f"NAME. Default: {DEFAULT_MINUTES} minutes.",
+    help="Wait until all records are right, but at most this many minutes. Write this option "
+    f"after NAME. Default: {DEFAULT_MINUTES} minutes.",
 )  # fmt: skip
 @json_option
 def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_json: bool) -> int:

@@ -28,6 +28,16 @@ from chautari.report import jsonreport
 from chautari.report.progress import Progress
 from chautari.report.text_format import duration_text
 
+# The last line of a drill, and of a restore into containers, that passed or failed.
+_DRILL_RESULTS = (
+    "The drill of {region} ({nodes}) passed after {duration}.",
+    "The drill of {region} ({nodes}) failed after {duration}.",
+)
+_RESTORE_RESULTS = (
+    "The restore of {region} ({nodes}) into containers passed after {duration}.",
+    "The restore of {region} ({nodes}) into containers failed after {duration}.",
+)
+
 
 @click.command("drill", cls=CommandWithProviderOptions)
 @region_argument
@@ -57,7 +67,7 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     missing = drill.record_drill_and_return_failed_nodes(planned, outcome)
     if not keep:
         drill.remove_containers(planned)
-    _print_drill_outcome(planned, outcome, as_json, f"The drill of {region}")
+    _print_drill_outcome(planned, outcome, as_json, _DRILL_RESULTS)
     if missing and not as_json:
         echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
     return 0 if outcome.ok else 1
@@ -71,7 +81,7 @@ def restore_into_sandbox(
     planned, outcome = _run_drill_with_progress(
         request, service=service, at=at, target=target, backup_of=backup_of
     )
-    _print_drill_outcome(planned, outcome, as_json, "The restore into containers")
+    _print_drill_outcome(planned, outcome, as_json, _RESTORE_RESULTS)
     copy = planned.copy.folder
     if not as_json:
         echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
@@ -97,7 +107,7 @@ def _run_drill_with_progress(
 
 
 def _print_drill_outcome(
-    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, label: str
+    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, texts: tuple[str, str]
 ) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)
@@ -106,6 +116,9 @@ def _print_drill_outcome(
                     "restores": restores, "report": report})  # fmt: skip
         return
     print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
-    word = "passed" if outcome.ok else "failed"
-    names = ", ".join(drill.node_names_of_orders(planned.orders))
-    echo(f"{label} ({names}) {word} after {duration_text(outcome.seconds)}.")
+    passed, failed = texts
+    echo((passed if outcome.ok else failed).format(
+        region=planned.request.loaded_region.region.region,
+        nodes=", ".join(drill.node_names_of_orders(planned.orders)),
+        duration=duration_text(outcome.seconds),
+    ))  # fmt: skip

@@ -124,7 +124,7 @@ def join(**arguments: Any) -> None:
     loaded_region = _pin_peer(**arguments)
     if loaded_region is not None:
         name = loaded_region.region.region
-        echo("After the deploy, show the other group your own address and words:")
+        echo("After the deploy, show the address and the key of your region to the other group:")
         echo(f"  deploy federation invite {name}")
 
 

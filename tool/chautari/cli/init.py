@@ -50,7 +50,8 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--language", "languages", multiple=True,
         type=CheckedText("CODE", field_types.check_language),
-        help="Language of the people, the most important one first. You can repeat this option.",
+        help="Language of the users. Repeat this option for more languages, the most important "
+        "one first.",
     ),
     click.option(
         "--bandwidth", type=click.Choice(["normal", "low"]),
@@ -72,7 +73,8 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--service", "services", multiple=True,
         type=CheckedText("SERVICE[@NODE]", answers.parse_service),
-        help="A service, with its node if you do not want a proposal. You can repeat this option.",
+        help="A service. Add a node to choose where the service runs. You can repeat this "
+        "option.",
     ),
     click.option(
         "--relay", type=CheckedText("HOST[:PORT]", answers.parse_relay), help="The mail relay.",
@@ -94,7 +96,8 @@ _OPTIONS: tuple[Decorator, ...] = (
         "--ci", type=click.Choice(region_setup_texts.FORGES), default="github", show_default=True,
         help="The kind of server that checks region.yml after each push.",
     ),
-    click.option("--yes", is_flag=True, help="Ask no questions; use the proposal."),
+    click.option("--yes", is_flag=True, help="Ask no questions; run the services on the "
+    "proposed nodes."),
     identity_option,
     json_option,
 )  # fmt: skip

@@ -130,7 +130,7 @@ def _refuse_missing_options(options: InitOptions) -> None:
     missing = [option for option, value in needed.items() if not value]
     if missing:
         raise BadInput(
-            f"without questions, these are also needed: {', '.join(missing)}",
+            f"without questions, these options are also required: {', '.join(missing)}",
             fix="add them; or run `deploy init` in a terminal, without --yes and --json",
         )
 
@@ -218,7 +218,7 @@ def _choose_operator_key(options: InitOptions, interactive: bool) -> operator_ke
     if not found:
         reasons = "".join(f"\n  {item.source}: {item.reason}" for item in unusable)
         raise BadInput(
-            f"no SSH key was found that can be used{reasons}",
+            f"no usable SSH key was found{reasons}",
             fix="create one: ssh-keygen -t ed25519; or name a file: --key FILE",
         )
     if len(found) == 1 or not interactive:
@@ -299,7 +299,7 @@ def _inspect_machines_unless_disabled(
 ) -> list[Machine]:
     if options.no_look:
         return [Machine(node) for node in nodes]
-    echo(f"Looking at: {', '.join(node.name for node in nodes)} …", err=True)
+    echo(f"Inspecting: {', '.join(node.name for node in nodes)} …", err=True)
     found = machines.inspect_machines(nodes, options.identities)
     for machine in found:
         note = region_setup_texts.NOT_REACHED
@@ -352,7 +352,7 @@ def _ask_for_mail_relay(
     if not complete and not interactive:
         if needed or options.relay or options.relay_user or options.mail_from:
             raise BadInput(
-                "the services send mail, but the mail relay is not complete",
+                "the services send mail, but the settings of the mail relay are incomplete",
                 fix="add --relay HOST, --relay-user ACCOUNT and --mail-from MAIL",
             )
         return None

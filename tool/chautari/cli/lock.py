@@ -42,16 +42,19 @@ PROGRESS_SECONDS = 10
 @click.option(
     "--mirror", "mirrors", multiple=True, metavar="DIR",
     type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
-    help="Use the files in this folder, which have upstream's names. You can repeat this option.",
+    help="Use the files in this folder, too. Keep the file names of the original downloads. You "
+    "can repeat this option.",
 )  # fmt: skip
 @click.option(
     "--via-node", "nodes", multiple=True, metavar="NODE",
-    help="Let this node download the file too, and compare. You can repeat this option.",
+    help="Download the file on this node as well, and compare both downloads. You can repeat "
+    "this option.",
 )  # fmt: skip
 @click.option("--upgrade", is_flag=True, help="Show newer releases and their effect; pin nothing.")
 @click.option(
     "--yes", is_flag=True,
-    help="Also pin a file that arrived over only one connection and that has no signature.",
+    help="Also pin a file that was downloaded over only one connection and that has no "
+    "signature.",
 )  # fmt: skip
 @identity_option
 @json_option
@@ -112,9 +115,10 @@ def _ask_for_consent_to_pin(pin: Pin) -> bool:
         return False
     echo(
         f"Upstream publishes no checksum and no signature for {pin.name} {pin.version}. The file "
-        f"arrived only over {', '.join(pin.ways)}.\nIf someone changed it on the way, this pin "
-        f"would accept the changed file. Its SHA-256 is:\n  {pin.sha256}\nCompare this with what "
-        "another person sees over another internet connection, or use --via-node NODE.",
+        f"was downloaded only over {', '.join(pin.ways)}.\nIf someone changed the file on the "
+        f"way, this pin would accept the changed file. Its SHA-256 is:\n  {pin.sha256}\nAsk "
+        "someone who uses another internet connection to download the file, and compare the "
+        "SHA-256. Or let a node download it: --via-node NODE.",
         err=True,
     )
     return click.confirm("Pin this file?", default=False, err=True)
@@ -157,11 +161,15 @@ def _print_lock_result(
     if lock_file:
         echo(f"Wrote {lock_file}. Next: git add {lock_file}, then deploy plan {region}")
     elif not result.refused:
-        echo(f"Every release that {region} needs has a pin. Newer ones: add --upgrade")
+        echo(f"Every release that {region} needs is pinned. To see newer releases, add --upgrade")
 
 
 def _download_routes_text(routes: Sequence[str]) -> str:
-    return "the same over " + " and ".join(routes) if len(routes) > 1 else f"only over {routes[0]}"
+    return (
+        "the same file over " + " and ".join(routes)
+        if len(routes) > 1
+        else f"only over {routes[0]}"
+    )
 
 
 def _print_available_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int:
@@ -174,13 +182,13 @@ def _print_available_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int
     for item in found:
         echo(messages.status_text("release_outdated", _upgrade_as_object(item)))
         if not item["pin"]:
-            echo("  Change: a new version of Chautari installs it.")
+            echo("  To upgrade: install a new version of Chautari, then deploy.")
             continue
         echo(f"  Pin: deploy lock {region} --pin {item['pin']}")
         if item["setting"]:
-            echo(f"  Change in region.yml: {item['setting']}")
+            echo(f"  To upgrade, change region.yml: {item['setting']}")
         else:
-            echo("  Change: the next deploy installs it.")
+            echo("  To upgrade: deploy.")
     if not found:
         echo("No newer releases are known.")
     return 0

@@ -144,7 +144,7 @@ def _require_edited_region_file(move: Move) -> None:
         found = release_on_node(loaded_region, endpoints, service, to, old)
         if found != move.version:
             raise BadInput(
-                f"{to} would get {service} {found}, and the backup is from {move.version}",
+                f"{to} would get {service} {found}, but the backup was made with {move.version}",
                 fix=f'write version: "{move.version}" under services.{service}, and repeat this '
                 f"step: {move.command}",
             )
@@ -158,7 +158,7 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     """
     found = _restore_results_of_new_node(move, identities)
     if found.pending:
-        echo(f"An earlier restore on {move.to} is not finished. Following it.")
+        echo(f"An earlier restore on {move.to} is not finished. Its progress follows.")
         words = ["restore", move.name, "--follow", "--node", move.to]
         main.run([*words, *_identity_options(identities)])
         found = _restore_results_of_new_node(move, identities)
@@ -173,7 +173,7 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.finished))
     echo(f"{move.to} has had the data of {last.archive} since {when}.")
     return not click.confirm(
-        "Restore again, and replace all changes since then?", default=False, err=True
+        "Restore again? All changes that were made since then are lost.", default=False, err=True
     )
 
 

@@ -25,8 +25,8 @@ from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 
 WARNING = (
-    "The recovery sheet contains the keys of all backups. Anyone who has it can read the data of "
-    "all members."
+    "The recovery sheet contains the keys of all backups. Anyone who has this sheet can read "
+    "the data of all members."
 )
 
 
@@ -99,7 +99,11 @@ def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -
     if printer is not None:
         # Through standard input: no file is left on this machine.
         run(["lp", "-d", printer, "-t", "recovery"], stdin=text.encode())
-        echo(f"The sheet was sent to the printer {printer}. Delete its queue's history.", err=True)
+        echo(
+            f"The sheet was sent to the printer {printer}. Delete the print jobs that the "
+            "printer has stored.",
+            err=True,
+        )
     elif str(output) == "-":
         click.echo(text, nl=False)
         if sys.stdout.isatty():

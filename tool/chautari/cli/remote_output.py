@@ -53,6 +53,6 @@ def read_stdin() -> bytes:
     if len(content) > MAX_STDIN:
         raise BadInput(
             f"standard input is longer than {MAX_STDIN >> 20} MB",
-            fix="copy the file to the node with scp, then name it there",
+            fix="copy the file to the node with scp, then give its path on the node to the command",
         )
     return content

@@ -82,7 +82,7 @@ from_option = click.option(
 )  # fmt: skip
 service_option = click.option(
     "--service", default="", metavar="SERVICE",
-    help="Restore only this service. `node` stands for the node's certificates.",
+    help="Restore only this service. `node` restores the node's certificates.",
 )  # fmt: skip
 
 
@@ -165,8 +165,7 @@ def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
             found = [*(f"database {name}" for name in databases), *paths]
             echo(f"    {state.name}: {', '.join(found)}", err=True)
     echo(
-        "The services are paused for some seconds. The data that is there now is kept under "
-        "another name.",
+        "The services are paused for some seconds. The current data is kept under another name.",
         err=True,
     )
 
@@ -239,8 +238,8 @@ def _outcome_lines(outcome: restore.NodeOutcome, region: str, *, with_kept: bool
     lines = [
         f"{outcome.node}: restored {', '.join(result.services)} from {result.archive} "
         f"({result.target}).",
-        f"  {figures.files:,} files and {figures.rows:,} rows in {figures.tables:,} tables equal "
-        f"the backup. The services were paused for {figures.paused_seconds:.0f} s.",
+        f"  {figures.files:,} files and {figures.rows:,} rows in {figures.tables:,} tables are "
+        f"the same as in the backup. The services were paused for {figures.paused_seconds:.0f} s.",
     ]
     if result.kept and with_kept:
         lines.append("  The old data is kept:")

@@ -160,7 +160,7 @@ def read_logs(
         raise RunFailed(
             f"{target.name}: the node could not read the logs: "
             f"{stream.stderr.splitlines()[-1] if stream.stderr else f'exit code {stream.code}'}",
-            fix=f"look at the node: deploy ssh {region} {target.name}",
+            fix=f"log in and check the node: deploy ssh {region} {target.name}",
         )
 
 
@@ -194,8 +194,8 @@ def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
     if stream.flooded:
         raise RunFailed(
             f"{target.name}: the node sent too much, so the connection was closed",
-            fix="ask for less, for example with --since 10m, or write the output to a file on "
-            "the node",
+            fix="request less output, for example with --since 10m, or write the output to a "
+            "file on the node",
         )
     if stream.code == SSH_FAILED:
         refusal = unreachable_refusal(
@@ -218,7 +218,8 @@ def login_command_line(arguments: Sequence[str]) -> str:
     line = arguments[0].strip() if len(arguments) == 1 else shlex.join(arguments)
     if not line or line.startswith("-"):
         raise BadInput(
-            f"this is not a command: {line!r}", fix="write the command after -- and the node's name"
+            f"this is not a command: {line!r}",
+            fix="write the name of the node, then --, then the command",
         )
     return line
 

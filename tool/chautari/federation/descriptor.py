@@ -180,7 +180,7 @@ def parse_descriptor(data: dict[str, Any]) -> Descriptor:
 def field_problem_text(error: ErrorDetails) -> str:
     """Return what is wrong with a field, in plain words where pydantic has none."""
     if error["type"] == "string_pattern_mismatch":
-        return "this text has the wrong form"
+        return "this text does not have the required format"
     return error["msg"].removeprefix("Value error, ")[:200]
 
 

@@ -41,7 +41,7 @@ SHARED_RESOURCES: Mapping[str, SharedResource] = {
         space_letters.TITLE,
         space_letters.LENDING,
         "your region and an amount of space under backup.give",
-        "your region under backup.to",
+        "your region to the list backup.to",
     )
 }
 

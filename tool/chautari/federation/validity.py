@@ -22,7 +22,7 @@ def parse_seconds_since_1970(time: str) -> int:
         ValueError: when it has another form, or there is no such time, such as on 30 February.
     """
     if not re.fullmatch(TIME, time):
-        raise ValueError("this text has the wrong form")
+        raise ValueError("this text does not have the required format")
     return int(datetime.datetime.fromisoformat(time).timestamp())
 
 

@@ -128,8 +128,8 @@ class Backup(StrictModel):
 
     to: tuple[Name, ...] = Field(
         default=(),
-        description="Where the region's backups are stored: names of peers that give space, or of "
-        "entries of `targets`. Each node stores its state in all of them.",
+        description="Where the region's backups are stored: names of peers that give space, or "
+        "of entries of `targets`. Each node stores its backups in all of them.",
         examples=[["himalaya", "disk"]],
     )
     targets: dict[Name, Target] = Field(
@@ -140,8 +140,9 @@ class Backup(StrictModel):
     keep: Keep = Field(
         default_factory=dict,
         validate_default=True,
-        description="How many archives are kept. Where a target only accepts additions, such as at "
-        "a peer, older archives are deleted in the same way, and their space is freed later.",
+        description="How many archives (backups) are kept. Older archives are deleted. Some "
+        "targets, such as peers, only accept additions; they free the space of deleted archives "
+        "later.",
         examples=[{"daily": 7, "weekly": 4, "monthly": 6}],
     )
     time: Time = Field(
@@ -169,8 +170,8 @@ class Backup(StrictModel):
     )
     give: dict[Name, Size] = Field(
         default_factory=dict,
-        description="Space that the region gives to peers for their backups. A peer can use it as "
-        "soon as its `to` names this region.",
+        description="Space that the region gives to peers for their backups. A peer can use "
+        "this space as soon as its `to` names this region.",
         examples=[{"andes": "50 GB"}],
     )
     give_on: Name | None = Field(

@@ -117,9 +117,10 @@ class Node(StrictModel):
     )
     lend_to: Name | None = Field(
         default=None,
-        description="Peer to which the server on this node is lent as a whole. The region itself "
-        "does not use it. The peer uses it if its `borrow` names this region. The page of a "
-        "service says whether its servers can be lent like this.",
+        description="Peer to which the server on this node is lent as a whole. The region "
+        "itself then does not use this server. The peer can use the server if its `borrow` "
+        "names this region. The page of a service says whether its servers can be lent like "
+        "this.",
         examples=["himalaya"],
     )
     services: tuple[ServiceName, ...] = Field(

@@ -21,9 +21,10 @@ def _step_after_failed_backup(data: Data) -> str:
 
 def _failed_backup_text(data: Data) -> str:
     if data.get("stored"):  # the archive is complete, and something after it failed
-        return f"the last backup is {data['age']} old, but something is wrong: {data['reason']}"
-    newest = f"the newest one is {data['age']} old" if data.get("age") else "there is none yet"
-    return f"the last backup failed: {data['reason']}; {newest}"
+        return f"the last backup is {data['age']} old, but there is a problem: {data['reason']}"
+    if data.get("age"):
+        return f"the last backup failed: {data['reason']}; the newest backup is {data['age']} old"
+    return f"the last backup failed: {data['reason']}; no backup is stored yet"
 
 
 def _failed_drill_text(data: Data) -> str:
@@ -37,14 +38,18 @@ STATES: dict[str, tuple[Template, Template]] = {
     "never": ("there is no backup yet", _BACK_UP),
     "waiting_for_peer": (
         "there is no backup at {target} yet",
-        "run: deploy federation status {region}; once the space at {target} is green, deploy, and "
-        "run: deploy backup {region} --node {node}",
+        "run: deploy federation status {region}; when it shows the space at {target} as green, "
+        "deploy, and run: deploy backup {region} --node {node}",
     ),
     "space_not_known": (
-        "the node does not know yet where at {target} its backups are stored",
-        "run: deploy federation status {region}; once the space at {target} is green, deploy",
+        "the node has not received the address of its repository at {target} yet",
+        "run: deploy federation status {region}; when it shows the space at {target} as green, "
+        "deploy",
     ),
-    "not_deployed": ("the node does not store backups there yet", "run: deploy region {region}"),
+    "not_deployed": (
+        "the node does not store backups at this target yet",
+        "run: deploy region {region}",
+    ),
     "failed": (_failed_backup_text, _step_after_failed_backup),
     "too_old": (
         "the last backup is {age} old, and more than {limit_hours} hours is too old",
@@ -54,18 +59,17 @@ STATES: dict[str, tuple[Template, Template]] = {
         "backups may be unusable: {reason}",
         "{fix}; then run: deploy backup check {region} --node {node}",
     ),
-    "incomplete": ("the last backup is {age} old; {reason}", "{fix}"),
+    "incomplete": ("the last backup is {age} old. {reason}", "{fix}"),
     "nearly_full": (
         "the last backup is {age} old, and {percent} % of the space is used",
         "ask the group of {target} for more space, or keep fewer archives: "
         "backup.keep in region.yml",
     ),
     "in_future": (
-        "the node reports a backup that is in the future, so its clock may be wrong",
-        "on the node, compare the clock: timedatectl; then run: deploy backup {region} "
-        "--node {node}",
+        "the date of the last backup is in the future, so the clock of the node may be wrong",
+        "check the clock on the node: timedatectl; then run: deploy backup {region} --node {node}",
     ),
-    "node_unreachable": ("the node could not be asked: {reason}", "{fix}"),
+    "node_unreachable": ("the node could not be queried: {reason}", "{fix}"),
     "file_unreadable": (
         "the node's record of its backups cannot be read: {reason}",
         _BACK_UP,
@@ -87,7 +91,7 @@ STATES: dict[str, tuple[Template, Template]] = {
 # Why a node did not do what a command asked it for, and what to do.
 PROBLEMS: dict[str, tuple[Template, Template]] = {
     "program_missing": (
-        "the node has no program for backups",
+        "the backup program is not installed on the node",
         "run: deploy region {region}",
     ),
     "unreadable": (
@@ -103,7 +107,7 @@ PROBLEMS: dict[str, tuple[Template, Template]] = {
         "to follow it, run the same command again",
     ),
     "no_result": (
-        "the program on the node stopped without a result: {said:or no message}",
+        "the backup program on the node stopped without a result: {said:or no message}",
         "on the node, run: journalctl -u chautari-backup",
     ),
     "unreachable": ("{reason}", "{fix}"),

@@ -31,4 +31,6 @@ def amount_text(number: int | None, is_estimate: bool = False) -> str:
 def unknown_resources_text(node: str, resources: list[str]) -> str:
     """Return what is not known of a machine, and how to say it."""
     names = ", ".join(RESOURCES[resource] for resource in resources)
-    return f"Not known on {node}: {names}. They may limit the numbers earlier."
+    return (
+        f"These values are not known for {node}: {names}. They may make the real numbers smaller."
+    )

@@ -17,8 +17,8 @@ _STEPS: dict[str, Template] = {
     "wrong": "{name} {kind} is {found}. Set this as its only {kind} record: {value}",
     "missing": "Create this record: {name} {kind} {value}",
     "unequal": (
-        "{name} {kind}: the name server {differing_server} still answers {found:or nothing}. "
-        "Wait, or check the record: {value:or no record}"
+        "{name} {kind}: the name server {differing_server} still returns {found:or nothing}. "
+        "Expected: {value:or no record}. Wait, or correct the record."
     ),
     "unwanted": (
         "{name} {kind} is {found}, but region.yml has no such address for {purpose}. Delete this "
@@ -35,13 +35,13 @@ _CAA_MISSING = (
     "the domain."
 )
 _NODE_MISSING = (
-    "Recommended: create {name} {kind} {value}. It is the name of the machine {purpose}, and some "
+    "Recommended: create {name} {kind} {value}. The machine {purpose} uses this name, and some "
     "mail servers check it."
 )
 
 FROM_CACHE = (
-    "The domain's own name servers could not be asked, perhaps because this network does not "
-    "allow it. These answers are from this machine's DNS server, and may be some hours old."
+    "The domain's own name servers could not be queried, perhaps because this network blocks "
+    "such queries. These answers are from this machine's DNS server, and may be some hours old."
 )
 
 PROBLEMS: dict[str, tuple[str, str]] = {
@@ -56,7 +56,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "a connection: deploy dns {region} --format zone",
     ),
     "no_network": (
-        "The name servers of {domain} could not be asked: this machine has no network.",
+        "The name servers of {domain} could not be queried: this machine has no network.",
         "connect this machine to the internet, then run the command again; to list the records "
         "without a connection: deploy dns {region} --format zone",
     ),

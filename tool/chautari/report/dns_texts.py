@@ -8,29 +8,34 @@ from chautari.report.message_templates import Data, Template
 def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
     name, kind, right = data["name"], data["kind"], data["right"]
-    provider = f"for {name} at your DNS provider, then deploy again"
-    fix = (
-        f"set this as the only {kind} record {provider}: {name} {kind} {right}"
-        if right
-        else f"delete the {kind} record {provider}."
-    )
+    if right:
+        fix = (
+            f"At your DNS provider, set this as the only {kind} record for {name}, then deploy "
+            f"again: {name} {kind} {right}"
+        )
+    else:
+        fix = f"At your DNS provider, delete the {kind} record for {name}, then deploy again."
     if kind == "AAAA":
-        return f"Write the machine's own IPv6 address as address6 in region.yml. Or {fix}"
-    return fix[:1].upper() + fix[1:]
+        return (
+            "Use one of two ways. 1. Write the machine's own IPv6 address as address6 in "
+            f"region.yml. 2. {fix}"
+        )
+    return fix
 
 
 def _domain_fix(data: Data) -> str:
     """Return how to leave the website at the domain alone, or to use the domain."""
-    kind, right = data["kind"], data["right"]
-    record = (
-        f"set this as its only {kind} record: {data['name']} {kind} {right}"
-        if right
-        else f"delete its {kind} record"
-    )
-    return (
+    name, kind, right = data["name"], data["kind"], data["right"]
+    other_name = (
         "If the domain has a website, choose another name in region.yml, for example services: "
-        f"{{{data['service']}: {{host: start}}}}. To use the domain itself, {record}"
+        f"{{{data['service']}: {{host: start}}}}."
     )
+    if right:
+        return (
+            f"{other_name} To use the domain itself, set this as its only {kind} record: "
+            f"{name} {kind} {right}"
+        )
+    return f"{other_name} To use the domain itself, delete its {kind} record."
 
 
 DNS_RECORDS: dict[str, tuple[Template, Template]] = {

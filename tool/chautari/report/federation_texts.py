@@ -87,7 +87,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         "check the clock of this machine with `date -u`, and ask the other group to check theirs",
     ),
     "lifetime_invalid": (
-        "the descriptor names the period from {issued} to {expires}, which is not valid",
+        "the validity period of the descriptor ({issued} to {expires}) is empty or longer than "
+        "100 days",
         _ASK_THEM,
     ),
     "expired": ("the descriptor expired at {expires:time}", _ASK_THEM),
@@ -115,22 +116,23 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "letter_undecryptable": (
         "the letter cannot be decrypted with the key of this region",
-        "the other group may have pinned an older key of your region; ask them to leave, to join "
-        "again and to deploy",
+        "the other group may have pinned an older key of your region; ask them to run `deploy "
+        "federation leave` and `deploy federation join`, and then to deploy",
     ),
-    "letter_invalid": ("the letter does not have the right form: {problem}", _ASK_THEM),
+    "letter_invalid": ("the letter has an invalid format: {problem}", _ASK_THEM),
     "letter_field_invalid": ("in the letter, {path} is not valid: {detail}", _ASK_THEM),
     "letter_for_other": (
-        "the letter is from {sender} to {recipient}, or for another key than this region's",
+        "the letter is from {sender} to {recipient}, or it names a key that is not the key of "
+        "this region",
         _DO_NOT_TRUST,
     ),
     "letter_not_signed": (
-        "the letter is not the one that the signed descriptor names",
-        "try again in a minute: the region may have deployed just now. If the error stays, do not "
-        "trust it, and call the other group",
+        "the letter does not match its checksum in the signed descriptor",
+        "try again in a minute: the region may have deployed just now. If the error happens "
+        "again, do not trust the letter, and call the other group",
     ),
     "lookalike_domain": (
-        "{domain} looks like {known} but is another name",
+        "{domain} looks like {known}, but is a different name",
         _DO_NOT_TRUST,
     ),
 }
@@ -146,7 +148,7 @@ PEER_STATES: dict[str, tuple[Template, Template]] = {
         "the last descriptor was valid until {expires:time}",
         "{fix:or run: deploy federation status {region}}",
     ),
-    "unreachable": ("no descriptor arrived: {reason}", "{fix}"),
+    "unreachable": ("no descriptor was received: {reason}", "{fix}"),
     "refused": ("a newer descriptor was refused: {reason}", "{fix}"),
     "not_named": (
         "{peer} is pinned, but region.yml does not name it",
@@ -161,9 +163,9 @@ PEER_STATES: dict[str, tuple[Template, Template]] = {
 # What is known of a service and a peer without the service's own code, and what to do.
 PEER_SERVICES: dict[str, tuple[Template, Template]] = {
     "not_deployed": ("{node} is not deployed yet", "run: deploy region {region}"),
-    "node_unreachable": ("not known, because {node} could not be asked: {reason}", "{fix}"),
+    "node_unreachable": ("not known, because {node} could not be queried: {reason}", "{fix}"),
     "file_missing": (
-        "{title} on {node} has not reported on its peers yet",
+        "{title} on {node} has not reported the state of its peers yet",
         "run: deploy region {region}",
     ),
     "file_unreadable": (
@@ -198,31 +200,31 @@ PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
     "borrowed": ("{peer} lends, and {region} borrows", ""),
     "not_requested": (
         "{region} lends, but {peer} does not borrow yet",
-        "ask the group of {peer} to write {borrow_setting} and to deploy; then run: "
-        "deploy federation status {region}",
+        "ask the group of {peer} to add {borrow_setting} in their region.yml, and to deploy; "
+        "then run: deploy federation status {region}",
     ),
     "not_offered": (
         "{region} wants to borrow, but {peer} does not lend yet",
-        "ask the group of {peer} to write {lend_setting} and to deploy; then run: "
-        "deploy federation status {region}",
+        "ask the group of {peer} to add {lend_setting} in their region.yml, and to deploy; then "
+        "run: deploy federation status {region}",
     ),
     "letter_missing": (
-        "{peer} has written no letter to {region}",
+        "{peer} has published no letter to {region}",
         "ask the group of {peer} to name your region under federation.lend, federation.borrow or "
         "backup, and to deploy; then run: deploy federation status {region}",
     ),
     "letter_not_fetched": (
-        "the letter of {peer} is not here yet",
+        "the letter from {peer} was not received yet",
         "run: deploy federation status {region}; then deploy",
     ),
     "letter_outdated": (
-        "{peer} has written a newer letter; the stored one is still used",
+        "{peer} has published a newer letter, but this region still uses the older one",
         "run: deploy federation status {region}; then deploy",
     ),
     "letter_stored": (
-        "a new letter of {peer} was stored",
+        "a new letter from {peer} was stored",
         "commit peers/{peer}.received.age, and run: deploy region {region}",
     ),
-    "letter_unreachable": ("the letter of {peer} did not arrive: {reason}", "{fix}"),
-    "letter_refused": ("the letter of {peer} was refused: {reason}", "{fix}"),
+    "letter_unreachable": ("the letter from {peer} could not be downloaded: {reason}", "{fix}"),
+    "letter_refused": ("the letter from {peer} was refused: {reason}", "{fix}"),
 }

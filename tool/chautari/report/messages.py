@@ -19,7 +19,7 @@ from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 MAX_REASONS = 4  # of a role, in one notice
 
 
-def _holder_text(data: Data, does: str = "is deploying") -> str:
+def _holder_text(data: Data, does: str = "is deploying to this node") -> str:
     """Return who deploys to a node, since when, from where and with which run."""
     details = [
         _since_text(data.get("since")),
@@ -28,8 +28,8 @@ def _holder_text(data: Data, does: str = "is deploying") -> str:
     ]
     shown = ", ".join(filter(None, details))
     who = data.get("operator") or "another operator"
-    does = "is restoring a backup" if data.get("restore") else does
-    return f"{who} {does} to this node" + (f" ({shown})" if shown else "")
+    does = "is restoring a backup to this node" if data.get("restore") else does
+    return f"{who} {does}" + (f" ({shown})" if shown else "")
 
 
 def _since_text(began: object) -> str:
@@ -39,7 +39,7 @@ def _since_text(began: object) -> str:
 
 
 def _run_not_started_text(data: Data) -> str:
-    return f"This run did not start: {_holder_text(data, 'was deploying')}."
+    return f"This run did not start: {_holder_text(data, 'was deploying to this node')}."
 
 
 def _other_run_hint(data: Data) -> str:

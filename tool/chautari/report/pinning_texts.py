@@ -9,7 +9,7 @@ _TAMPERED = (
     "do not use this file; run the command again over another internet connection, and report the "
     "problem to upstream if it happens again"
 )
-_UPSTREAM = "look at upstream's page of the release; choose another version with --pin NAME=VERSION"
+_UPSTREAM = "read upstream's page about the release; choose another version with --pin NAME=VERSION"
 
 # Each code has what happened, and what to do.
 PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
@@ -27,7 +27,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     "not_found": ("there is no file at {url}", _UPSTREAM),
     "http_status": ("{host} answered with status {status} for {url}", _AGAIN),
     "redirected": (
-        "{url} redirects to {target}, which is not a server of this upstream",
+        "{url} redirects to {target}, which is not a server of the upstream project",
         _TAMPERED,
     ),
     "too_large": ("{url} is larger than {megabytes} MB", _TAMPERED),
@@ -36,7 +36,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         "{url} is a web page, not a file",
         "log in to your network if it has a login page, then run the command again",
     ),
-    "truncated": ("{url} ended before its announced length", _AGAIN),
+    "truncated": ("the download of {url} ended too early", _AGAIN),
     "not_this_archive": ("{name} {version} is not a {kind} archive", _TAMPERED),
     "archive_damaged": ("the archive of {name} {version} is damaged ({detail})", _TAMPERED),
     "archive_too_large": (
@@ -45,7 +45,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "unsafe_path": ("the archive of {name} {version} contains the path {path}", _TAMPERED),
     "version_missing": (
-        "the archive of {name} {version} does not contain {file} with a version",
+        "the archive of {name} {version} does not contain the file {file} with a version number",
         _TAMPERED,
     ),
     "other_version": ("the archive of {name} {version} contains version {found}", _TAMPERED),
@@ -61,7 +61,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "signature_invalid": ("the signature of {name} {version} is not valid", _TAMPERED),
     "other_signer": (
-        "{name} {version} is signed with the key {found}, not with {expected} of {signer}",
+        "{name} {version} is signed with the key {found}, not with the key {expected} of {signer}",
         _TAMPERED,
     ),
     "catalogue_unreadable": ("{catalogue} did not send a list of apps", _AGAIN),
@@ -75,7 +75,8 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "authority_unknown": ("the certificates at {url} are not those of {catalogue}", _TAMPERED),
     "certificate_untrusted": (
-        "the certificate of {name} in {catalogue} is not from its authority ({detail})",
+        "the certificate of {name} in {catalogue} was not issued by the certificate authority "
+        "of {catalogue} ({detail})",
         _TAMPERED,
     ),
     "certificate_of_other": ("the certificate of {name} belongs to {found}", _TAMPERED),
@@ -85,7 +86,7 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         "stop other programs that write to it, then run the command again",
     ),
     "ways_differ": (
-        "{name} {version} is not the same file over {first} and over {second}",
+        "the downloads of {name} {version} over {first} and over {second} differ",
         "do not use either file; find out which one is right, for example with the help of another "
         "operator",
     ),
@@ -101,8 +102,9 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         "choose one of: {known}",
     ),
     "lock_file_form": (
-        "{file} has a form that this command cannot extend",
-        "write the pin yourself: {pin}",
+        "this command cannot add a pin to {file}, because it does not support the layout of the "
+        "file",
+        "add the pin yourself: {pin}",
     ),
 }
 

@@ -56,12 +56,14 @@ def toolkit_note(is_wheel: bool, version: str) -> list[str]:
     """Return from where the CI job installs Chautari, one line each."""
     if not is_wheel:
         return [
-            "No package index has Chautari, so it comes from a revision of its repository.",
+            "No package index contains Chautari, so it is installed from a revision of its "
+            "repository.",
             "After an update of Chautari, write the new revision here.",
         ]
     name = f"chautari-{version}-py3-none-any.whl"
     return [
-        "No package index has Chautari, so its wheel must be in this repository. In a clone of",
+        "No package index contains Chautari, so its wheel must be in this repository. In a "
+        "clone of",
         f"Chautari, run `make wheels`, and copy dist/{name} to wheels/.",
         "If a repository of Chautari is public, you can write this instead:",
         '"chautari @ git+https://git.example.org/chautari.git@REVISION"',

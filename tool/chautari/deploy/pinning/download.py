@@ -136,7 +136,7 @@ class Download:
         with _open_following_redirects(self.url, self.origin, headers) as answer:
             if answer.status_code == 416:
                 self.discard_received()
-                raise _Interrupted("the server has another file now")
+                raise _Interrupted("the file on the server has changed")
             _check_http_status(self.url, answer)
             start = self._offset_of_answer(answer, size)
             length = _content_length(answer)
@@ -162,7 +162,7 @@ class Download:
             return size
         if answer.status_code == 206:
             self.discard_received()
-            raise _Interrupted("the server sent another part")
+            raise _Interrupted("the server sent a different part of the file")
         self.discard_received()
         mark = answer.headers.get("ETag", "")
         if re.fullmatch(r'"[\x21\x23-\x7e]{1,150}"', mark):

@@ -16,16 +16,16 @@ TEXTS = {
     "settings_missing": "The settings of the backup are missing. Fix: deploy the region again.",
     "settings_invalid": "The settings of the backup are damaged: {reason}. "
     "Fix: deploy the region again.",
-    "no_targets": "The node does not know yet where to store backups. "
-    "Fix: deploy the region again once a peer has given space.",
+    "no_targets": "The node has not received a place for its backups yet. Fix: deploy the "
+    "region again once a peer has given space.",
     "target_unknown": "The node has no target {target}. Fix: deploy the region again.",
     "already_running": "Another backup is running on this node. Fix: wait until it has finished.",
     "interrupted": "The backup was stopped. Fix: start it again; it resumes where it stopped.",
     "killed": "The backup ended without a result. "
     "Fix: start it again; it resumes where it stopped.",
-    "not_mounted": "{path} is not mounted, and {service} stores data there. Fix: mount it.",
-    "folder_missing": "The folder {path} of {service} is missing. "
-    "Fix: bring it back, or deploy again.",
+    "not_mounted": "{path} is not mounted, and {service} stores data there. Fix: mount {path}.",
+    "folder_missing": "The folder {path} of {service} is missing. Fix: restore the folder, or "
+    "deploy again.",
     "folder_empty": "The folder {path} of {service} is empty. Fix: find out where its data is.",
     "database_unreachable": "The database {database} ({server}) does not answer: {reason}. "
     "Fix: start the database server.",
@@ -35,16 +35,15 @@ TEXTS = {
     "resume_failed": "{service} was paused for the backup and does not resume: {reason}. "
     "Fix: run `chautari-backup resume` on the node.",
     "no_room_for_cache": "{path} has {free:size} of free space, and the backup needs "
-    "{needed:size}. "
-    "Fix: make room there.",
-    "no_room_for_copies": "{path} has no room for what changed during the backup: {reason}. "
-    "Fix: make room there.",
-    "no_room": "The target has no room left. Fix: make room there.",
+    "{needed:size}. Fix: free some space there.",
+    "no_room_for_copies": "{path} has no free space for the files that changed during the "
+    "backup: {reason}. Fix: free some space there.",
+    "no_room": "The target is full. Fix: free some space there.",
     "disk_too_small": "In addition to the 670 MB that borg keeps free, the disk at {path} has "
     "{free:size} of free space, and the backup needs {needed:size}. "
     "Fix: use a larger disk, or keep fewer archives.",
-    "quota_too_small": "The target has {free:size} of its quota left, and the backup needs "
-    "{needed:size}. Fix: ask the peer for a larger quota.",
+    "quota_too_small": "The quota of this node at the target has {free:size} left, and the "
+    "backup needs {needed:size}. Fix: ask the peer for a larger quota.",
     "quota_exceeded": "The quota at the target is used up. Fix: ask the peer for a larger quota.",
     "disk_not_mounted": "No disk is mounted at {path}. Fix: connect the disk and mount it.",
     "disk_unwritable": "The disk cannot be written to at {path}: {reason}. Fix: check the disk.",
@@ -52,40 +51,43 @@ TEXTS = {
     "connection_lost": "The connection to the target was lost too often. "
     "Fix: start the backup again; it resumes where it stopped.",
     "stalled": "The target stopped answering. Fix: start the backup again.",
-    "login_refused": "The target refuses the login of this node. "
-    "Fix: let its operators deploy their region, so that it knows the key.",
-    "host_key_changed": "The host key of the target changed. "
-    "Fix: compare it with its operators, then write the new key into `region.yml`.",
-    "passphrase_wrong": "The passphrase does not open the repository. "
-    "Fix: deploy the region again, with the secrets that it had before.",
-    "repository_locked": "The repository is locked by another program. Fix: wait, or restart it.",
-    "repository_unwritable": "The repository cannot be written to. Fix: check its disk.",
-    "repository_refused": "The target does not let this node use the repository. "
-    "Fix: let its operators deploy their region.",
+    "login_refused": "The target refuses the login of this node. Fix: ask the operators of the "
+    "target to deploy their region, so that the target accepts this node's key.",
+    "host_key_changed": "The host key of the target changed. Fix: ask the operators of the "
+    "target for its new key, and write that key into `region.yml`.",
+    "passphrase_wrong": "The passphrase does not open the repository. Fix: restore the earlier "
+    "secrets.age, and deploy the region again.",
+    "repository_locked": "The repository is locked by another program. Fix: wait until that "
+    "program has finished, or restart it.",
+    "repository_unwritable": "The repository cannot be written to. Fix: check the disk of the "
+    "target.",
+    "repository_refused": "The target does not let this node use the repository. Fix: ask the "
+    "operators of the target to deploy their region.",
     "repository_missing": "The repository does not exist. Fix: run a backup, which creates it.",
-    "repository_damaged": "The repository is damaged. Fix: check its disk, and ask for a copy.",
-    "repository_replaced": "The target has another repository than before. "
-    "Fix: ask its operators; if they replaced it, run `chautari-backup "
-    "accept {target}` on the node.",
+    "repository_damaged": "The repository is damaged. Fix: check the disk of the target, and "
+    "ask its operators for a copy of the repository.",
+    "repository_replaced": "The target has a different repository than before. Fix: ask its "
+    "operators. If they replaced the repository, run `chautari-backup accept {target}` on the "
+    "node.",
     "not_restored": "{target} has backups of {node} that another machine made, and they were not "
     "restored on this machine. Nothing was stored, because its empty services would become the "
     "newest backup. Fix: deploy restore {region} --node {node}. If this machine must start without "
     "the old data, run `chautari-backup accept {target}` on it.",
-    "repository_replayed": "The target went back to an older state of the repository. "
-    "Fix: ask its operators.",
+    "repository_replayed": "The repository at the target has gone back to an older state. Fix: "
+    "ask the operators of the target for the reason.",
     "archive_from_future": "The archive {archive} has a date in the future, so no archive was "
-    "removed. Fix: check the clock; if another person made the archive, change the keys.",
-    "archive_date_differs": "The archive {archive} has another date than its name says, so no "
-    "archive was removed. Fix: if another person made it, change the keys.",
-    "archive_exists": "An archive of this name exists. Fix: start the backup again.",
-    "files_left_out": "The backup succeeded, but left out {count} files, such as {paths}. "
-    "Fix: rename or remove them, or check the disk.",
+    "removed. Fix: check the clock; if another person made the archive, replace the keys.",
+    "archive_date_differs": "The archive {archive} has a different date than its name says, so "
+    "no archive was removed. Fix: if another person made the archive, replace the keys.",
+    "archive_exists": "An archive with this name already exists. Fix: start the backup again.",
+    "files_left_out": "The backup succeeded, but left out {count} files, such as {paths}. Fix: "
+    "rename or remove these files, or check the disk.",
     "borg_failed": "borg failed: {reason}. Fix: start the backup again.",
     "system_error": "The backup failed: {reason}. Fix: run `journalctl -u chautari-backup` on the "
     "node to see more.",
-    "check_failed": "The check of the repository found damage: {reason}. "
-    "Fix: check the disk of the target, and make a new repository on a healthy one.",
-    "several": "Several things are in the way.",
+    "check_failed": "The check of the repository found damage: {reason}. Fix: check the disk of "
+    "the target, and make a new repository on a healthy disk.",
+    "several": "Several problems prevent the backup.",
 }
 
 

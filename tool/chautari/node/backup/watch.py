@@ -48,7 +48,7 @@ def find_problems(
         known = state_file.target_state(state, target.name)
         last, error = known["last_success"], known["error"] or {}
         code, data = str(error.get("code", "")), error.get("data") or {}
-        reason = reasons.error_text(code, data) if code else "None was started."
+        reason = reasons.error_text(code, data) if code else "No backup was started."
         if now - (last or since) > LATE_SECONDS:
             age = f"since {_utc_time_text(last)}" if last else "yet"
             found.append(Problem(target.name, "late", f"no backup succeeded {age}. {reason}"))

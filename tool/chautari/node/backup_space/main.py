@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> int:
     found = [space for space in spaces if space.name == given.space]
     if not found:
         names = ", ".join(space.name for space in spaces)
-        print(f"{given.space} has no space here. Fix: write one of: {names}", file=sys.stderr)
+        print(
+            f"{given.space} has no space on this node. Fix: choose one of: {names}", file=sys.stderr
+        )
         return 2
     if given.command == "list":
         return list_transactions(found[0])
@@ -60,11 +62,14 @@ def list_transactions(space: Space) -> int:
 def copy_as_of_transaction(space: Space, transaction: int, folder: Path) -> int:
     """Make a copy of the repository as it was after a transaction; the repository stays."""
     if folder.exists():
-        print(f"{folder} exists. Fix: name a new folder on the same disk.", file=sys.stderr)
+        print(
+            f"{folder} already exists. Fix: write the name of a new folder on the same disk.",
+            file=sys.stderr,
+        )
         return 2
     folder.mkdir(parents=True, mode=0o700)
     copies.link_repository(space.repository, folder, transaction)
-    print(f"{folder} has the repository as it was after transaction {transaction}.")
+    print(f"{folder} now contains the repository as it was after transaction {transaction}.")
     return 0
 
 

@@ -26,8 +26,8 @@ TEXTS = {
     "damaged": "{space}: the repository is damaged: {reason}. Fix: check the disk of this node, "
     "and tell the operators of {peer}: they need a new repository on a healthy disk.",
     "compaction_refused": "{space}: {share} % of the repository is marked as deleted, so it was "
-    "not compacted. Fix: ask the operators of {peer} whether they deleted this. If they did not, "
-    "their key is stolen: see the README of the role backup_space.",
+    "not compacted. Fix: ask the operators of {peer} whether they deleted this data. If they "
+    "did not, someone has stolen their key: see the README of the role backup_space.",
     "unfinished": "{space}: the nightly check did not finish: {reason}. Fix: check whether the "
     "repository is in use all the time.",
 }

@@ -16,7 +16,7 @@ STEPS = {
     "adapt": "adapting the restored settings to this node",
     "pause": "pausing the services",
     "switch": "exchanging the live data and the restored copy",
-    "finish": "running the services' own steps",
+    "finish": "running the restore commands of the services",
     "resume": "resuming the services",
     "mark": "recording the result",
 }
@@ -61,7 +61,7 @@ _ERRORS = {
     "no_space": ("The disk became full: {message}", "free some space and restore again"),
     "disk_error": ("A file cannot be written: {message}", "check the disk and restore again"),
     "unsafe_path": (
-        "The archive contains the path {path}, which a restore does not write.",
+        "The archive contains the path {path}, which a restore must not write.",
         "choose another archive with --at",
     ),
     "unknown_owner": (
@@ -116,20 +116,20 @@ _ERRORS = {
     ),
     "path_in_use": (
         "Both {path} and {aside} exist, so the live data was changed during the restore.",
-        "compare the two on the node",
+        "compare these two on the node",
     ),
     "interrupted": (
         "The node restarted before the restored copy was complete.",
         "restore again",
     ),
-    "busy": ("A run of {operator} uses this node.", "wait for it to finish, and restore again"),
+    "busy": ("{operator} is deploying to this node.", "wait for it to finish, and restore again"),
     "pending": (
         "An earlier restore of this node is not finished.",
         "follow it: deploy restore REGION --follow --node NODE",
     ),
     "drill_checks_failed": (
         "The data was restored, but checks of the services failed.",
-        "run the drill again with --keep, and look into the containers",
+        "run the drill again with --keep, and inspect the containers",
     ),
     "crashed": ("This is a bug in Chautari: {message}", "report it with this message"),
 }

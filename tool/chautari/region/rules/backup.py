@@ -57,7 +57,7 @@ def check_targets_exist(region: Region, _: Pins) -> Iterator[Finding]:
         elif name not in names:
             yield (
                 ("backup", "targets", name),
-                f"nothing is stored in {name}; add it to backup.to, or remove it here",
+                f"no backups are stored in {name}; add {name} to backup.to, or remove it here",
             )
 
 
@@ -125,8 +125,8 @@ def check_nodes_of_targets_exist(region: Region, _: Pins) -> Iterator[Finding]:
         if not targets_of_node(region, node):
             yield (
                 ("backup", "to"),
-                f"{node} has data, but none of these targets is for it; add a target, or add "
-                f"{node} to the `nodes` of one",
+                f"{node} has data, but none of these targets stores its backups; add a target, "
+                f"or add {node} to the `nodes` of a target",
             )
     if not nodes_with_state(region):
         yield ("backup", "to"), "no service of this region has data to store; remove `to`"
@@ -155,7 +155,10 @@ def check_space_is_given_to_peers(region: Region, _: Pins) -> Iterator[Finding]:
     if node is None:
         return
     if not region.backup.give:
-        yield ("backup", "give_on"), "no space is given; write give: {PEER: 50 GB}, or remove it"
+        yield (
+            ("backup", "give_on"),
+            "this gives no space to a peer; write give: {PEER: 50 GB}, or remove this key",
+        )
     elif node not in region.nodes:
         yield (
             ("backup", "give_on"),

@@ -17,7 +17,7 @@ PEER_STATE_CODES = {
     "handshake_running": PeerStateMeaning(
         "pending",
         "the two Nextcloud servers are exchanging their secret",
-        "wait ten minutes, then look again: deploy federation status {region}",
+        "wait ten minutes, then check again: deploy federation status {region}",
     ),
     "not_ready": PeerStateMeaning(
         "pending",
@@ -53,7 +53,7 @@ PEER_STATE_CODES = {
     ),
     "peer_address_private": PeerStateMeaning(
         "broken",
-        "the name of {peer}'s Nextcloud has an address that is not public",
+        "the DNS name of {peer}'s Nextcloud has an address that is not public",
         "ask the group of {peer} to correct the DNS records of their Nextcloud",
     ),
     "peer_address_differs": PeerStateMeaning(

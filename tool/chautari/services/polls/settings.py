@@ -23,8 +23,8 @@ class Polls(StrictModel):
 
     app: PollAppName = Field(
         default="framadate",
-        description="App that provides the polls. If you change the app, the DNS name and the "
-        "nodes' `services` lists stay the same.",
+        description="App that provides the polls. With another app, the DNS name and the "
+        "`services` lists of the nodes stay the same.",
         examples=["framadate"],
     )
     host: Label = Field(

@@ -21,8 +21,8 @@ PEER_STATE_CODES = {
     ),
     "own_connection_lost": PeerStateMeaning(
         "broken",
-        "since {lost:time}, the node of the front page has reached no peer, or not the mail relay; "
-        "until it does, silent peers are not reported",
+        "since {lost:time}, the node of the front page can reach no peer, or cannot reach the "
+        "mail relay; until it can, no mail reports peers that do not respond",
         "check the connection of this node, its name server and its clock",
     ),
     "descriptor_refused": PeerStateMeaning(

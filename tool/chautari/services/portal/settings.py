@@ -63,8 +63,8 @@ class Portal(StrictModel):
     )
     about: Paragraphs = Field(
         default_factory=dict,
-        description="What the region is, in plain text: one text, or one for each language. Blank "
-        "lines separate paragraphs.",
+        description="Description of the region, in plain text: one text, or one for each "
+        "language. Blank lines separate paragraphs.",
         examples=[{"es": "Servidores de doce cooperativas.", "en": "Servers of twelve coops."}],
     )
     accounts: Paragraphs = Field(
