@@ -95,7 +95,7 @@ def test_two_regions_trust_each_other_and_share_a_file(progress: ProgressReporte
     first = run_demo("--json")
     assert first.code == 0, first.stderr[-4000:]
     progress.summarize(f"two regions: {first.seconds}")
-    assert first.seconds["wait until trust is green on both sides"] < 60
+    assert first.seconds["wait until both regions trust each other"] < 60
 
 
 def test_second_run_changes_no_file_and_no_node() -> None:

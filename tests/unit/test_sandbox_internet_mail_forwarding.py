@@ -183,7 +183,7 @@ def test_mail_waits_if_its_neighbour_is_no_longer_listed(
     (tmp_path / "routes").unlink()
     forwarder.run_queue()
     assert [item["problem"] for item in forwarder.queued()] == [
-        "lima.example.org is not a neighbour any more"
+        "lima.example.org is no longer a neighbour of this sandbox"
     ]
     forwarder.accept_mail(SENDER, [PEER], MAIL)
     assert kept == [(SENDER, [PEER], MAIL)]

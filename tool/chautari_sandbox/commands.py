@@ -100,8 +100,12 @@ def status(name: str, as_json: bool) -> int:
 @sandbox_group.command("break")
 @region_argument
 @click.argument("fault", required=False, metavar="[FAULT]", type=click.Choice(sorted(FAULTS)))
-@click.option("--hint", is_flag=True, help="Say where to look for the active fault.")
-@click.option("--solve", is_flag=True, help="Print the answer, and undo the active fault.")
+@click.option(
+    "--hint", is_flag=True, help="Print a hint that shows where to look for the active fault."
+)
+@click.option(
+    "--solve", is_flag=True, help="Print the cause of the active fault, and undo the fault."
+)
 @json_option
 def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool) -> None:
     """Set a fault to practise with; find it, and repair it.

@@ -27,7 +27,11 @@ from chautari_sandbox.demo_federation.steps import (
 
 
 @click.command()
-@click.option("--third", is_flag=True, help="Let a third region join, with one line a side.")
+@click.option(
+    "--third",
+    is_flag=True,
+    help="Let a third region join; each side adds one line to its region.yml.",
+)
 @click.option("--leave", is_flag=True, help="At the end, let the two regions leave each other.")
 @click.option("--down", is_flag=True, help="Only remove the demo's containers and regions.")
 @click.option(
@@ -130,7 +134,7 @@ def main() -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
-        echo("\nInterrupted. Run the demo again to go on.", err=True)
+        echo("\nInterrupted. Run the demo again to continue.", err=True)
         return 130
     except ChautariError as error:
         echo(f"\nThe demo stopped: {error}", err=True)

@@ -71,7 +71,7 @@ class DemoRun:
 
     def federate(self, pairs: tuple[Pair, ...]) -> None:
         """Let the regions of each pair trust each other, and wait until they do."""
-        with self.step("pin each other's keys, and write one line a side"):
+        with self.step("pin each other's keys, and add one line to each region.yml"):
             changed = [
                 one
                 for pair in pairs
@@ -85,7 +85,7 @@ class DemoRun:
                         echo(f"   {one.file}: {line}", err=True)
                         changed.append(one)
         self.deploy(tuple(dict.fromkeys(changed)))
-        with self.step("wait until trust is green on both sides"):
+        with self.step("wait until both regions trust each other"):
             for one, other in pairs:
                 wait_for_trust(one, other)
                 wait_for_trust(other, one)
@@ -103,7 +103,7 @@ class DemoRun:
                 place = wait_for_path_of_shared_file(reader, file)
                 if (found := reader.read(place)) != text:
                     raise RunFailed(f"{reader.name} read {found!r} instead of {text!r}")
-            with self.step(f"{owner.name} takes it back, and it is gone"):
+            with self.step(f"{owner.name} stops sharing the file, and the file disappears"):
                 owner.unshare(number)
                 number = ""
                 wait_until_gone(reader, place)
@@ -255,5 +255,5 @@ def wait_until_gone(reader: Account, place: str) -> None:
     deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
     while reader.read(place) is not None:
         if time.monotonic() > deadline:
-            raise RunFailed(f"{place} is still at {reader.host} although it was taken back")
+            raise RunFailed(f"{place} is still at {reader.host}, although it is no longer shared")
         time.sleep(1)

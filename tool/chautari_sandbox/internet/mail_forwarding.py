@@ -139,7 +139,7 @@ class MailForwarder:
             MailRefused: when the neighbour refuses it for good.
         """
         if mail.zone not in routes:
-            return f"{mail.zone} is not a neighbour any more"
+            return f"{mail.zone} is no longer a neighbour of this sandbox"
         try:
             deliver_to_relay(routes[mail.zone], mail)
         except smtplib.SMTPRecipientsRefused as error:

@@ -150,8 +150,9 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
     ]
     if not found:
         raise BadInput(
-            f"no node of {practice.spec.name} has what {name or 'a practice fault'} breaks",
-            fix="choose another fault, or add a service, and deploy",
+            f"no node of {practice.spec.name} runs the service that {name or 'a practice fault'} "
+            "breaks",
+            fix="choose another fault; or add a service to a node and deploy",
         )
     return found
 

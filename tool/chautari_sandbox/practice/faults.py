@@ -151,9 +151,9 @@ FAULTS: dict[str, Fault] = {
             roles=("nextcloud",),
             hint="People can log in and read, but they cannot store a file. How much space is "
             "free? deploy ssh {region} {node} -- df -h",
-            answer="The disk for files is full. The file old-recording.bin uses all of it. Delete "
-            "files that are not needed, or add a disk. In the sandbox, this is a small disk of its "
-            f"own at {FILES}.",
+            answer="The disk for files is full. The file old-recording.bin uses all of it. "
+            "Delete files that are not needed, or add a disk. In the sandbox, a separate small "
+            f"disk is mounted at {FILES}.",
             repair=f"deploy ssh {{region}} {{node}} -- rm {FILES}/old-recording.bin",
             break_steps=_disk_fill_commands,
             undo_steps=lambda _: (("umount", "--lazy", FILES),),
@@ -175,7 +175,9 @@ FAULTS: dict[str, Fault] = {
             roles=("tls",),
             hint="The machine works, but people do not find a service. Compare the DNS records: "
             "deploy dns {region}",
-            answer="One name has the address " + WRONG_ADDRESS + ", which belongs to no node. In a "
+            answer="One name points to the address "
+            + WRONG_ADDRESS
+            + ", which belongs to no node. In a "
             "real region, correct the A record at your DNS provider. Then wait until the change "
             "is visible. In the sandbox, the option --solve corrects it.",
             repair="deploy dns {region} --wait 60",
@@ -199,7 +201,7 @@ FAULTS: dict[str, Fault] = {
             hint="Nextcloud cannot read something that belongs to it. Which file changed since the "
             "last deploy? deploy drift {region}",
             answer="config.php of Nextcloud belongs to root, so the web server cannot read it. "
-            "This happens if an operator edits the file as root. A deploy gives it back.",
+            "This happens if an operator edits the file as root. A deploy restores the owner.",
             repair="deploy region {region}",
             break_steps=lambda _: (("chown", "root:root", CONFIG), ("chmod", "0600", CONFIG)),
             undo_steps=lambda _: (
