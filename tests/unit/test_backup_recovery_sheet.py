@@ -45,7 +45,7 @@ def test_sheet_has_addresses_keys_and_commands(source: NodeContextSource) -> Non
     for part in (
         "203.0.113.20", "canary passphrase", "BEGIN OPENSSH PRIVATE KEY", "deploy restore andes",
         "/mnt/backup/andes/bog1", "ssh://u1@box.example.org:23/./chautari/andes/bog1",
-        "borg key import --paper", "2025-11-29", "ops@andes.example.org", "It is read in disk;",
+        "borg key import --paper", "2025-11-29", "ops@andes.example.org", "are read from disk.",
         "export BORG_RSH='ssh -i login_key -o UserKnownHostsFile=known_hosts'",
     ):  # fmt: skip
         assert part in text
@@ -62,7 +62,7 @@ def test_paper_key_has_a_checksum_for_each_line() -> None:
     lines = paper_key_lines(EXPORTED)
     assert lines[0].startswith("id: 3 / a0a0a0 a0a0a0 a0a0a0 / ")
     assert len(lines) == 4 and all(line[-5:-2] == " - " or " - " in line for line in lines)
-    with pytest.raises(ValueError, match="no exported key"):
+    with pytest.raises(ValueError, match="not an exported key"):
         paper_key_lines("something else")
 
 

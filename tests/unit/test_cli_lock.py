@@ -81,7 +81,7 @@ def test_region_without_a_pin_gets_one(upstream: Upstream, tmp_path: Path) -> No
 def test_refusal_is_printed_with_its_fix(upstream: Upstream, tmp_path: Path) -> None:
     region_file(tmp_path, REAL)
     done = deploy("lock", "andes")
-    assert "refused framadate 1.1.19: framadate 1.1.19 arrived only over" in done.stdout
+    assert "refused framadate 1.1.19: framadate 1.1.19 was downloaded only over" in done.stdout
     assert "  Fix: add a second source: --via-node NODE" in done.stdout
     found = json.loads(deploy("lock", "andes", "--json").stdout)
     [refused] = found["refused"]

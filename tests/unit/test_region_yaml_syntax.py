@@ -98,7 +98,7 @@ def test_mistake_is_reported_where_it_is_with_what_to_write(
         ("host: meet", "host: Hola: x", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: [a] b", "a comma before the next entry, or put the whole value"),
         ("    services:", "    - services:", "is not allowed here; delete the -"),
-        ("- jitsi", "- jitsi\n      polls: x", "before every item of this list, or before none"),
+        ("- jitsi", "- jitsi\n      polls: x", "before every item of this list, or before no item"),
         ("contact", "...\ncontact", "this line ends the YAML document"),
         ("      - jitsi", "      - jitsi\n      polls", "a dash and a space before an item"),
         ("    host: cloud", "\thost: cloud", "indent with spaces, not with tabs"),

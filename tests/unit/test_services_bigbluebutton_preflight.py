@@ -97,7 +97,7 @@ def test_wrong_record_is_refused_with_the_one_to_create(
 
 def test_stray_record_of_another_family_is_refused() -> None:
     [refusal] = refusals_for_records(RIGHT, WANTED._replace(address6=""))
-    assert f"delete the AAAA record for {NAME}, " in refusal.fix
+    assert f"delete the AAAA record for {NAME} " in refusal.fix
 
 
 def test_silent_name_server_refuses_nothing() -> None:

@@ -175,7 +175,8 @@ def _check_subnet_is_free(network: str) -> tuple[bool, str, str]:
     return (
         not taken,
         detail,
-        "set another network under sandbox in region.yml, and give the nodes addresses in it",
+        "set another network under sandbox in region.yml, and give the nodes addresses in that "
+        "network",
     )
 
 

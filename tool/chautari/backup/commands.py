@@ -73,8 +73,8 @@ def backed_up_nodes_of_request(request: Request) -> tuple[str, ...]:
     if not backed_up:
         raise BadInput(
             f"region {region.region} stores no backups",
-            fix="write where they are stored in region.yml, such as backup: {to: [PEER]}, and "
-            f"deploy: deploy region {region.region}",
+            fix="write in region.yml where backups are stored, such as backup: {to: [PEER]}, "
+            f"and deploy: deploy region {region.region}",
         )
     names = request.node_names()
     for name in request.nodes:

@@ -250,8 +250,8 @@ def _deploy_new_machine_step(region: Region, to: str, service: str) -> MoveStep:
     command, action = _deploy_command_and_action("region", region.region, "--node", to)
     return MoveStep(
         "Set up the service on the new machine",
-        f"{service} is empty there, and people can already open it. Ask them to wait. This step "
-        "does not change the old machine.",
+        f"{service} is empty on the new machine, and people can already open it. Ask people "
+        "to wait. This step does not change the old machine.",
         (command,),
         (action,),
     )

@@ -59,10 +59,14 @@ def _region_recovery_steps(region: Region) -> Iterator[str]:
     steps = (
         ("Install the toolkit on any machine, and get the folder inventories/"
          f"{name} from git.", ()),
-        ("Rent new machines. Write their addresses and, if they changed, their operating systems "
-         f"into inventories/{name}/region.yml. Point the DNS names to them.", ()),
+        (
+            "Rent new machines. Write their addresses and, if they changed, their operating "
+            f"systems into inventories/{name}/region.yml. Point the DNS names to the new "
+            "machines."
+, ()),
         (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
-        ("Deploy the region: it gets its services, without data.", (f"deploy region {name}",)),
+        ("Deploy the region. This installs the services, without data.",
+         (f"deploy region {name}",)),
         ((
             "Restore the newest backup of each node. The backups are read from "
             f"{_first_backup_target(region)}. If this target is lost as well, add --from TARGET."
@@ -128,7 +132,7 @@ def _node_recovery_section(
         yield from _fixed_width_lines(item["repository"])
         if item.get("mount"):
             yield from _wrapped_paragraph(
-                f"It is on the disk that the node mounts at {item['mount']}."
+                f"This repository is on the disk that the node mounts at {item['mount']}."
             )
         yield "Key of this repository:"
         yield from _paper_key_lines_of_secret(secrets, borg_key_name(node, item["name"]))

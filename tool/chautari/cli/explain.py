@@ -93,7 +93,7 @@ def _key_page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
         yield from (f"    {line}" for line in _example_lines(page, pages))
     if page.children:
         yield ""
-        yield "  Keys in it:"
+        yield "  Keys in this mapping:"
         parent = (*page.path, ANY) if page.children == (ANY,) else page.path
         inside = [item for item in pages if item.path[:-1] == parent]
         rows = [(item.dotted, first_sentence(item.description)) for item in inside]

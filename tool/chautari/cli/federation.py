@@ -74,7 +74,10 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         echo(f"  Fix: deploy region {name}; then run this command again\n", err=True)
     echo("Send this to the other group. They replace THEIR-REGION with their region's name:\n")
     echo(f"  deploy federation join THEIR-REGION {own.url}\n")
-    echo("Then call them. Read out the fingerprint of your key, in one of these forms:\n")
+    echo(
+        "Then call the other group, and read out the fingerprint of your key in one of these "
+        "forms:\n"
+    )
     for language, text in words.items():
         echo(f"  {language}: {text}")
     echo(f"  {fingerprint}\n")
@@ -116,8 +119,8 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 @_make_join_or_accept_command(
     "join",
-    "Show another region, and pin its key after you have confirmed it.\n\nThe region is trusted "
-    "only when region.yml names it; the command prints the line to add.",
+    "Show another region, and pin its key after you have confirmed the key.\n\nThe region is "
+    "trusted only when region.yml names it; the command prints the line to add.",
 )
 def join(**arguments: Any) -> None:
     """Pin a peer, and print the command that shows this region to the peer."""
@@ -130,9 +133,9 @@ def join(**arguments: Any) -> None:
 
 @_make_join_or_accept_command(
     "accept",
-    "Show a region that joined yours, and pin its key after you have confirmed it.\n\nThis is the "
-    "last step of an invitation. The region is trusted only when region.yml names it; the command "
-    "prints the line to add.",
+    "Show a region that joined yours, and pin its key after you have confirmed the key.\n\nThis "
+    "is the last step of an invitation. The region is trusted only when region.yml names it; the "
+    "command prints the line to add.",
 )
 def accept(**arguments: Any) -> None:
     """Pin a peer that has joined this region."""
@@ -224,7 +227,7 @@ def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None
             "TEXT",
         )
     echo("\nCall the other group, and let them read out the words of their key.", err=True)
-    if not click.confirm("Are they the same as the words above?", default=False, err=True):
+    if not click.confirm("Are these words the same as the words above?", default=False, err=True):
         raise BadInput(
             "the key was not confirmed; nothing was pinned",
             fix="if the words differ, do not trust this region, and tell the other group",

@@ -45,7 +45,7 @@ COMMANDS = {
     "restore": "restore services of a region from a backup",
     "drill": "prove that the newest backup can be restored, in containers on this machine",
     "move": "move a service to another node, step by step",
-    "logs": "print what a service logged on its nodes, and follow it",
+    "logs": "print or follow the logs of a service",
     "run": "run a service's own command on its node",
     "ssh": "log in to a node with the region's key and pinned host key",
     "lock": "check releases that have no pin yet, and pin them in artifacts.lock",

@@ -55,7 +55,7 @@ def command(
     if not nodes_with_backup(loaded_region.region):
         raise BadInput(
             f"region {region} stores no backups, so there is nothing to recover",
-            fix="write where they are stored in region.yml, such as backup: {to: [PEER]}",
+            fix="write in region.yml where backups are stored, such as backup: {to: [PEER]}",
         )
     request = Request(loaded_region, "deploy backup recovery-sheet", **options)
     context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)
@@ -110,8 +110,9 @@ def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -
             echo("Clear this terminal and its history when you are done.", err=True)
     elif output is not None:
         _write_private_file(output, text)
-        echo(f"{output} was written, readable only by you. Print it, then delete it: "
-             f"shred -u {output}", err=True)  # fmt: skip
+        echo(
+            f"{output} was written. Only your account can read this file. Print the file, then "
+            f"delete it: shred -u {output}", err=True)  # fmt: skip
 
 
 def _write_private_file(file: Path, text: str) -> None:

@@ -39,7 +39,7 @@ class OutputFolder(click.Path):
 @click.option(
     "--no-secrets",
     is_flag=True,
-    help="Leave out the secrets. Then no SSH key is needed to decrypt them.",
+    help="Do not write the secrets. Without secrets, the command needs no SSH key.",
 )
 @identity_option
 @json_option

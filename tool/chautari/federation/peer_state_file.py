@@ -87,7 +87,7 @@ def parse_peer_state_file(content: bytes) -> PeerStateFile:
     except UnicodeDecodeError:
         raise PeerStateFileInvalid("it is not valid UTF-8") from None
     except RecursionError:
-        raise PeerStateFileInvalid("it is nested too deep") from None
+        raise PeerStateFileInvalid("it is nested too deeply") from None
     except ValueError:
         raise PeerStateFileInvalid("it is not valid JSON") from None
     try:

@@ -77,8 +77,8 @@ class Target(StrictModel):
     )
     ssh: Login | None = Field(
         default=None,
-        description="Account and host of an SSH server that has borg, or that a storage provider "
-        "offers for borg.",
+        description="Account and host of an SSH server on which borg is installed, or of a "
+        "storage provider that supports borg.",
         examples=["u1@box.example.org"],
     )
     port: Port = Field(
@@ -93,8 +93,8 @@ class Target(StrictModel):
     host_key: HostKeyLine | None = Field(
         default=None,
         description="Host key of the SSH server: the line in "
-        "`/etc/ssh/ssh_host_ed25519_key.pub`, or a line that `ssh-keyscan -t ed25519 HOST` prints. "
-        "A server with another key is refused.",
+        "`/etc/ssh/ssh_host_ed25519_key.pub`, or a line that `ssh-keyscan -t ed25519 HOST` "
+        "prints. A server with a different key is refused.",
         examples=["ssh-ed25519 AAAA…"],
     )
     nodes: tuple[Name, ...] = Field(

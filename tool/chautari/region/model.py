@@ -101,10 +101,11 @@ class Node(StrictModel):
     port: Port = Field(default=22, description="Port of the SSH server.", examples=[22])
     host_key: HostKey | None = Field(
         default=None,
-        description="Host key of the SSH server: the line in `/etc/ssh/ssh_host_ed25519_key.pub`, "
-        "or the fingerprint that `ssh-keygen -lf` prints for this file. If the server has another "
-        "key, the first connection is refused. Without `host_key`, the first connection trusts the "
-        "server's key and shows its fingerprint.",
+        description="Host key of the SSH server: the line in "
+        "`/etc/ssh/ssh_host_ed25519_key.pub`, or the fingerprint that `ssh-keygen -lf` prints "
+        "for this file. If the server has a different key, the first connection is refused. "
+        "Without `host_key`, the first connection trusts the server's key and shows its "
+        "fingerprint.",
         examples=["SHA256:U3ZnCNnJHTh7HYRsGZzdLkWcNdqmvnTgvnVxcPz4ZcA"],
     )
     adopt: tuple[RoleName, ...] = Field(
@@ -207,8 +208,8 @@ class Federation(StrictModel):
         ge=2,
         le=168,
         strict=True,
-        description="Hours without a new descriptor from a peer, after which this region sends a "
-        "mail. The mail goes to the peer's contact, with a copy to `contact`.",
+        description="Number of hours. If a peer publishes no new descriptor for this time, this "
+        "region sends a mail. The mail goes to the peer's contact, with a copy to `contact`.",
         examples=[24],
     )
     lend: dict[Name, tuple[LendableService, ...]] = Field(
@@ -219,8 +220,8 @@ class Federation(StrictModel):
     )
     borrow: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region borrows, by peer. It uses them as soon as "
-        "the peer's `lend` names this region.",
+        description="Services whose nodes this region borrows, by peer. The region uses these "
+        "nodes as soon as the peer's `lend` names this region.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
 
@@ -261,8 +262,8 @@ class Sandbox(StrictModel):
     """Marks a region that runs in containers on this machine, with a simulated internet."""
 
     network: SandboxNetwork = Field(
-        description="Subnet that contains the containers' addresses. It must be in a documentation "
-        "network (RFC 5737).",
+        description="Subnet that contains the containers' addresses. The subnet must be in a "
+        "documentation network (RFC 5737).",
         examples=["198.51.100.0/25"],
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
@@ -273,9 +274,9 @@ class Sandbox(StrictModel):
     )
     neighbours: tuple[Name, ...] = Field(
         default=(),
-        description="Regions in other sandboxes on this machine. Their nodes and the nodes of this "
-        "region find each other by name, and trust each other's certificates. It is enough if one "
-        "of two regions lists the other.",
+        description="Regions in other sandboxes on this machine. Their nodes and the nodes of "
+        "this region find each other by name, and trust each other's certificates. Only one of "
+        "two regions must list the other.",
         examples=[["himalaya"]],
     )
 
@@ -299,8 +300,8 @@ class Region(StrictModel):
         examples=["andes.example.org"],
     )
     contact: Email = Field(
-        description="Mail address of the operators. It receives the mail for root on every node. "
-        "The certificate authority gets this address too.",
+        description="Mail address of the operators. This address receives the mail for root on "
+        "every node. The certificate authority gets the address too.",
         examples=["ops@andes.example.org"],
     )
     timezone: Timezone = Field(
@@ -368,7 +369,7 @@ class Region(StrictModel):
     backup: Backup | None = Field(
         default=None,
         description="Nightly backups of the nodes, and space that is given to peers for theirs. "
-        "Without this key, nothing is stored.",
+        "Without this key, no backups are stored.",
         examples=[{"to": ["himalaya"]}],
     )
     ask_upstream: bool = Field(

@@ -44,7 +44,7 @@ _VALUE_CLUES = (
     ),
     _MistakePattern(
         r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$",
-        "in double quotes, a backslash begins an escape",
+        "in double quotes, a backslash begins an escape sequence",
         "{}",
     ),
     _MistakePattern(
@@ -101,7 +101,7 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
         return SyntaxMistake(mark.line + 1, mark.column + 1, message)
     hint = "check the indentation of this line and of the line above"
     if "'-' indicator" in what:
-        hint = "write a dash and a space before every item of this list, or before none"
+        hint = "write a dash and a space before every item of this list, or before no item"
     return (
         _find_open_quote(text, error)
         or _find_mistake_by_parser_error(lines, error)

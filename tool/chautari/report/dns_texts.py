@@ -8,19 +8,23 @@ from chautari.report.message_templates import Data, Template
 def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
     name, kind, right = data["name"], data["kind"], data["right"]
-    if right:
-        fix = (
-            f"At your DNS provider, set this as the only {kind} record for {name}, then deploy "
-            f"again: {name} {kind} {right}"
+    if kind == "AAAA" and right:
+        return (
+            "Write the machine's own IPv6 address as address6 in region.yml. Or set this as the "
+            f"only AAAA record for {name} at your DNS provider, then deploy again: "
+            f"{name} AAAA {right}"
         )
-    else:
-        fix = f"At your DNS provider, delete the {kind} record for {name}, then deploy again."
     if kind == "AAAA":
         return (
-            "Use one of two ways. 1. Write the machine's own IPv6 address as address6 in "
-            f"region.yml. 2. {fix}"
+            "Write the machine's own IPv6 address as address6 in region.yml. Or delete the AAAA "
+            f"record for {name} at your DNS provider, then deploy again."
         )
-    return fix
+    if right:
+        return (
+            f"Set this as the only {kind} record for {name} at your DNS provider, then deploy "
+            f"again: {name} {kind} {right}"
+        )
+    return f"Delete the {kind} record for {name} at your DNS provider, then deploy again."
 
 
 def _domain_fix(data: Data) -> str:

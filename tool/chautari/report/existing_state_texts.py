@@ -64,7 +64,8 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_listeners": (
         "Other machines can connect to these programs: {paths}. The firewall would close the "
         "ports of these programs.",
-        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
-        "node in region.yml. Only programs on the machine itself can then connect to them.",
+        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for "
+        "this node in region.yml. Only programs on the machine itself can then connect to these "
+        "programs.",
     ),
 }

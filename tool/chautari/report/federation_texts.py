@@ -39,7 +39,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     "compressed": ("{host} sent a compressed answer, although none was requested", _ASK_THEM),
     "certificate_invalid": (
         "the certificate of {host} is not valid: {detail}",
-        "ask the other group to renew it; also check the clock of this machine: date -u",
+        "ask the other group to renew the certificate; also check the clock of this machine: "
+        "date -u",
     ),
     "too_large": ("the answer is larger than {limit} kB", _ASK_THEM),
     "not_utf8": ("the descriptor is not valid UTF-8 at byte {position}", _ASK_THEM),
@@ -73,7 +74,7 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         "the descriptor is not signed with the pinned key",
         _PIN_AGAIN,
     ),
-    "names_other_key": ("the descriptor names a key that did not sign it", _ASK_THEM),
+    "names_other_key": ("the descriptor is not signed with the key that it names", _ASK_THEM),
     "other_domain": (
         "the descriptor at {host} belongs to the domain {domain}",
         "use the address that the other group sent; a region publishes only at its own domain",
@@ -95,8 +96,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     "older_serial": (
         "the descriptor has the serial {serial}, which is lower than the last known serial {last}",
         "ask the other group by telephone whether they published this descriptor. If they did, "
-        "their node's clock may have been wrong: ask them to deploy again. If they did not, do not "
-        "trust it",
+        "their node's clock may have been wrong: ask them to deploy again. If they did not, do "
+        "not trust the descriptor",
     ),
     "serial_reused": (
         "the descriptor differs from the pinned one but has the same serial {serial}",
@@ -122,8 +123,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     "letter_invalid": ("the letter has an invalid format: {problem}", _ASK_THEM),
     "letter_field_invalid": ("in the letter, {path} is not valid: {detail}", _ASK_THEM),
     "letter_for_other": (
-        "the letter is from {sender} to {recipient}, or it names a key that is not the key of "
-        "this region",
+        "the letter is not for this region: it is from {sender} to {recipient}, or it names a "
+        "different key",
         _DO_NOT_TRUST,
     ),
     "letter_not_signed": (
@@ -186,7 +187,7 @@ PEER_SERVICES: dict[str, tuple[Template, Template]] = {
     ),
     "code_unknown": (
         "{title} on {node} reports {code}, which this version of Chautari does not know",
-        "use the version of Chautari with which the region was deployed last",
+        "use the version of Chautari that last deployed the region",
     ),
     "left": (
         "{title} on {node} still has {peer} as a peer, but region.yml does not name it",

@@ -110,7 +110,7 @@ NOTICES: dict[str, Template] = {
     ),
     "dpkg_interrupted": (
         "An installation was interrupted ({packages}). The next deploy completes this "
-        "installation first. Its download is not included in the total."
+        "installation first. The total does not include the download of this installation."
     ),
     "dpkg_repaired": "An interrupted installation ({packages}) was completed.",
     "dpkg_not_repaired": (

@@ -93,8 +93,8 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     "digest_unknown": ("{way} could not fetch {name} {version} ({detail})", _AGAIN),
     "image_unreadable": ("{host} did not send a description of the image {image}", _UPSTREAM),
     "one_way": (
-        "{name} {version} arrived only over {ways}, and upstream publishes neither a checksum nor "
-        "a signature",
+        "{name} {version} was downloaded only over {ways}, and upstream publishes neither a "
+        "checksum nor a signature",
         "add a second source: --via-node NODE or --mirror DIR; to trust this one source, add --yes",
     ),
     "not_known": (

@@ -99,7 +99,7 @@ class DemoRun:
             with self.step(f"{owner.name}@{owner.host} shares {file}"):
                 owner.write(file, text)
                 number = owner.share(file, f"{reader.name}@{reader.host}")
-            with self.step(f"{reader.name}@{reader.host} reads it"):
+            with self.step(f"{reader.name}@{reader.host} reads {file}"):
                 place = wait_for_path_of_shared_file(reader, file)
                 if (found := reader.read(place)) != text:
                     raise RunFailed(f"{reader.name} read {found!r} instead of {text!r}")

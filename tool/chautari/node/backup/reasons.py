@@ -69,10 +69,10 @@ TEXTS = {
     "repository_replaced": "The target has a different repository than before. Fix: ask its "
     "operators. If they replaced the repository, run `chautari-backup accept {target}` on the "
     "node.",
-    "not_restored": "{target} has backups of {node} that another machine made, and they were not "
-    "restored on this machine. Nothing was stored, because its empty services would become the "
-    "newest backup. Fix: deploy restore {region} --node {node}. If this machine must start without "
-    "the old data, run `chautari-backup accept {target}` on it.",
+    "not_restored": "{target} has backups of {node} that another machine made, and they were "
+    "not restored on this machine. Nothing was stored, because its empty services would become "
+    "the newest backup. Fix: deploy restore {region} --node {node}. If this machine must start "
+    "without the old data, run `chautari-backup accept {target}` on this machine.",
     "repository_replayed": "The repository at the target has gone back to an older state. Fix: "
     "ask the operators of the target for the reason.",
     "archive_from_future": "The archive {archive} has a date in the future, so no archive was "

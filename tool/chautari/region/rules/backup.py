@@ -25,8 +25,8 @@ def check_backup_has_a_purpose(region: Region, _: Pins) -> Iterator[Finding]:
     if region.backup and not region.backup.to and not region.backup.give:
         yield (
             ("backup",),
-            "nothing is stored; name a peer or one of `targets`, such as to: [disk], or remove "
-            "`backup`",
+            "no backups are stored; name a peer or one of `targets`, such as to: [disk], or "
+            "remove `backup`",
         )
 
 

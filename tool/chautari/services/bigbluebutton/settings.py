@@ -66,7 +66,7 @@ class BigBlueButton(StrictModel):
         default=None,
         description="Text that people see in the chat of every meeting if `recordings` is `true`. "
         "The default text is in the region's first language, or in English.",
-        examples=["This meeting may be recorded. Leave it if you do not agree."],
+        examples=["This meeting may be recorded. Leave the meeting if you do not agree."],
     )
     office: Literal["soffice", "docker"] = Field(
         default="soffice",

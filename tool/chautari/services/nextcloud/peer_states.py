@@ -32,7 +32,7 @@ PEER_STATE_CODES = {
     ),
     "not_nextcloud": PeerStateMeaning(
         "broken",
-        "no Nextcloud answers at the address that {peer} publishes for it",
+        "no Nextcloud answers at the address that {peer} publishes for its Nextcloud",
         "ask the group of {peer} to deploy again and to check the address of their Nextcloud",
     ),
     "handshake_refused": PeerStateMeaning(

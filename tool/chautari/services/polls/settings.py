@@ -23,8 +23,8 @@ class Polls(StrictModel):
 
     app: PollAppName = Field(
         default="framadate",
-        description="App that provides the polls. With another app, the DNS name and the "
-        "`services` lists of the nodes stay the same.",
+        description="App that provides the polls. If you choose a different app, the DNS name "
+        "and the `services` lists of the nodes stay the same.",
         examples=["framadate"],
     )
     host: Label = Field(
