@@ -369,7 +369,7 @@ def test_back_puts_the_safety_copy_back(
     before = node.snapshot()
     upgrade(node)
     assert commands.back(node) == 0
-    assert f"went back from {NEW} to {OLD}" in capsys.readouterr().out
+    assert f"Nextcloud {OLD} runs again instead of {NEW}" in capsys.readouterr().out
     assert_is_old(node, before)
     assert commands.back(node) == 1
 

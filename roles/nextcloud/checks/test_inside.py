@@ -223,7 +223,7 @@ def test_rooms_lead_to_the_meeting_server(host: Any, settings: dict[str, Any]) -
     "Read 'journalctl -u nextcloud-federation' on the node, then deploy again.", units=[FEDERATION]
 )
 def test_state_of_peers_is_known(host: Any, settings: dict[str, Any]) -> None:
-    """The node looks at the Nextcloud of each peer, whether or not a peer responds"""
+    """The node checks the Nextcloud of each peer, even if a peer does not respond"""
     peers = {peer["name"] for peer in settings["nextcloud_peers"]}
     timer = host.service(f"{FEDERATION}.timer")
     if not peers:

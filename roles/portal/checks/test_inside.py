@@ -75,7 +75,7 @@ def peers(settings: dict[str, Any]) -> list[str]:
     units=["chautari-portal-heartbeat"],
 )
 def test_peers_are_watched(host: Any, peers: list[str]) -> None:
-    """The node looks whether its peers are alive; without peers, nothing runs"""
+    """The node checks whether its peers respond; without peers, nothing runs"""
     states = [host.run(f"systemctl {verb} {TIMER}").rc == 0 for verb in ("is-enabled", "is-active")]
     assert states == [bool(peers)] * 2, f"the timer is enabled, and active: {states}"
     if not peers:
@@ -86,13 +86,13 @@ def test_peers_are_watched(host: Any, peers: list[str]) -> None:
         time.sleep(2)
     state = json.loads(host.file(HEARTBEATS).content_string)
     age = int(host.check_output("date +%s")) - state["checked"]
-    assert -60 < age < MAX_AGE_SECONDS, f"the last look was {age} seconds ago"
+    assert -60 < age < MAX_AGE_SECONDS, f"the last check was {age} seconds ago"
     assert sorted(state["peers"]) == peers
 
 
 @pytest.mark.advice("Deploy again to restore the owners and modes.", units=[])
 def test_program_that_asks_peers_cannot_read_the_key(host: Any, peers: list[str]) -> None:
-    """The program that asks peers has an account of its own, without access to the region's key"""
+    """The program that checks peers has its own account, which cannot read the region's key"""
     if not peers:
         assert not host.user("chautari-heartbeat").exists, "the account exists without peers"
         return

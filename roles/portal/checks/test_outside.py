@@ -57,7 +57,7 @@ def read(text: str) -> Loaded:
 
 @pytest.mark.advice("Deploy again to publish the letters and the descriptor.", units=UNITS)
 def test_letters_are_those_of_the_descriptor(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """The published descriptor names each letter to another region as it can be downloaded"""
+    """The published letters to other regions match their checksums in the descriptor"""
     named = web.get(f"{base}{PATH}").json().get("letters", {})
     expected = {item["domain"]: item["content"].encode() for item in settings["portal_letters"]}
     assert set(named) == set(expected)
@@ -71,7 +71,7 @@ def test_letters_are_those_of_the_descriptor(base: str, web: Any, settings: dict
 def test_page_is_in_the_language_of_the_reader(
     base: str, web: Any, settings: dict[str, Any]
 ) -> None:
-    """The page is in the reader's language, or in the region's if it lacks the reader's"""
+    """The page is in the reader's language if it can be, otherwise in the region's"""
     default = settings["portal_default_language"]
     wanted = {f"{name}-XX,xx;q=0.5": name for name in settings["portal_languages"]}
     wanted |= {"xx,pt-BR;q=0.8,en;q=0.7": "pt", "xx": default, "": default}
@@ -103,7 +103,7 @@ def test_page_of_each_language_is_light_and_loads_nothing(
 
 @pytest.mark.advice("Deploy again to write the content of the page.", units=UNITS)
 def test_page_names_every_service(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """The page names each service with its address and whom to ask"""
+    """The page shows each service with its address and a contact"""
     text = web.get(f"{base}/").text
     content = settings["portal_page"]
     missing = [item["name"] for item in content["services"] if f'"{item["url"]}"' not in text]

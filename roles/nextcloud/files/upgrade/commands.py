@@ -191,7 +191,7 @@ def back(node: Node) -> int:
     with locked(node):
         copies = sorted(kept.recorded_copies(node).values(), key=lambda item: int(item["time"]))
         if journal.load(node.journal) or not copies:
-            print("There is no safety copy to put back.", file=sys.stderr)
+            print("There is no safety copy that can be restored.", file=sys.stderr)
             return 1
         made = journal.Journal(**copies[-1]["journal"])
         if not Path(made.old["path"]).is_dir():

@@ -8,7 +8,7 @@ from typing import Any
 _FIXES = {
     "apps_not_ready": "pin a release of each app that supports the new version in artifacts.lock, "
     'or run "occ app:disable APP" on the node',
-    "not_upgradable": "pin the releases on the way in artifacts.lock",
+    "not_upgradable": "pin a release of each major version between the two in artifacts.lock",
     "no_room": "free disk space on the node",
     "backup_failed": 'read "journalctl -u chautari-backup" on the node and fix what it reports',
     "release_incomplete": "check the pin of this release",
@@ -39,17 +39,18 @@ _PROBLEMS = {
     "file_failed": "a file could not be written: {message}",
     "interrupted": "it was interrupted (step: {state})",
 }
-_WENT_BACK = "Nextcloud went back from {to} to {from}, with the data from before the upgrade."
+_WENT_BACK = (
+    "The upgrade was undone: Nextcloud {from} runs again instead of {to}, with the data from "
+    "before the upgrade."
+)
 _OUTCOMES = {
     "done": "Nextcloud was upgraded from {from} to {to}. "
     "It was out of service for {down_seconds} s.",
     "refused": "Nextcloud was not upgraded from {from} to {to}: {problem}. Nothing was changed.",
-    "undone": "The upgrade from Nextcloud {from} to {to} failed: {problem}. "
-    "The old version {from} serves "
-    "again with all data. It was out of service for {down_seconds} s.",
-    "undone_broken": "The upgrade from Nextcloud {from} to {to} failed: {problem}. "
-    "The old version {from} "
-    "is back with all data, but it does not respond either.",
+    "undone": "The upgrade from Nextcloud {from} to {to} failed: {problem}. The old version "
+    "{from} serves again with all data. It was out of service for {down_seconds} s.",
+    "undone_broken": "The upgrade from Nextcloud {from} to {to} failed: {problem}. The old "
+    "version {from} was restored with all data, but it does not respond either.",
 }
 
 
@@ -72,7 +73,7 @@ def result_text(result: Mapping[str, Any]) -> str:
     problem = result.get("problem") or {}
     template = _OUTCOMES.get(result["outcome"], "")
     if result["from"] == result["to"] and result["outcome"] == "done":
-        template = "Nextcloud {to} was put in place of another copy of this release."
+        template = "Nextcloud {to} replaced another copy of the same release."
     if problem.get("code") == "went_back" and result["outcome"] == "undone":
         return _WENT_BACK.format_map(_Known(dict(result)))
     text = template.format_map(_Known(dict(result) | {"problem": problem_text(problem)}))
@@ -95,7 +96,7 @@ def incomplete_text(problem: Mapping[str, Any], state: str) -> str:
     return (
         f"An interrupted upgrade of Nextcloud could not be completed (step: {state}): "
         f"{problem_text(problem)}. People see a notice. The node tries again at its next start. "
-        "Fix: repair the cause and deploy again."
+        "Fix: correct the cause and deploy again."
     )
 
 
