@@ -70,7 +70,8 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         _UPSTREAM,
     ),
     "published_elsewhere": (
-        "{catalogue} names {url} for {name}, which is not an address of its releases",
+        "the address {url}, which {catalogue} lists for {name}, is not the expected address of "
+        "this release",
         _TAMPERED,
     ),
     "authority_unknown": ("the certificates at {url} are not those of {catalogue}", _TAMPERED),

@@ -186,9 +186,9 @@ FAULTS: dict[str, Fault] = {
         Fault(
             "closed-port",
             roles=("firewall",),
-            hint="On the machine itself, everything answers. From outside, one port does not. "
-            "Which ports do the firewall's rules open? "
-            "deploy ssh {region} {node} -- nft list table inet chautari",
+            hint="On the machine itself, everything responds. From outside, one port does not "
+            "respond. Which ports do the firewall's rules open? deploy ssh {region} {node} -- "
+            "nft list table inet chautari",
             answer="The firewall's rule for port 80 was removed. Old links do not work, and the "
             "next renewal of a certificate would fail. A restart loads the rules again.",
             repair="deploy ssh {region} {node} -- systemctl restart nftables",

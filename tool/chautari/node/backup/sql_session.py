@@ -75,4 +75,4 @@ class SQLSession:
         self._process.wait()
         self._errors.seek(0)
         text = self._errors.read().decode(errors="replace").strip()
-        return text[-300:] or f"the client ended with {self._process.returncode}"
+        return text[-300:] or f"the database client exited with code {self._process.returncode}"
