@@ -179,7 +179,7 @@ def _check_agreement_text(text: str) -> None:
     if len(text) > peers.MAX_AGREEMENT:
         raise BadInput(
             f"--agreement is longer than {peers.MAX_AGREEMENT} characters",
-            fix="shorten it, and keep the whole text where both groups can read it",
+            fix="shorten the text, and keep the whole text where both groups can read it",
         )
     if hidden := find_hidden_character(text):
         raise BadInput(

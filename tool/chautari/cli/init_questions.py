@@ -187,7 +187,7 @@ def _ask_for_languages(options: InitOptions, interactive: bool) -> tuple[str, ..
         return options.languages or (default,)
     return tuple(
         _ask_until_valid(
-            "Languages of the people, such as es or ne, the most important one first",
+            "Languages of the users, such as es or ne, the most important one first",
             _check_languages,
             default,
         )

@@ -86,7 +86,8 @@ class DescribedService(StrictDescriptorModel):
     )
     address: Annotated[str, AfterValidator(_check_https_address)] = Field(
         pattern=r"^https://[a-z0-9.-]{1,253}/[A-Za-z0-9._/-]{0,200}$",
-        description="Address of the service. Its host is the region's domain or is below it.",
+        description="Address of the service. The host of this address is the region's domain, "
+        "or a name below this domain.",
         examples=["https://wiki.andes.example.org/"],
     )
     version: str = Field(

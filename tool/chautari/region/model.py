@@ -214,8 +214,8 @@ class Federation(StrictModel):
     )
     lend: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region lends, by peer. The peer can use them as "
-        "soon as its `borrow` names this region.",
+        description="Services whose nodes this region lends, by peer. The peer can use these "
+        "nodes as soon as its `borrow` names this region.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
     borrow: dict[Name, tuple[LendableService, ...]] = Field(

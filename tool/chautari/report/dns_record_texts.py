@@ -36,7 +36,7 @@ _CAA_MISSING = (
 )
 _NODE_MISSING = (
     "Recommended: create {name} {kind} {value}. The machine {purpose} uses this name, and some "
-    "mail servers check it."
+    "mail servers check this record."
 )
 
 FROM_CACHE = (
