@@ -50,8 +50,12 @@ def find_problems(
         code, data = str(error.get("code", "")), error.get("data") or {}
         reason = reasons.error_text(code, data) if code else "No backup was started."
         if now - (last or since) > LATE_SECONDS:
-            age = f"since {_utc_time_text(last)}" if last else "yet"
-            found.append(Problem(target.name, "late", f"no backup succeeded {age}. {reason}"))
+            text = (
+                f"no backup succeeded since {_utc_time_text(last)}. {reason}"
+                if last
+                else f"no backup succeeded yet. {reason}"
+            )
+            found.append(Problem(target.name, "late", text))
         elif code in SERIOUS:
             found.append(Problem(target.name, code, reason))
         if known["check_ok"] is False:

@@ -27,9 +27,10 @@ def check_members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Findi
     if jitsi.access == "open" and jitsi.members:
         yield path, "`members` has no effect if access is open; remove one of these settings"
     for index, name in enumerate(jitsi.members):
-        if name == CHECK_ACCOUNT or name in jitsi.members[:index]:
-            why = "is reserved for checks" if name == CHECK_ACCOUNT else "is already a member"
-            yield (*path, index), f"{name} {why}; choose another name"
+        if name == CHECK_ACCOUNT:
+            yield (*path, index), f"{name} is reserved for checks; choose another name"
+        elif name in jitsi.members[:index]:
+            yield (*path, index), f"{name} is already a member; choose another name"
 
 
 def check_bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
