@@ -221,7 +221,7 @@ def test_fault_that_nothing_in_the_region_can_have_is_refused(
 ) -> None:
     opened = practice.open_practice(region)
     alone = replace(opened, region=opened.region.model_copy(update={"nodes": {}}))
-    with pytest.raises(BadInput, match="no node of andes has what full-disk breaks"):
+    with pytest.raises(BadInput, match="no node of andes runs the service that full-disk breaks"):
         practice.set_fault(alone, "full-disk")
 
 
