@@ -139,9 +139,9 @@ def test_status_deletes_a_letter_that_is_taken_back(
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        (lambda sealed: sealed + b"\n", "letter_refused", "signed descriptor names"),
-        (lambda sealed: sealed[:-2], "letter_refused", "signed descriptor names"),
-        (lambda sealed: b"", "letter_refused", "signed descriptor names"),
+        (lambda sealed: sealed + b"\n", "letter_refused", "checksum in the signed descriptor"),
+        (lambda sealed: sealed[:-2], "letter_refused", "checksum in the signed descriptor"),
+        (lambda sealed: b"", "letter_refused", "checksum in the signed descriptor"),
         (lambda sealed: b"x" * (letters.MAX_BYTES + 1), "letter_refused", "larger than 32 kB"),
     ],
 )
