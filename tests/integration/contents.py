@@ -25,7 +25,7 @@ cd / && find var/lib/nextcloud/data var/lib/nextcloud/custom_apps var/lib/nextcl
 # Tables that logins, checks and background jobs change at any time.
 VOLATILE = re.compile(
     r"nextcloud/public\.oc_(appconfig|authtoken|bruteforce|file_locks|filecache|files_trash|job|"
-    r"mounts|preferences|properties|storages|federated_reshares|share_external|trusted_servers)"
+    r"mimetypes|mounts|preferences|properties|storages|federated_reshares|share_external|trusted_servers)"
 )
 # Accounts of the checks, and what Nextcloud makes of files.
 VOLATILE_FILES = re.compile(r"var/lib/nextcloud/data/(admin|chautari-check|appdata_)")

@@ -66,7 +66,7 @@ def command(
 
     The command asks every node which roles are out of date. If a node is up to date, no role runs
     on it. The command inspects and prepares each node that is out of date, and runs Ansible on it.
-    Then all checks run, inside the nodes and from outside. A run continues on its node even if you
+    Then all checks run, on the nodes and from outside. A run continues on its node even if you
     close this terminal. To follow the run, enter the same command again.
 
     On a slow link, first run the command with --download-only, for example overnight. Interrupted

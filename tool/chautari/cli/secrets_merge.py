@@ -127,7 +127,7 @@ def _report_conflicts(loaded_region: LoadedRegion, path: Path, conflicts: Sequen
 @click.command("install-merge")
 @json_option
 def install(as_json: bool) -> None:
-    """Let git merge secrets.age secret by secret, in this clone of the regions' repository.
+    """Let git merge each secret of secrets.age separately, in this clone of the repository.
 
     The command adds a line to .gitattributes, which you commit once. The driver itself is a
     setting of each clone: every operator runs this command, or `deploy doctor`, once.
@@ -145,6 +145,6 @@ def install(as_json: bool) -> None:
     if as_json:
         print_json({"repository": str(repository), "attributes_added": added})
         return
-    echo(f"git in {repository} now merges secrets.age secret by secret.", err=True)
+    echo(f"git in {repository} now merges each secret in secrets.age separately.", err=True)
     if added:
         echo(f"Commit {merge_driver.ATTRIBUTES_FILE}, so that other operators get it.", err=True)

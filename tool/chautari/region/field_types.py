@@ -148,7 +148,10 @@ def to_canonical_address(value: str) -> str:
             f"{value!r} is not an IP address; write the node's public address, such as 203.0.113.10"
         ) from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        raise ValueError(f"{value} is an IPv4 address; write {address.ipv4_mapped}")
+        raise ValueError(
+            f"{value} is an IPv4 address that is written as an IPv6 address; write "
+            f"{address.ipv4_mapped}"
+        )
     # RFC 1122: no machine has an address of 0.0.0.0/8 or of 240.0.0.0/4, broadcast included.
     no_machine = isinstance(address, IPv4Address) and any(
         address in network for network in _NO_MACHINE

@@ -20,8 +20,8 @@ class BigBlueButton(StrictModel):
     )
     release: Literal["3.0", "4.0"] = Field(
         default="3.0",
-        description="Release line: 3.0 runs on ubuntu-22.04, 4.0 on ubuntu-24.04. A change of the "
-        "release line requires another server.",
+        description="Release line: 3.0 runs on ubuntu-22.04, 4.0 on ubuntu-24.04. To change to "
+        "another release line, set up a new server.",
         examples=["3.0"],
     )
     version: str | None = Field(
