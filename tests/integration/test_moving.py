@@ -250,7 +250,7 @@ def meeting_accounts(region: Moving, node: str) -> str:
 
 
 CONTENTS = {
-    "nextcloud": (cloud_content, ["postgresql"]),
+    "nextcloud": (cloud_content, ["postgresql@15-main"]),
     "jitsi": (meeting_accounts, []),
 }
 
