@@ -89,7 +89,7 @@ def test_wait_says_what_is_missing(
     serve(RIGHT.replace("cloud.andes.example.org A 203.0.113.11\n", ""))
     monkeypatch.setattr(states, "PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(states.wait_until_records_are_right, "__defaults__", (0.05,))
-    monkeypatch.setattr("chautari.cli.dns.SECONDS_PER_MINUTE", 0.2)
+    monkeypatch.setattr("chautari.cli.dns.SECONDS_PER_MINUTE", 2)
     assert main.run(["dns", "andes", "--wait", "1"]) == 1
     assert "Waiting for: cloud.andes.example.org A\n" in capsys.readouterr().err
 
