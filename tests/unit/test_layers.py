@@ -62,6 +62,7 @@ LAYERS = (
     ("chautari.node",),
     ("chautari.process", "chautari.parallel", "chautari.files"),
     ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
+    ("chautari.language", "chautari.po_file"),
 )
 # These run on nodes, in containers, or in pytest.
 ELSEWHERE = ("chautari.node", "chautari.checks", "chautari_sandbox")

@@ -117,7 +117,7 @@ def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
     words = Page(render_html(bad_report())).words
     assert "Failures" in words
     for expected in (
-        "Role nginx , task “Reload nginx” port 443 is taken",
+        "Role nginx, task “Reload nginx” port 443 is taken",
         "bog1 nginx[7]: bind() failed",
         "Only 0.9 GB are free. What to do: Make room.",
         "answered 502 Bad Gateway What to do: Look whether PHP runs.",
@@ -132,8 +132,8 @@ def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
 
 def test_picture_names_states_in_words() -> None:
     titles = re.findall(r"<title id=[^>]*>(.*)</title>", render_html(bad_report()))
-    states = "bog1 is failed; med1 is up to date; cal1 is refused; pas1 is unreachable"
-    peers = "himalaya is green; karakoram is pending; a-region-with-a-long-name-31-xx is broken"
+    states = "bog1: failed; med1: up to date; cal1: refused; pas1: unreachable"
+    peers = "himalaya is green; karakoram: pending; a-region-with-a-long-name-31-xx: broken"
     assert titles == [f"Region andes: {states}"] * 2 + [f"Region andes and its peers: {peers}"] * 2
 
 

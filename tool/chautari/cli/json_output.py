@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from chautari.errors import ChautariError
+from chautari.language import use_english_only
 
 # What `--json` says on the command line that runs now; None until click has read it.
 _requested: ContextVar[bool | None] = ContextVar("json_requested", default=None)
@@ -23,6 +24,7 @@ def forget_json_request() -> None:
 def remember_json_request(_: click.Context, __: click.Parameter, value: bool) -> bool:
     """Store whether `--json` was given: the callback of this option."""
     _requested.set(value)
+    use_english_only(value)  # whoever reads JSON compares texts, if at all, with English ones
     return value
 
 

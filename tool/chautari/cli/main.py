@@ -12,19 +12,21 @@ from typing import Any, TextIO
 
 import click
 
-from chautari import __version__, process
+from chautari import __version__, language, process
 from chautari.cli import json_output
 from chautari.cli.output import discard_output, echo
+from chautari.cli.translated_help import translate_click, translate_command
 from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
+from chautari.language import _
 
 BUG = 3
 INTERRUPTED = 130
-INTERRUPTION = "Interrupted. Runs that have started on a node continue there."
+INTERRUPTION: language.Text = "Interrupted. Runs that have started on a node continue there."
 # Modules stay until the end. To look for garbage among them after every 700 new objects, as Python
 # does, takes a tenth of a command's start.
 OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 300_000
-COMMANDS = {
+COMMANDS: language.Texts = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "init": "create the files of a new region",
     "plan": "show what a deploy would run, why, and what it would change",
@@ -71,15 +73,36 @@ class LazyCommandGroup(click.Group):
             return None
         module = importlib.import_module(f"chautari.cli.{cmd_name}")
         command: click.Command = module.command
-        return command
+        return translate_command(command)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help in the language of the command."""
+        translate_command(self)
+        super().format_help(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, text in COMMANDS.items()])
+
+
+def _select_language(_context: click.Context, _param: click.Parameter, value: str) -> None:
+    """Use a language that has a translation, whatever its country."""
+    if value and language.best_language([value]) == language.ENGLISH != value[:2]:
+        known = ", ".join([language.ENGLISH, *language.translations()])
+        raise click.BadParameter(
+            _("there is no translation into {language}; choose one of: {known}",
+              language=value, known=known)
+        )  # fmt: skip
+    language.select(value)
 
 
 @click.group(cls=LazyCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--language", metavar="CODE", default="", is_eager=True, expose_value=False,
+    callback=_select_language,
+    help="Language of the texts, such as es or pt_BR. Default: the one of your terminal.",
+)  # fmt: skip
 @click.version_option(__version__, prog_name="deploy")
 def deploy() -> None:
     """Set up a region's services on its nodes, and check that they work.
@@ -104,6 +127,11 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run `deploy` and return its exit code."""
     json_output.forget_json_request()
+    language.select("")
+    language.use_english_only(
+        json_output.is_json_requested(sys.argv[1:] if arguments is None else arguments)
+    )
+    translate_click()
     try:
         result: Any = deploy.main(arguments, prog_name="deploy", standalone_mode=False)
     except click.exceptions.Exit as ending:
@@ -111,7 +139,7 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _report_usage_error(error, arguments)
     except (KeyboardInterrupt, click.Abort):
-        return _report_error(_Interrupted(INTERRUPTION), arguments, f"\n{INTERRUPTION}")
+        return _report_error(_Interrupted(_(INTERRUPTION)), arguments, f"\n{_(INTERRUPTION)}")
     except BrokenPipeError:
         # The reader of the output has exited (deploy … | head), so no message would arrive.
         discard_output(sys.stdout)
@@ -128,12 +156,12 @@ def _report_usage_error(error: click.ClickException, arguments: list[str] | None
     usage = to_usage_mistake(error, sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = getattr(error, "ctx", None)
     shown = error.format_message()
-    text = f"Error: {usage}" if usage.is_corrected else f"Error: {shown}"
+    text = _("Error: {message}", message=usage if usage.is_corrected else shown)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         text = shown
     elif context:
-        help_command = f"{context.command_path} --help"
-        text = f"{context.get_usage()}\nTry '{help_command}' for help.\n\n{text}"
+        hint = _("Try '{command} --help' for help.", command=context.command_path)
+        text = f"{context.get_usage()}\n{hint}\n\n{text}"
     return _report_error(usage, arguments, text)
 
 

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from chautari.cli.json_output import remember_json_request
+from chautari.cli.translated_help import translate_options
 from chautari.files import refuse_special_file
 from chautari.paths import regions_root
 from chautari.region.locate import region_names
@@ -136,5 +137,6 @@ class CommandWithProviderOptions(click.Command):
             from chautari.render.provider import find_provider
 
             provider = find_provider()
-            ctx.meta[__name__] = list(provider.extra_command_options()) if provider else []
+            options = list(provider.extra_command_options()) if provider else []
+            ctx.meta[__name__] = translate_options(options)
         return [*own, *ctx.meta[__name__], help_]

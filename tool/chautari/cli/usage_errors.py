@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from chautari.errors import BadInput
 from chautari.suggestions import nearest_word
-
-_NOT_A_CHOICE = re.compile(r"'(.*)' is not one of ")
 
 
 class UsageMistake(BadInput):
@@ -27,9 +25,11 @@ class UsageMistake(BadInput):
 
 def to_usage_mistake(error: click.ClickException, arguments: Sequence[str]) -> UsageMistake:
     """Return the error with what to do: the corrected command, or the command's help."""
-    word, meant = _unknown_and_intended_word(error)
+    word, meant = _unknown_and_intended_word(error, arguments)
     if meant:
-        message = error.format_message().partition(" Did you mean")[0]
+        # click's own proposal is left out of the message.
+        known = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
+        message = error.message if known else error.format_message()
         mistake = UsageMistake(
             message, fix=f"did you mean: {corrected_command(arguments, word, meant)}"
         )
@@ -55,7 +55,22 @@ def corrected_command(arguments: Sequence[str], word: str, meant: str) -> str:
     return shlex.join(("deploy", *fixed))
 
 
-def _unknown_and_intended_word(error: click.ClickException) -> tuple[str, str]:
+def _refused_word(
+    error: click.BadParameter, choice: click.Choice[Any], arguments: Sequence[str]
+) -> str:
+    """Return the word of the command line that the message of `error` is about."""
+    words = [word for item in arguments for word in (item, item.partition("=")[2])]
+    refused = (
+        word
+        for word in words
+        if choice.get_invalid_choice_message(word, error.ctx) == error.message
+    )
+    return next(refused, "")
+
+
+def _unknown_and_intended_word(
+    error: click.ClickException, arguments: Sequence[str]
+) -> tuple[str, str]:
     """Return the word that is not known and the one that was meant; empty if none is near."""
     if isinstance(error, click.NoSuchOption):
         return error.option_name, next(iter(error.possibilities or ()), "")
@@ -66,7 +81,6 @@ def _unknown_and_intended_word(error: click.ClickException) -> tuple[str, str]:
         return error.command_name, nearest_word(error.command_name, names) or ""
     param = getattr(error, "param", None)
     if isinstance(error, click.BadParameter) and param and isinstance(param.type, click.Choice):
-        found = _NOT_A_CHOICE.match(error.message)
-        word = found[1] if found else ""
+        word = _refused_word(error, param.type, arguments)
         return word, nearest_word(word, list(map(str, param.type.choices))) or ""
     return "", ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from chautari import language
 from chautari.federation.descriptor import Descriptor
 from chautari.files import write_atomically
 from chautari.paths import content_root
@@ -127,6 +128,7 @@ def generated_files(root: Path) -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the generated files, or with `--check` only name those that are out of date."""
+    language.use_english_only(True)
     root = content_root()
     expected = generated_files(root)
     old = [file for file, text in expected.items() if not _content_equals(file, text)]

@@ -14,6 +14,7 @@ from jinja2 import (
     Template,
 )
 
+from chautari.language import _, current
 from chautari.paths import state_dir
 from chautari.report import peers_layout, picture_layout, summary
 from chautari.report.model import RegionReport
@@ -44,6 +45,7 @@ def render_html(report: RegionReport) -> str:
             "narrow": peers_layout.layout_peers_picture(report, peers_layout.NARROW),
         },
         own_height=peers_layout.OWN_HEIGHT,
+        language=current().replace("_", "-"),
     )
 
 
@@ -80,6 +82,7 @@ def _jinja_environment() -> Environment:
         "one_line": to_one_line,
         "safe_url": safe_url,
     }
+    environment.globals["_"] = _
     return environment
 
 

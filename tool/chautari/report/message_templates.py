@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from string import Formatter
 from typing import Any
 
+from chautari.language import _
 from chautari.report.text_format import readable_time
 
 Data = Mapping[str, Any]
@@ -54,7 +55,7 @@ def fill_template(template: Template | None, code: str, data: Data) -> str:
         if callable(template):
             return template(data)
         if template is not None:
-            return _TemplateFormatter().vformat(template, (), data)
+            return _TemplateFormatter().vformat(_(template), (), data)
     except (AttributeError, LookupError, OSError, OverflowError, TypeError, ValueError):
         pass  # a newer or faulty node sent data of another shape: show the data
     return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"

@@ -9,12 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chautari.language import Texts, _
 from chautari.report import messages
 from chautari.report.message_templates import Data
 from chautari.report.text_format import translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
 PairState = Literal["green", "pending", "broken"]
+# Words that reports show, translated where they do.
+WORDS: Texts = {
+    "passed": "passed", "failed": "failed", "skipped": "skipped",
+    "green": "green", "pending": "pending", "broken": "broken",
+    "inside": "inside", "outside": "outside",
+}  # fmt: skip
 PAIR_STATES: tuple[PairState, ...] = ("green", "pending", "broken")  # the worst one is last
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
@@ -149,6 +156,16 @@ class CheckResult:
     journal: list[str] = field(default_factory=list)
     side: Literal["inside", "outside"] = "inside"
 
+    @property
+    def title_text(self) -> str:
+        """Return what the check examines, in the language of the command."""
+        return _(self.title) or self.check
+
+    @property
+    def advice_text(self) -> str:
+        """Return what to do when the check fails."""
+        return _(self.advice)
+
 
 @dataclass
 class ServiceAccess:
@@ -203,8 +220,10 @@ class PeerLink:
     def label(self) -> str:
         """Return what stands so: a service, the node it is on, or the descriptor."""
         if not self.service:
-            return "Descriptor"
-        return f"{self.title} on {self.node}" if self.node else self.title
+            return _("Descriptor")
+        if not self.node:
+            return self.title
+        return _("{service} on {node}", service=self.title, node=self.node)
 
     @property
     def since_text(self) -> str:
@@ -256,7 +275,9 @@ class BackupStatus:
     @property
     def label(self) -> str:
         """Return what stands so."""
-        return f"{self.node} to {self.target}" if self.target else f"{self.node}, restore"
+        if not self.target:
+            return _("{node}, restore", node=self.node)
+        return _("{node} to {target}", node=self.node, target=self.target)
 
 
 @dataclass

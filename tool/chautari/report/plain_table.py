@@ -19,10 +19,12 @@ def table_lines(
     """
     clean = [[to_one_line(cell) for cell in row] for row in rows]
     table = [list(headings), *clean]
-    widths = [max(len(row[number]) for row in table) for number in range(len(headings))]
+    widths = [max(_width(row[number]) for row in table) for number in range(len(headings))]
     if sum(widths) + len(_GAP) * (len(widths) - 1) <= (width or terminal_width()):
         for row in (table[0], ["-" * size for size in widths], *clean):
-            cells = (cell.ljust(size) for cell, size in zip(row, widths, strict=True))
+            cells = (
+                cell + " " * (size - _width(cell)) for cell, size in zip(row, widths, strict=True)
+            )
             yield _GAP.join(cells).rstrip()
         return
     for first, *others in clean:
@@ -30,6 +32,15 @@ def table_lines(
         for heading, cell in zip(headings[1:], others, strict=True):
             if cell:
                 yield f"    {heading.lower()}: {cell}"
+
+
+def _width(text: str) -> int:
+    """Return the columns of a text: marks of Indian scripts stand above or below a letter."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # takes long to load
+
+    return cell_len(text)
 
 
 def terminal_width() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from chautari.language import N_, _
 from chautari.report import causes, messages
 from chautari.report.model import (
     PAIR_STATES,
@@ -32,31 +33,39 @@ class NodeStateDescription(NamedTuple):
 
 
 STATES: dict[NodeState, NodeStateDescription] = {
-    "converged": NodeStateDescription("up to date", "The node matches region.yml.", "good"),
-    "verified": NodeStateDescription("verified", "The checks ran; nothing was changed.", "good"),
-    "planned": NodeStateDescription("planned", "The plan is ready; nothing was changed.", "good"),
+    "converged": NodeStateDescription(N_("up to date"), N_("The node matches region.yml."), "good"),
+    "verified": NodeStateDescription(
+        N_("verified"), N_("The checks ran; nothing was changed."), "good"
+    ),
+    "planned": NodeStateDescription(
+        N_("planned"), N_("The plan is ready; nothing was changed."), "good"
+    ),
     "downloaded": NodeStateDescription(
-        "downloaded", "The downloads for the next deploy are on the node; no role ran.", "good"
+        N_("downloaded"),
+        N_("The downloads for the next deploy are on the node; no role ran."),
+        "good",
     ),
     "prepared": NodeStateDescription(
-        "prepared", "Ansible can run on the node; no role ran.", "good"
+        N_("prepared"), N_("Ansible can run on the node; no role ran."), "good"
     ),
     "detached": NodeStateDescription(
-        "still running",
-        "The run continues on the node. To follow it, run the same command again.",
+        N_("still running"),
+        N_("The run continues on the node. To follow it, run the same command again."),
         "wait",
     ),
     "disconnected": NodeStateDescription(
-        "disconnected", "The run may still be active on the node. Its result is unknown.", "bad"
+        N_("disconnected"),
+        N_("The run may still be active on the node. Its result is unknown."),
+        "bad",
     ),
-    "failed": NodeStateDescription("failed", "A task failed.", "bad"),
+    "failed": NodeStateDescription(N_("failed"), N_("A task failed."), "bad"),
     "refused": NodeStateDescription(
-        "refused", "A requirement is not met, so nothing was changed.", "bad"
+        N_("refused"), N_("A requirement is not met, so nothing was changed."), "bad"
     ),
     "unreachable": NodeStateDescription(
-        "unreachable", "No connection was possible; nothing was changed.", "bad"
+        N_("unreachable"), N_("No connection was possible; nothing was changed."), "bad"
     ),
-    "busy": NodeStateDescription("busy", "Another run is active on this node.", "bad"),
+    "busy": NodeStateDescription(N_("busy"), N_("Another run is active on this node."), "bad"),
 }
 
 
@@ -95,7 +104,9 @@ class ServiceChecks(NamedTuple):
 def describe_node_state(node: NodeReport) -> NodeStateDescription:
     """Return the words for a node's state; a node with failed tasks is never toned good."""
     found = STATES[node.state]
-    return STATES["failed"] if node.failed and found.tone == "good" else found
+    if node.failed and found.tone == "good":
+        found = STATES["failed"]
+    return NodeStateDescription(_(found.word), _(found.meaning), found.tone)
 
 
 MOST_REASONS = 4

@@ -12,10 +12,15 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from chautari.language import Text, _, ngettext
 from chautari.node.safe_text import escape_controls
 
 _MINUTE = 60  # seconds
 _HOUR = 60  # minutes
+_MONTHS: tuple[Text, ...] = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 _LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
 
 
@@ -36,7 +41,12 @@ def first_sentence(text: str) -> str:
 
 def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun, in the plural where it must be: `1 node`, `3 checks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return ngettext(*noun_forms(noun), number)
+
+
+def noun_forms(noun: str) -> tuple[str, str]:
+    """Return the texts that translators have for a noun with a count."""
+    return f"{{count}} {noun}", f"{{count}} {noun}s"
 
 
 def duration_text(seconds: float) -> str:
@@ -58,7 +68,11 @@ def readable_time(stamp: str) -> str:
         time = datetime.fromisoformat(stamp)
     except ValueError:
         return to_one_line(stamp)
-    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
+    text = _(
+        "{day} {month} {year}, {time:%H:%M}",
+        day=time.day, month=_(_MONTHS[time.month - 1]), year=time.year, time=time,
+    )  # fmt: skip
+    return f"{text} {time.tzname() or ''}".rstrip()
 
 
 def translations_text(languages: Mapping[str, str]) -> str:

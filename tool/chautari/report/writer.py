@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chautari.files import write_atomically
+from chautari.language import english
 from chautari.report import jsonreport
 from chautari.report.html import render_html
 from chautari.report.junit import render_junit
@@ -16,11 +17,12 @@ def write_reports(report: RegionReport, directory: Path) -> dict[str, Path]:
     directory.mkdir(parents=True, exist_ok=True)
     # Journals and addresses are for this account alone.
     directory.chmod(0o700)
-    contents = {
-        jsonreport.FILE: jsonreport.render_json(report),
-        "junit.xml": render_junit(report),
-        "report.html": render_html(report),
-    }
+    with english():  # programs read these
+        contents = {
+            jsonreport.FILE: jsonreport.render_json(report),
+            "junit.xml": render_junit(report),
+        }
+    contents["report.html"] = render_html(report)
     for name, text in contents.items():
         write_atomically(directory / name, text)
     return {name: directory / name for name in contents}

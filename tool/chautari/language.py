@@ -1,0 +1,152 @@
+"""The language of texts for people: English, or a translation from `translations/`.
+
+`_("… {node} …", node=node)` translates a text, then fills its placeholders. Texts in tables are
+translated by the code that shows them. Nothing is loaded as long as the language is English.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chautari.po_file import PoTranslations
+
+ENGLISH = "en"
+FOLDER = Path(__file__).parent / "translations"
+# These types mark a constant: its texts are collected for translators, and translated where it is
+# shown.
+Text = str
+Texts = Mapping[str, str]
+
+
+class _Choice:
+    """What the command line says about the language; the environment decides the rest."""
+
+    requested = ""
+    english_only = False
+    language: str | None = None
+
+
+def N_(message: Text) -> Text:
+    """Mark a text in a constant: it is collected, and translated where it is shown."""
+    return message
+
+
+def select(language: str) -> None:
+    """Use `language`, such as `es` or `pt_BR`; an empty text means that of the environment."""
+    _Choice.requested, _Choice.language = language, None
+
+
+def use_english_only(value: bool) -> None:
+    """Use English whatever was selected: programs read the output."""
+    _Choice.english_only = value
+
+
+@contextlib.contextmanager
+def english() -> Iterator[None]:
+    """Use English for a while."""
+    before = _Choice.english_only
+    _Choice.english_only = True
+    try:
+        yield
+    finally:
+        _Choice.english_only = before
+
+
+def current() -> str:
+    """Return the language of texts."""
+    if _Choice.english_only:
+        return ENGLISH
+    if _Choice.language is None:
+        wanted = [_Choice.requested] if _Choice.requested else languages_of(os.environ)
+        _Choice.language = best_language(wanted)
+    return _Choice.language
+
+
+def languages_of(environment: Mapping[str, str]) -> list[str]:
+    """Return what LANGUAGE, LC_ALL, LC_MESSAGES and LANG ask for, in the order of GNU gettext."""
+    names = (environment.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next(filter(None, names), "")
+    if locale.partition(".")[0] in ("", "C", "POSIX"):
+        return []
+    return [*filter(None, environment.get("LANGUAGE", "").split(":")), locale]
+
+
+def best_language(wanted: list[str]) -> str:
+    """Return the first language with a translation, also one of another country: pt → pt_BR."""
+    for item in wanted:
+        name = item.partition(".")[0].partition("@")[0].replace("-", "_")
+        base = name.partition("_")[0]
+        if base == ENGLISH:
+            return ENGLISH
+        near = (known for known in translations() if known.partition("_")[0] == base)
+        if found := name if name in translations() else next(near, ""):
+            return found
+    return ENGLISH
+
+
+@cache
+def translations() -> tuple[str, ...]:
+    """Return the languages that have a translation."""
+    return tuple(sorted(file.stem for file in FOLDER.glob("*.po")))
+
+
+@cache
+def _load_translation(language: str) -> PoTranslations:
+    from chautari.po_file import PoTranslations  # English needs none
+
+    with (FOLDER / f"{language}.po").open(encoding="utf-8") as file:
+        return PoTranslations(file)
+
+
+def _(message: str, /, **values: object) -> str:
+    """Return a text in the language of the command, with its placeholders filled in."""
+    language = current()
+    if language == ENGLISH:
+        return message.format_map(values) if values else message
+    return _fill(_load_translation(language).gettext(message), message, values)
+
+
+def ngettext(singular: str, plural: str, number: int, /, **values: object) -> str:
+    """Return the form of a text that fits `number`, which is its placeholder `{count}`."""
+    found = plural_form(singular, plural, number)
+    return _fill(found, singular if number == 1 else plural, values | {"count": number})
+
+
+def plural_form(singular: str, plural: str, number: int) -> str:
+    """Return the form of a text that fits `number`, its placeholders not yet filled in."""
+    language = current()
+    if language == ENGLISH:
+        return singular if number == 1 else plural
+    return _load_translation(language).ngettext(singular, plural, number)
+
+
+def _fill(text: str, english_text: str, values: Mapping[str, object]) -> str:
+    """Fill in the placeholders; a translation with other ones is not used."""
+    if not values:
+        return text
+    try:
+        return text.format_map(values)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return english_text.format_map(values)
+
+
+def translate_help(text: str) -> str:
+    """Return a help text by paragraph; lines of a paragraph may be broken anywhere."""
+    if current() == ENGLISH:
+        return text
+    return "\n\n".join(map(_translate_paragraph, text.split("\n\n")))
+
+
+def help_message(paragraph: str) -> str:
+    """Return the paragraph of a help text as translators see it: on one line, if it has no form."""
+    return paragraph if paragraph.startswith("\b") else " ".join(paragraph.split())
+
+
+def _translate_paragraph(paragraph: str) -> str:
+    return _(help_message(paragraph)) if paragraph.strip() else paragraph

@@ -1,0 +1,125 @@
+"""Find the texts for translators: in Python, in templates of pages, and in the roles' checks."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from jinja2 import Environment, nodes
+
+from chautari.language import help_message
+from chautari.report.text_format import noun_forms
+
+_CALLS = ("_", "N_", "fill", "ngettext")
+_TABLES = re.compile(r"\b(Template|Texts?)\b")  # in the annotation of a constant
+_DECORATORS = ("command", "group")
+
+
+class TranslatableText(NamedTuple):
+    """A text as the code has it; `plural` is its form for several things, where it has one."""
+
+    message: str
+    plural: str = ""
+
+
+def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
+    """Yield each text with its file; the most visible ones first."""
+    tool = root / "tool"
+    places = ("cli", "report", "region", "preflight", "")
+    ordered = [file for place in places for file in sorted((tool / "chautari" / place).rglob("*"))]
+    ordered += sorted((tool / "chautari_sandbox").glob("*.py"))
+    for file in dict.fromkeys(ordered):
+        name = str(file.relative_to(root))
+        if file.suffix == ".py":
+            yield from ((name, text) for text in texts_of_python(file.read_text()))
+        elif file.name.endswith(".html.j2"):
+            yield from ((name, text) for text in texts_of_page(file.read_text()))
+    for file in sorted(root.glob("roles/*/checks/test_*.py")):
+        name = str(file.relative_to(root))
+        yield from ((name, text) for text in texts_of_checks(file.read_text()))
+    for file in sorted(Path(str(inspect.getfile(click))).parent.glob("*.py")):
+        if file.name not in ("testing.py", "_winconsole.py"):
+            yield from ((f"click/{file.name}", text) for text in texts_of_python(file.read_text()))
+
+
+def texts_of_python(source: str) -> Iterator[TranslatableText]:
+    """Yield what is in calls, in tables and in the help of commands."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            yield from _texts_of_call(node)
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            if _TABLES.search(ast.unparse(node.annotation)):
+                yield from map(TranslatableText, _texts_of_table(node.value))
+        elif isinstance(node, ast.FunctionDef) and _is_command(node):
+            yield from _help_texts(ast.get_docstring(node) or "")
+
+
+def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    literals = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
+    if name in _CALLS and literals and isinstance(literals[0], str):
+        plural = literals[1] if name == "ngettext" and len(literals) > 1 else ""
+        yield TranslatableText(literals[0], str(plural))
+    if name == "count_with_noun" and len(literals) > 1 and isinstance(literals[1], str):
+        yield TranslatableText(*noun_forms(literals[1]))
+    for keyword in node.keywords:
+        if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
+            yield from _help_texts(str(keyword.value.value))
+
+
+def _help_texts(text: str) -> Iterator[TranslatableText]:
+    for paragraph in text.split("\n\n"):
+        if paragraph.strip():
+            yield TranslatableText(help_message(paragraph))
+
+
+def _texts_of_table(node: ast.expr) -> Iterator[str]:
+    """Yield the texts of a table, without its keys and without the code in it."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+    elif isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _texts_of_table(value)
+    elif isinstance(node, ast.Tuple | ast.List):
+        for value in node.elts:
+            yield from _texts_of_table(value)
+    elif isinstance(node, ast.Call):  # a function that makes a template from texts
+        for value in node.args:
+            yield from _texts_of_table(value)
+
+
+def _is_command(node: ast.FunctionDef) -> bool:
+    calls = (item for item in node.decorator_list if isinstance(item, ast.Call))
+    return any(ast.unparse(call.func).rpartition(".")[2] in _DECORATORS for call in calls)
+
+
+def texts_of_page(source: str) -> Iterator[TranslatableText]:
+    """Yield the texts of a template of a page: calls of `_`, and nouns with a count."""
+    environment = Environment(autoescape=True)  # only to parse: nothing is rendered
+    tree = environment.parse(source)
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in _CALLS:
+            yield TranslatableText(
+                *(arg.value for arg in call.args if isinstance(arg, nodes.Const))
+            )
+    for found in tree.find_all(nodes.Filter):
+        if found.name == "count_with_noun" and isinstance(found.args[0], nodes.Const):
+            yield TranslatableText(*noun_forms(found.args[0].value))
+
+
+def texts_of_checks(source: str) -> Iterator[TranslatableText]:
+    """Yield the titles of checks, and what to do when one fails."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            title = (ast.get_docstring(node) or "").strip().partition("\n")[0]
+            if title:
+                yield TranslatableText(title)
+            for call in node.decorator_list:
+                is_advice = isinstance(call, ast.Call) and ast.unparse(call.func).endswith("advice")
+                if is_advice and isinstance(call, ast.Call) and call.args:
+                    yield from map(TranslatableText, _texts_of_table(call.args[0]))

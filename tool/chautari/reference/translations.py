@@ -1,0 +1,111 @@
+"""Write the files of translators: the template of all texts, and the texts of each language.
+
+make translations                              updates both
+python -m chautari.reference.translations --check   says whether the template is out of date
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Formatter
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.pofile import read_po, write_po
+
+from chautari.files import write_atomically
+from chautari.language import FOLDER
+from chautari.paths import content_root
+from chautari.reference.translatable_texts import texts_of_repository
+
+TEMPLATE = FOLDER / "chautari.pot"
+_WIDTH = 100
+_COMMENT = """\
+# Translations template for Chautari.
+# This file is made by `make translations`; docs/translations.md says how to translate.
+#"""
+_STARTED = datetime(2026, 11, 30, tzinfo=UTC)  # a date that changes would change each file
+
+
+def template_catalog(root: Path) -> Catalog:
+    """Return all texts of the code, each with the files that show it."""
+    catalog = Catalog(
+        project="Chautari", copyright_holder="Chautari contributors", header_comment=_COMMENT,
+        creation_date=_STARTED, revision_date=_STARTED, fuzzy=False,
+    )  # fmt: skip
+    for file, text in texts_of_repository(root):
+        message = (text.message, text.plural) if text.plural else text.message
+        flags = ["python-brace-format"] if has_placeholders(text.message) else []
+        catalog.add(message, locations=[(file, 1)], flags=flags)
+    return catalog
+
+
+def has_placeholders(text: str) -> bool:
+    """Return whether a text is a format string with a placeholder."""
+    return bool(placeholders(text))
+
+
+def placeholders(text: str) -> list[tuple[str, str, str]]:
+    """Return the placeholders of a text: name, format and conversion, in the order of names.
+
+    Words after `or` in a format are a text too, so they may differ.
+    """
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        return []
+    return sorted(
+        (name, re.sub(r"^or .*", "or", form or "", flags=re.DOTALL), conversion or "")
+        for _, name, form, conversion in parts
+        if name
+    )
+
+
+def catalog_text(catalog: Catalog) -> str:
+    """Return a catalog as the text of a file."""
+    file = io.BytesIO()
+    write_po(file, catalog, width=_WIDTH, include_lineno=False, ignore_obsolete=True)
+    return file.getvalue().decode()
+
+
+def read_catalog(file: Path) -> Catalog:
+    """Return the catalog of a language, from its file."""
+    with file.open("rb") as content:
+        return read_po(content, locale=file.stem, abort_invalid=True)
+
+
+def updated_text(template: Catalog, file: Path) -> str:
+    """Return a language's file with the texts of today; near translations are marked as fuzzy."""
+    catalog = read_catalog(file)
+    catalog.update(template, update_creation_date=False)
+    for message in catalog:
+        _mark_wrong_plural(message)
+    return catalog_text(catalog)
+
+
+def _mark_wrong_plural(message: Message) -> None:
+    """Empty a translation with as many forms as its text no longer has."""
+    if isinstance(message.id, tuple) != isinstance(message.string, tuple):
+        message.string = ("", "") if isinstance(message.id, tuple) else ""
+
+
+def main(arguments: list[str]) -> int:
+    """Write the template and the languages' files, or only compare the template."""
+    template = template_catalog(content_root())
+    text = catalog_text(template)
+    if "--check" in arguments:
+        if TEMPLATE.is_file() and TEMPLATE.read_text() == text:
+            return 0
+        print(f"{TEMPLATE.name} is out of date. Fix: make translations", file=sys.stderr)
+        return 1
+    write_atomically(TEMPLATE, text)
+    for file in sorted(FOLDER.glob("*.po")):
+        write_atomically(file, updated_text(template, file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
