@@ -21,7 +21,7 @@ OWN_REGIONS := $(patsubst %,tests/integration/test_%.py,lost_node moving)
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench docs docs-pictures setup packages generate wheels release clean
+.PHONY: help demo demo-federation test lint lint-roles lint-rest unit containers soak bench docs docs-pictures setup packages generate translations wheels release clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -54,6 +54,7 @@ lint-rest:
 	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
 	$(BIN)/python -m chautari.reference.generate --check
+	$(BIN)/python -m chautari.reference.translations --check
 
 unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
@@ -111,6 +112,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject
 
 generate: setup  ## Write the files that are generated from the model and the commands
 	$(BIN)/python -m chautari.reference.generate
+
+translations: setup  ## Collect the texts for translators, and update tool/chautari/translations
+	$(BIN)/python -m chautari.reference.translations
 
 wheels: setup  ## Build both wheels of this commit into dist/, and try them in a fresh environment
 	$(BIN)/python .ci/release.py --no-tag

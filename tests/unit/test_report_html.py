@@ -133,7 +133,7 @@ def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
 def test_picture_names_states_in_words() -> None:
     titles = re.findall(r"<title id=[^>]*>(.*)</title>", render_html(bad_report()))
     states = "bog1: failed; med1: up to date; cal1: refused; pas1: unreachable"
-    peers = "himalaya is green; karakoram: pending; a-region-with-a-long-name-31-xx: broken"
+    peers = "himalaya: green; karakoram: pending; a-region-with-a-long-name-31-xx: broken"
     assert titles == [f"Region andes: {states}"] * 2 + [f"Region andes and its peers: {peers}"] * 2
 
 

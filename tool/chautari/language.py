@@ -7,6 +7,7 @@ translated by the code that shows them. Nothing is loaded as long as the languag
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -22,6 +23,7 @@ FOLDER = Path(__file__).parent / "translations"
 # shown.
 Text = str
 Texts = Mapping[str, str]
+_KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 
 class _Choice:
@@ -140,13 +142,15 @@ def translate_help(text: str) -> str:
     """Return a help text by paragraph; lines of a paragraph may be broken anywhere."""
     if current() == ENGLISH:
         return text
-    return "\n\n".join(map(_translate_paragraph, text.split("\n\n")))
+    return "\n\n".join(map(_translate_paragraph, inspect.cleandoc(text).split("\n\n")))
 
 
 def help_message(paragraph: str) -> str:
-    """Return the paragraph of a help text as translators see it: on one line, if it has no form."""
-    return paragraph if paragraph.startswith("\b") else " ".join(paragraph.split())
+    """Return the paragraph of a help text as translators see it; some keep their lines."""
+    has_form = paragraph.startswith(_KEEP_LINES)
+    return paragraph.removeprefix(_KEEP_LINES) if has_form else " ".join(paragraph.split())
 
 
 def _translate_paragraph(paragraph: str) -> str:
-    return _(help_message(paragraph)) if paragraph.strip() else paragraph
+    form = _KEEP_LINES if paragraph.startswith(_KEEP_LINES) else ""
+    return form + _(help_message(paragraph)) if paragraph.strip() else paragraph

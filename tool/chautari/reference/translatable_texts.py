@@ -17,14 +17,21 @@ from chautari.report.text_format import noun_forms
 
 _CALLS = ("_", "N_", "fill", "ngettext")
 _TABLES = re.compile(r"\b(Template|Texts?)\b")  # in the annotation of a constant
+_FORMATS = re.compile(r"\bTemplate\b")
+_HAS_COLUMNS = re.compile(r"\S {2,}\S")  # in lines of help: a command, and what it does
 _DECORATORS = ("command", "group")
 
 
 class TranslatableText(NamedTuple):
-    """A text as the code has it; `plural` is its form for several things, where it has one."""
+    """A text as the code has it.
+
+    `plural` is its form for several things, where it has one. `is_format` says that its braces
+    are placeholders.
+    """
 
     message: str
     plural: str = ""
+    is_format: bool = False
 
 
 def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
@@ -53,8 +60,11 @@ def texts_of_python(source: str) -> Iterator[TranslatableText]:
         if isinstance(node, ast.Call):
             yield from _texts_of_call(node)
         elif isinstance(node, ast.AnnAssign) and node.value:
-            if _TABLES.search(ast.unparse(node.annotation)):
-                yield from map(TranslatableText, _texts_of_table(node.value))
+            kind = ast.unparse(node.annotation)
+            if _TABLES.search(kind):
+                is_format = bool(_FORMATS.search(kind))
+                for text in _texts_of_table(node.value):
+                    yield TranslatableText(text, is_format=is_format)
         elif isinstance(node, ast.FunctionDef) and _is_command(node):
             yield from _help_texts(ast.get_docstring(node) or "")
 
@@ -64,9 +74,9 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
     literals = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
     if name in _CALLS and literals and isinstance(literals[0], str):
         plural = literals[1] if name == "ngettext" and len(literals) > 1 else ""
-        yield TranslatableText(literals[0], str(plural))
+        yield TranslatableText(literals[0], str(plural), bool(node.keywords or plural))
     if name == "count_with_noun" and len(literals) > 1 and isinstance(literals[1], str):
-        yield TranslatableText(*noun_forms(literals[1]))
+        yield TranslatableText(*noun_forms(literals[1]), is_format=True)
     for keyword in node.keywords:
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
             yield from _help_texts(str(keyword.value.value))
@@ -74,7 +84,8 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
 
 def _help_texts(text: str) -> Iterator[TranslatableText]:
     for paragraph in text.split("\n\n"):
-        if paragraph.strip():
+        is_example = paragraph.startswith("\b") and not _HAS_COLUMNS.search(paragraph)
+        if paragraph.strip() and not is_example:
             yield TranslatableText(help_message(paragraph))
 
 
@@ -104,12 +115,12 @@ def texts_of_page(source: str) -> Iterator[TranslatableText]:
     tree = environment.parse(source)
     for call in tree.find_all(nodes.Call):
         if isinstance(call.node, nodes.Name) and call.node.name in _CALLS:
-            yield TranslatableText(
-                *(arg.value for arg in call.args if isinstance(arg, nodes.Const))
-            )
+            first = call.args[0]
+            if isinstance(first, nodes.Const):
+                yield TranslatableText(first.value, is_format=bool(call.kwargs))
     for found in tree.find_all(nodes.Filter):
         if found.name == "count_with_noun" and isinstance(found.args[0], nodes.Const):
-            yield TranslatableText(*noun_forms(found.args[0].value))
+            yield TranslatableText(*noun_forms(found.args[0].value), is_format=True)
 
 
 def texts_of_checks(source: str) -> Iterator[TranslatableText]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Set
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
@@ -22,6 +23,7 @@ from chautari.paths import content_root
 from chautari.reference.translatable_texts import texts_of_repository
 
 TEMPLATE = FOLDER / "chautari.pot"
+BRACE_FORMAT = "python-brace-format"
 _WIDTH = 100
 _COMMENT = """\
 # Translations template for Chautari.
@@ -33,19 +35,34 @@ _STARTED = datetime(2026, 11, 30, tzinfo=UTC)  # a date that changes would chang
 def template_catalog(root: Path) -> Catalog:
     """Return all texts of the code, each with the files that show it."""
     catalog = Catalog(
-        project="Chautari", copyright_holder="Chautari contributors", header_comment=_COMMENT,
+        project="Chautari", version="main", header_comment=_COMMENT,
+        copyright_holder="Chautari contributors", msgid_bugs_address="docs/translations.md",
         creation_date=_STARTED, revision_date=_STARTED, fuzzy=False,
     )  # fmt: skip
+    formats = set()
     for file, text in texts_of_repository(root):
         message = (text.message, text.plural) if text.plural else text.message
-        flags = ["python-brace-format"] if has_placeholders(text.message) else []
-        catalog.add(message, locations=[(file, 1)], flags=flags)
+        formats |= {text.message} if text.is_format else set()
+        catalog.add(message, locations=[(file, 1)])
+    _set_flags(catalog, formats)
     return catalog
 
 
-def has_placeholders(text: str) -> bool:
-    """Return whether a text is a format string with a placeholder."""
-    return bool(placeholders(text))
+def _set_flags(catalog: Catalog, formats: Set[str]) -> None:
+    """Mark which texts have placeholders: Babel guesses it from braces and percent signs."""
+    for message in catalog:
+        message.flags -= {"python-format", BRACE_FORMAT}
+        if _id_of(message) in formats:
+            message.flags.add(BRACE_FORMAT)
+
+
+def _id_of(message: Message) -> str:
+    return str(message.id if isinstance(message.id, str) else message.id[0])
+
+
+def formats_of(catalog: Catalog) -> set[str]:
+    """Return the texts of a template that have placeholders."""
+    return {_id_of(message) for message in catalog if BRACE_FORMAT in message.flags}
 
 
 def placeholders(text: str) -> list[tuple[str, str, str]]:
@@ -83,6 +100,7 @@ def updated_text(template: Catalog, file: Path) -> str:
     catalog.update(template, update_creation_date=False)
     for message in catalog:
         _mark_wrong_plural(message)
+    _set_flags(catalog, formats_of(template))
     return catalog_text(catalog)
 
 
@@ -104,7 +122,21 @@ def main(arguments: list[str]) -> int:
     write_atomically(TEMPLATE, text)
     for file in sorted(FOLDER.glob("*.po")):
         write_atomically(file, updated_text(template, file))
+        print(f"{file.stem}: {_progress_text(read_catalog(file))}")
     return 0
+
+
+def _progress_text(catalog: Catalog) -> str:
+    """Return how many texts are translated."""
+    messages = [message for message in catalog if message.id]
+    fuzzy = sum(message.fuzzy for message in messages)
+    empty = sum(not all(_forms_of(message)) for message in messages)
+    done = len(messages) - fuzzy - empty
+    return f"{done} of {len(messages)} texts ({fuzzy} to check, {empty} missing)"
+
+
+def _forms_of(message: Message) -> tuple[str, ...]:
+    return (message.string,) if isinstance(message.string, str) else tuple(message.string)
 
 
 if __name__ == "__main__":

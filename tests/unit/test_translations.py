@@ -1,0 +1,301 @@
+"""The translations: complete files, equal placeholders, and no text that translators cannot see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import report_samples
+from babel.messages.catalog import Catalog
+from region_samples import ROOT
+from rich.console import Console
+from unwrapped_texts import unwrapped_texts
+
+from chautari import language
+from chautari.cli import main
+from chautari.language import N_, _, ngettext
+from chautari.po_file import PoTranslations
+from chautari.reference import translations
+from chautari.reference.translatable_texts import TranslatableText, texts_of_page, texts_of_python
+from chautari.report import html, jsonreport, terminal
+from chautari.report.model import RegionReport
+from chautari.report.text_format import count_with_noun, readable_time
+
+LANGUAGES = language.translations()
+TOOL = ROOT / "tool/chautari"
+# Texts of these places are translated; those of the others are for files, nodes and developers.
+COVERED = (
+    "cli", "report", "region", "secrets", "preflight", "errors.py", "files.py", "process.py",
+)  # fmt: skip
+# Shell code for nodes, and comments of generated files.
+NOT_COVERED = re.compile(
+    r"preflight/(existing_state|facts|operator_lockout)|cli/recovery_sheet|report/(causes|junit)"
+)
+
+
+@pytest.fixture(autouse=True)
+def in_english() -> Iterator[None]:
+    yield
+    language.select("")
+    language.use_english_only(False)
+
+
+@pytest.fixture(scope="module")
+def template() -> Catalog:
+    return translations.template_catalog(ROOT)
+
+
+def catalog_of(name: str) -> Catalog:
+    return translations.read_catalog(language.FOLDER / f"{name}.po")
+
+
+def texts_of(catalog: Catalog) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the forms of each text that is translated, and of its translation."""
+    for message in catalog:
+        ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
+        forms = (message.string,) if isinstance(message.string, str) else tuple(message.string)
+        if ids[0] and not message.fuzzy and all(forms):
+            yield ids, forms
+
+
+def test_languages_are_those_of_the_files() -> None:
+    assert {"es", "pt_BR", "hi", "ne", "bn"} <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_header_is_valid(name: str) -> None:
+    catalog = catalog_of(name)
+    assert str(catalog.locale) == name
+    assert catalog.charset == "utf-8"
+    assert catalog.num_plurals == 2
+    assert "plural=(n " in catalog.plural_forms
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_placeholders_and_outer_spaces_are_those_of_the_text(name: str) -> None:
+    formats = translations.formats_of(translations.template_catalog(ROOT))
+    wrong = []
+    for ids, forms in texts_of(catalog_of(name)):
+        for form in forms:
+            known = [translations.placeholders(text) for text in ids]
+            same = ids[0] not in formats or translations.placeholders(form) in known
+            if not same or _outer_spaces(form) != _outer_spaces(ids[0]):
+                wrong.append((ids[0], form))
+    assert wrong == []
+
+
+def _outer_spaces(text: str) -> tuple[str, str]:
+    return text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+
+
+@pytest.mark.parametrize(
+    ("text", "translation"),
+    [
+        ("{node} is up", "está en marcha"),
+        ("{node} is up", "{nodo} está en marcha"),
+        ("{node} is up", "{node} y {peer} están en marcha"),
+        ("{size:.1f} MB", "{size} MB"),
+        ("{value!r} is wrong", "{value} está mal"),
+    ],
+)
+def test_placeholders_differ(text: str, translation: str) -> None:
+    assert translations.placeholders(text) != translations.placeholders(translation)
+
+
+def test_words_of_an_empty_value_are_translated() -> None:
+    found = translations.placeholders("by {program:or another program}")
+    assert found == translations.placeholders("por {program:or otro programa}")
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_reader_reads_what_babel_reads(name: str) -> None:
+    with (language.FOLDER / f"{name}.po").open(encoding="utf-8") as file:
+        ours = PoTranslations(file)
+    for ids, forms in texts_of(catalog_of(name)):
+        if len(ids) == 1:
+            assert ours.gettext(ids[0]) == forms[0]
+        else:
+            assert (ours.ngettext(*ids, 1), ours.ngettext(*ids, 5)) == forms
+
+
+def test_reader_leaves_fuzzy_and_empty_texts_out(tmp_path: Path) -> None:
+    file = tmp_path / "xx.po"
+    file.write_text(
+        'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n > 1);\\n"\n\n'
+        '#, fuzzy\nmsgid "old"\nmsgstr "viejo"\n\nmsgid "empty"\nmsgstr ""\n\n'
+        'msgid "a\\n"\n"b \\"c\\""\nmsgstr "x\\n"\n"y \\"z\\""\n\n'
+        'msgid "{count} day"\nmsgid_plural "{count} days"\nmsgstr[0] "{count} d"\n'
+        'msgstr[1] "{count} ds"\n\n#~ msgid "gone"\n#~ msgstr "ido"\n'
+    )
+    with file.open() as content:
+        found = PoTranslations(content)
+    assert [found.gettext(text) for text in ("old", "empty", "gone")] == ["old", "empty", "gone"]
+    assert found.gettext('a\nb "c"') == 'x\ny "z"'
+    # The rule of the file counts: none is singular here, unlike in English.
+    assert [found.ngettext("{count} day", "{count} days", n) for n in (0, 1, 2)] == [
+        "{count} d", "{count} d", "{count} ds",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "es_CO.UTF-8"}, "es"),
+        ({"LANG": "pt_BR.UTF-8"}, "pt_BR"),
+        ({"LANG": "pt_PT.UTF-8"}, "pt_BR"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "ne_NP"}, "ne"),
+        ({"LANG": "es_CO.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "C", "LANGUAGE": "es"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": "fr:bn:es"}, "bn"),
+        ({"LANG": "es_CO.UTF-8", "LANGUAGE": "en"}, "en"),
+        ({"LANG": "sr_RS@latin"}, "en"),
+    ],
+)
+def test_environment_decides_the_language(environment: dict[str, str], expected: str) -> None:
+    assert language.best_language(language.languages_of(environment)) == expected
+
+
+def test_missing_text_stays_english() -> None:
+    language.select("es")
+    assert _("No translator knows {this} text.", this="new") == "No translator knows new text."
+
+
+def test_translation_with_another_placeholder_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(PoTranslations):
+        def gettext(self, message: str) -> str:
+            return "{nodo} está en marcha"
+
+    monkeypatch.setattr(language, "_load_translation", lambda name: Wrong())
+    language.select("es")
+    assert _("{node} is up", node="bog1") == "bog1 is up"
+
+
+def test_english_loads_no_translation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_load_translation", None)
+    language.select("en")
+    assert _("{node} is up", node="bog1") == "bog1 is up"
+    assert ngettext("{count} node", "{count} nodes", 2) == "2 nodes"
+
+
+def test_spanish_counts_and_dates() -> None:
+    language.select("es")
+    assert count_with_noun(1, "node") == "1 nodo"
+    assert count_with_noun(3, "node") == "3 nodos"
+    assert readable_time("2026-11-30T18:00:00+00:00") == "30 de noviembre de 2026, 18:00 UTC"
+
+
+def test_extraction_finds_calls_tables_help_and_docstrings() -> None:
+    source = '''
+TABLE: dict[str, Template] = {"code": "A {node} text", "other": (MORE, "Fix it.")}
+WORDS: Texts = {"a": "plain {braces}"}
+OTHER = {"not": "a text of ours"}
+
+@click.command("x")
+@click.option("--y", help="Use this.")
+def command():
+    """Print a
+    thing.
+
+    \\b
+    deploy x
+    """
+    return _("Hello {name}", name=1), N_("later"), count_with_noun(2, "peer"), _(TABLE)
+'''
+    assert set(texts_of_python(source)) == {
+        TranslatableText("A {node} text", is_format=True), TranslatableText("Fix it.", "", True),
+        TranslatableText("plain {braces}"), TranslatableText("Use this."),
+        TranslatableText("Print a thing."), TranslatableText("Hello {name}", "", True),
+        TranslatableText("later"), TranslatableText("{count} peer", "{count} peers", True),
+    }  # fmt: skip
+    page = '<p>{{ _("Nodes") }} {{ _(word) }} {{ _("on {x}", x=y) }} {{ 2 | count_with_noun("a") }}'
+    assert set(texts_of_page(page)) == {
+        TranslatableText("Nodes"), TranslatableText("on {x}", "", True),
+        TranslatableText("{count} a", "{count} as", True),
+    }  # fmt: skip
+
+
+def test_covered_modules_have_no_text_outside_of_gettext() -> None:
+    found = [
+        f"{name}:{line}: {text}"
+        for place in COVERED
+        for file in sorted(
+            [TOOL / place] if place.endswith(".py") else (TOOL / place).rglob("*.py")
+        )
+        if not NOT_COVERED.search(name := str(file.relative_to(TOOL)))
+        for line, text in unwrapped_texts(file.read_text())
+    ]
+    assert found == []
+
+
+def test_page_has_no_text_outside_of_gettext() -> None:
+    found = [
+        text
+        for file in (TOOL / "report/templates").glob("*.html.j2")
+        for text in re.findall(
+            r">([^<>{}]*[A-Za-z]{2,}[^<>{}]*)<",
+            re.sub(r"{[%#{].*?[%#}]}|<style>.*?</style>", "", file.read_text(), flags=re.S),
+        )
+    ]
+    assert found == ["· Chautari"] or found == [" · Chautari"] or found == [": · Chautari"]
+
+
+def test_unwrapped_text_is_found() -> None:
+    source = 'def f():\n    """Doc."""\n    raise BadInput(f"{x} is wrong", fix="write it again")\n'
+    assert [text for _line, text in unwrapped_texts(source)] == ["{} is wrong", "write it again"]
+    assert not list(unwrapped_texts('def f():\n    return _("a long text"), "deploy region x"\n'))
+
+
+def english_texts(template: Catalog, output: str) -> list[str]:
+    """Return texts of ours of three words and more that an output still has in English."""
+    flat = " ".join(output.split())
+    ids = [m.id if isinstance(m.id, str) else m.id[0] for m in template]
+    return [text for text in ids if len(text.split()) > 2 and " ".join(text.split()) in flat]
+
+
+@pytest.mark.parametrize("verb", list(main.COMMANDS))
+@pytest.mark.parametrize("name", ["es", "pt_BR"])
+def test_help_has_no_english_text(
+    name: str, verb: str, template: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["--language", name, verb, "--help"]) == 0
+    assert english_texts(template, capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("name", ["es", "pt_BR"])
+def test_mistakes_are_answered_without_english(
+    name: str, template: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["regoin"], ["region", "nope"], ["validate", "--nope"], ["region"]):
+        assert main.run(["--language", name, *arguments]) == 2
+    assert english_texts(template, capsys.readouterr().err) == []
+
+
+def test_json_stays_english(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--language", "es", "validate", "nope", "--json"]) == 2
+    assert '"message": "no region \'nope\' under' in capsys.readouterr().out
+
+
+def test_unknown_language_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--language", "xx", "validate"]) == 2
+    assert "choose one of: en, bn, es" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("make", [report_samples.good_report, report_samples.bad_report])
+def test_report_has_no_english_text(make: object, template: Catalog) -> None:
+    report: RegionReport = make()  # type: ignore[operator]
+    language.select("es")
+    console = Console(markup=False, width=100, record=True)
+    terminal.print_report(report, console, complete=True)
+    shown = [console.export_text(), html.render_html(report)]
+    assert '<html lang="es">' in shown[1]
+    assert [english_texts(template, text) for text in shown] == [[], []]
+    with language.english():
+        assert jsonreport.render_json(report) == jsonreport.render_json(make())  # type: ignore[operator]
+
+
+def test_marked_text_is_itself() -> None:
+    language.select("es")
+    assert N_("up to date") == "up to date"
