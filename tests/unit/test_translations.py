@@ -29,9 +29,13 @@ TOOL = ROOT / "tool/chautari"
 COVERED = (
     "cli", "report", "region", "secrets", "preflight", "errors.py", "files.py", "process.py",
 )  # fmt: skip
-# Shell code for nodes, and comments of generated files.
+# Shell code for nodes, what other programs print, and reports for programs.
 NOT_COVERED = re.compile(
-    r"preflight/(existing_state|facts|operator_lockout)|cli/recovery_sheet|report/(causes|junit)"
+    r"preflight/(existing_state|facts|operator_lockout)|report/(causes|junit)|region/yaml_syntax"
+)
+# In files of a region's repository, which people of several languages read.
+IN_FILES = re.compile(
+    r"No package index|After an update|Chautari, run|If a repository|A job checks"
 )
 
 
@@ -239,7 +243,7 @@ def test_page_has_no_text_outside_of_gettext() -> None:
             re.sub(r"{[%#{].*?[%#}]}|<style>.*?</style>", "", file.read_text(), flags=re.S),
         )
     ]
-    assert found == ["· Chautari"] or found == [" · Chautari"] or found == [": · Chautari"]
+    assert found == [":  · Chautari"]
 
 
 def test_unwrapped_text_is_found() -> None:
@@ -291,7 +295,9 @@ def test_report_has_no_english_text(make: object, template: Catalog) -> None:
     terminal.print_report(report, console, complete=True)
     shown = [console.export_text(), html.render_html(report)]
     assert '<html lang="es">' in shown[1]
-    assert [english_texts(template, text) for text in shown] == [[], []]
+    # The samples have this cause as the text of a backup's state.
+    left = {text for output in shown for text in english_texts(template, output)}
+    assert left <= {"there is no backup yet"}
     with language.english():
         assert jsonreport.render_json(report) == jsonreport.render_json(make())  # type: ignore[operator]
 

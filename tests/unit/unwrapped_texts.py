@@ -10,14 +10,14 @@ from collections.abc import Iterator
 WORDS = re.compile(r"[A-Za-z]{2,}[,.:;]? [a-z({]")
 COMMANDS = re.compile(
     r"(deploy|ssh|sudo|git|ssh-keygen|dpkg|journalctl|systemctl|sh|borg|chmod|chown|export|apt-get|"
-    r"cd|chautari-\S+|bold|connect to host|command=\S*|SELECT|--?\w|#|<\?xml|; Records)\b"
+    r"cd|chautari-\S+|bold|connect to host|command=\S*|SELECT|-- |#|<\?xml|; Records)\b"
 )
 # What these get is compared, parsed or run, but not shown.
 NO_TEXT = {
     "_", "N_", "ngettext", "count_with_noun", "compile", "match", "fullmatch", "search", "sub",
     "findall", "split", "startswith", "endswith", "partition", "rpartition", "removeprefix",
     "removesuffix", "replace", "strftime", "Literal", "Field", "option", "argument", "command",
-    "group", "version_option", "Template", "fill_template",
+    "group", "version_option", "Template", "fill_template", "PydanticCustomError",
 }  # fmt: skip
 NO_TEXT_KEYWORDS = {"help", "metavar", "pattern", "prefix", "examples", "format", "description"}
 

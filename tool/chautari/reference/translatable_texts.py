@@ -77,7 +77,13 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         yield TranslatableText(literals[0], str(plural), bool(node.keywords or plural))
     if name == "count_with_noun" and len(literals) > 1 and isinstance(literals[1], str):
         yield TranslatableText(*noun_forms(literals[1]), is_format=True)
+    if name == "SecretSpec":  # its meaning, and its form where it has one
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        texts = (text for value in values for text in _texts_of_table(value) if " " in text)
+        yield from map(TranslatableText, texts)
     for keyword in node.keywords:
+        if name == "AccessDetails" and keyword.arg == "note":
+            yield from map(TranslatableText, _texts_of_table(keyword.value))
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
             yield from _help_texts(str(keyword.value.value))
 
