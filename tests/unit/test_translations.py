@@ -115,7 +115,7 @@ def test_words_of_an_empty_value_are_translated() -> None:
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_reader_reads_what_babel_reads(name: str) -> None:
-    with (language.FOLDER / f"{name}.po").open(encoding="utf-8") as file:
+    with (language.FOLDER / f"{name}.po").open("rb") as file:
         ours = PoTranslations(file)
     for ids, forms in texts_of(catalog_of(name)):
         if len(ids) == 1:
@@ -133,7 +133,7 @@ def test_reader_leaves_fuzzy_and_empty_texts_out(tmp_path: Path) -> None:
         'msgid "{count} day"\nmsgid_plural "{count} days"\nmsgstr[0] "{count} d"\n'
         'msgstr[1] "{count} ds"\n\n#~ msgid "gone"\n#~ msgstr "ido"\n'
     )
-    with file.open() as content:
+    with file.open("rb") as content:
         found = PoTranslations(content)
     assert [found.gettext(text) for text in ("old", "empty", "gone")] == ["old", "empty", "gone"]
     assert found.gettext('a\nb "c"') == 'x\ny "z"'

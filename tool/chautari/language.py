@@ -102,7 +102,7 @@ def translations() -> tuple[str, ...]:
 def _load_translation(language: str) -> PoTranslations:
     from chautari.po_file import PoTranslations  # English needs none
 
-    with (FOLDER / f"{language}.po").open(encoding="utf-8") as file:
+    with (FOLDER / f"{language}.po").open("rb") as file:
         return PoTranslations(file)
 
 

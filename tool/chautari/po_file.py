@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from gettext import NullTranslations, c2py
-from typing import IO, Any
+from typing import Any
 
 _TEXT = re.compile(r'(?:(msgctxt|msgid_plural|msgid|msgstr)(?:\[([0-9])\])? +)?"(.*)"\s*')
 _ESCAPE = re.compile(r"\\(.)")
@@ -20,10 +20,10 @@ Entry = dict[str, str]
 class PoTranslations(NullTranslations):
     """The texts of one language. What is missing or marked as fuzzy stays English."""
 
-    def _parse(self, fp: IO[Any]) -> None:
+    def _parse(self, fp: Any) -> None:
         self._forms: dict[str, tuple[str, ...]] = {}
         self._plural = c2py("n != 1")
-        for entry in _read_entries(fp.read()):
+        for entry in _read_entries(fp.read().decode()):
             forms = tuple(entry[key] for key in sorted(entry) if key.startswith("msgstr"))
             if not entry["msgid"]:
                 if rule := _PLURAL.search(forms[0]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 from click import core, decorators, exceptions, formatting, parser, termui, types
 
@@ -28,12 +30,12 @@ def translate_command(command: click.Command) -> click.Command:
     return command
 
 
-def translate_options(params: list[click.Parameter]) -> list[click.Parameter]:
+def translate_options(params: Sequence[click.Parameter]) -> list[click.Parameter]:
     """Translate the help of options."""
     for param in params:
         if isinstance(param, click.Option):
             param.help = _translated_help(param)
-    return params
+    return list(params)
 
 
 def _translated_help(item: click.Command | click.Option) -> str | None:

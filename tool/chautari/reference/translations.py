@@ -136,7 +136,7 @@ def _progress_text(catalog: Catalog) -> str:
 
 
 def _forms_of(message: Message) -> tuple[str, ...]:
-    return (message.string,) if isinstance(message.string, str) else tuple(message.string)
+    return (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
 
 
 if __name__ == "__main__":
