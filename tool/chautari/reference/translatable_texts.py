@@ -19,6 +19,7 @@ _CALLS = ("_", "N_", "fill", "ngettext")
 _TABLES = re.compile(r"\b(Template|Texts?)\b")  # in the annotation of a constant
 _FORMATS = re.compile(r"\bTemplate\b")
 _HAS_COLUMNS = re.compile(r"\S {2,}\S")  # in lines of help: a command, and what it does
+_COMMAND = re.compile(r"echo|openssl|ssh-keygen")
 _DECORATORS = ("command", "group")
 
 
@@ -79,8 +80,8 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         yield TranslatableText(*noun_forms(literals[1]), is_format=True)
     if name == "SecretSpec":  # its meaning, and its form where it has one
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
-        texts = (text for value in values for text in _texts_of_table(value) if " " in text)
-        yield from map(TranslatableText, texts)
+        found = (text for value in values for text in _texts_of_table(value))
+        yield from (TranslatableText(x) for x in found if " " in x and not _COMMAND.match(x))
     for keyword in node.keywords:
         if name == "AccessDetails" and keyword.arg == "note":
             yield from map(TranslatableText, _texts_of_table(keyword.value))
