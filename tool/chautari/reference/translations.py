@@ -10,6 +10,7 @@ import io
 import re
 import sys
 from collections.abc import Set
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
@@ -121,7 +122,8 @@ def main(arguments: list[str]) -> int:
         return 1
     write_atomically(TEMPLATE, text)
     for file in sorted(FOLDER.glob("*.po")):
-        write_atomically(file, updated_text(template, file))
+        # Babel shares messages without a translation between catalogs.
+        write_atomically(file, updated_text(deepcopy(template), file))
         print(f"{file.stem}: {_progress_text(read_catalog(file))}")
     return 0
 
