@@ -83,7 +83,7 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         found = (text for value in values for text in _texts_of_table(value))
         yield from (TranslatableText(x) for x in found if " " in x and not _COMMAND.match(x))
     for keyword in node.keywords:
-        if name == "AccessDetails" and keyword.arg == "note":
+        if (name, keyword.arg) in (("AccessDetails", "note"), ("Field", "description")):
             yield from map(TranslatableText, _texts_of_table(keyword.value))
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
             yield from _help_texts(str(keyword.value.value))
