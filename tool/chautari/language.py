@@ -106,6 +106,11 @@ def _load_translation(language: str) -> PoTranslations:
         return PoTranslations(file)
 
 
+def translate(message: str) -> str:
+    """Return a text in the language of the command, its placeholders not yet filled in."""
+    return _(message)
+
+
 def _(message: str, /, **values: object) -> str:
     """Return a text in the language of the command, with its placeholders filled in."""
     language = current()

@@ -13,18 +13,22 @@ from typing import Any, Union
 
 Data = Mapping[str, Any]
 Template = Union[str, Callable[[Data], str]]  # noqa: UP007
+Texts = Mapping[str, str]
+Templates = Mapping[str, str]
+# The control side translates; a node has no translations.
+translate: Callable[[str], str] = str
 YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 # Facts under names that people know; the others keep Ansible's names.
-FACT_NAMES = {
+FACT_NAMES: Texts = {
     "id": "distribution", "version_id": "release", "machine": "processor",
     "memory_mb": "memory in MB", "processor_vcpus": "number of cores",
     "default_ipv4": "address", "all_ipv4_addresses": "list of addresses",
     "default_ipv6": "IPv6 address", "all_ipv6_addresses": "list of IPv6 addresses",
 }  # fmt: skip
 # Attributes of packages, units, accounts and groups under names that people know.
-ATTRIBUTE_NAMES = {"is": "state", "active": "state", "enabled": "start at boot"}
+ATTRIBUTE_NAMES: Texts = {"is": "state", "active": "state", "enabled": "start at boot"}
 # Changes that no argument of the task's module names.
-UNTRACKED = {
+UNTRACKED: Templates = {
     "command": "a command's changes cannot be tracked",
     "unknown_module": "changes made by module {module} cannot be tracked",
     "file_tree": "it changes a whole directory tree",
@@ -51,14 +55,13 @@ def _join_with_commas(words: Sequence[object]) -> str:
 
 def _value_text(value: object) -> str:
     if isinstance(value, list):
-        return _join_with_commas(value) or "empty"
-    return str(value) if value not in (None, "") else "unknown"
+        return _join_with_commas(value) or translate("empty")
+    return str(value) if value not in (None, "") else translate("unknown")
 
 
 def _pending_handlers_text(data: Data) -> str:
-    return (
-        f"an interrupted run may have skipped these handlers: {_join_with_commas(data['handlers'])}"
-    )
+    text = translate("an interrupted run may have skipped these handlers: {handlers}")
+    return text.format(handlers=_join_with_commas(data["handlers"]))
 
 
 def _incomplete_receipt_text(data: Data) -> str:
@@ -66,48 +69,58 @@ def _incomplete_receipt_text(data: Data) -> str:
 
 
 def _machine_changed_text(data: Data) -> str:
-    fact = FACT_NAMES.get(data["fact"], data["fact"])
+    fact = translate(FACT_NAMES.get(data["fact"], data["fact"]))
     before, after = _value_text(data["before"]), _value_text(data["after"])
-    return f"the node's {fact} changed from {before} to {after}"
+    text = translate("the node's {fact} changed from {before} to {after}")
+    return text.format(fact=fact, before=before, after=after)
 
 
 def _untracked_task_text(data: Data) -> str:
-    why = UNTRACKED[data["change"]].format_map(data)
-    return f"the changes made by task '{data['task']}' are not known ({why})"
+    why = translate(UNTRACKED[data["change"]]).format_map(data)
+    text = translate("the changes made by task '{task}' are not known ({why})")
+    return text.format(task=data["task"], why=why)
 
 
 def _path_unreadable_text(data: Data) -> str:
     error = os.strerror(getattr(errno, data["error"]))
-    return f"{data['path']}: cannot be read ({error}); `stat {data['path']}` on the node shows more"
+    text = translate("{path}: cannot be read ({error}); `stat {path}` on the node shows more")
+    return text.format(path=data["path"], error=error)
 
 
 def _path_changed_text(data: Data) -> str:
     texts = []
     if data["content"]:
-        texts.append("its content changed")
+        texts.append(translate("its content changed"))
     if link := data.get("target"):
-        texts.append(f"points to {link[1]} instead of {link[0]}")
+        text = translate("points to {after} instead of {before}")
+        texts.append(text.format(after=link[1], before=link[0]))
     for key in ("mode", "owner"):
         if values := data.get(key):
-            texts.append(f"its {key} changed from {values[0]} to {values[1]}")
+            text = translate("its {key} changed from {before} to {after}")
+            texts.append(text.format(key=translate(key), before=values[0], after=values[1]))
     return f"{data['path']}: {'; '.join(texts)}"
 
 
 def _not_reloaded_text(data: Data) -> str:
-    more = f" and {data['hidden']} more" if data["hidden"] else ""
-    return f"not reloaded since these files changed: {_join_with_commas(data['files'])}{more}"
+    more = translate(" and {more} more").format(more=data["hidden"]) if data["hidden"] else ""
+    text = translate("not reloaded since these files changed: {files}{more}")
+    return text.format(files=_join_with_commas(data["files"]), more=more)
 
 
 def _probe_changed_text(data: Data) -> str:
     lines = [f"- {line}" for line in data["removed"]] + [f"+ {line}" for line in data["added"]]
-    more = [f"… {data['hidden']} more"] if data["hidden"] else []
-    return f"{data['probe']}: changed\n" + "\n".join(lines + more)
+    more = [translate("… {more} more").format(more=data["hidden"])] if data["hidden"] else []
+    return "\n".join([translate("{probe}: changed").format(probe=data["probe"]), *lines, *more])
 
 
 def _resource_changed_text(data: Data) -> str:
+    text = translate("{attribute} changed from {before} to {after}")
     texts = (
-        f"{ATTRIBUTE_NAMES.get(attribute, attribute)} changed from "
-        f"{_value_text(before)} to {_value_text(after)}"
+        text.format(
+            attribute=translate(ATTRIBUTE_NAMES.get(attribute, attribute)),
+            before=_value_text(before),
+            after=_value_text(after),
+        )
         for attribute, (before, after) in data["changes"].items()
     )
     return f"{data['name']}: {'; '.join(texts)}"

@@ -15,11 +15,15 @@ from jinja2 import Environment, nodes
 from chautari.language import help_message
 from chautari.report.text_format import noun_forms
 
-_CALLS = ("_", "N_", "fill", "ngettext")
-_TABLES = re.compile(r"\b(Template|Texts?)\b")  # in the annotation of a constant
-_FORMATS = re.compile(r"\bTemplate\b")
+_CALLS = ("_", "N_", "ngettext", "translate")
+_TABLES = re.compile(r"\b(Templates?|Texts?)\b")  # in the annotation of a constant
+_FORMATS = re.compile(r"\bTemplates?\b")
 _HAS_COLUMNS = re.compile(r"\S {2,}\S")  # in lines of help: a command, and what it does
 _COMMAND = re.compile(r"echo|openssl|ssh-keygen")
+# Constants that are translated where they are shown.
+_SHOWN_ARGUMENTS = (
+    ("AccessDetails", "note"), ("Field", "description"), ("Service", "summary"),
+)  # fmt: skip
 _DECORATORS = ("command", "group")
 
 
@@ -75,7 +79,8 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
     literals = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
     if name in _CALLS and literals and isinstance(literals[0], str):
         plural = literals[1] if name == "ngettext" and len(literals) > 1 else ""
-        yield TranslatableText(literals[0], str(plural), bool(node.keywords or plural))
+        is_format = bool(node.keywords or plural or name == "translate")
+        yield TranslatableText(literals[0], str(plural), is_format)
     if name == "count_with_noun" and len(literals) > 1 and isinstance(literals[1], str):
         yield TranslatableText(*noun_forms(literals[1]), is_format=True)
     if name == "SecretSpec":  # its meaning, and its form where it has one
@@ -83,7 +88,7 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         found = (text for value in values for text in _texts_of_table(value))
         yield from (TranslatableText(x) for x in found if " " in x and not _COMMAND.match(x))
     for keyword in node.keywords:
-        if (name, keyword.arg) in (("AccessDetails", "note"), ("Field", "description")):
+        if (name, keyword.arg) in _SHOWN_ARGUMENTS:
             yield from map(TranslatableText, _texts_of_table(keyword.value))
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
             yield from _help_texts(str(keyword.value.value))

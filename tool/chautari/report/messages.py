@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from chautari import language
 from chautari.node import reason_texts
 from chautari.report import federation_texts
 from chautari.report.dns_texts import DNS_RECORDS
@@ -16,6 +17,7 @@ from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
+reason_texts.translate = language.translate
 MAX_REASONS = 4  # of a role, in one notice
 
 
