@@ -48,7 +48,11 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     for file in dict.fromkeys(ordered):
         name = str(file.relative_to(root))
         if file.suffix == ".py":
-            yield from ((name, text) for text in texts_of_python(file.read_text()))
+            # Descriptions of the files that regions exchange are for programmers.
+            source = file.read_text()
+            if file.parent.name == "federation":
+                source = source.replace("description=", "_description=")
+            yield from ((name, text) for text in texts_of_python(source))
         elif file.name.endswith(".html.j2"):
             yield from ((name, text) for text in texts_of_page(file.read_text()))
     for file in sorted(root.glob("roles/*/checks/test_*.py")):
