@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / "translations"
 # These types mark a constant: its texts are collected for translators, and translated where it is
 # shown.
 Text = str
+TextTemplate = str  # with placeholders
 Texts = Mapping[str, str]
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 

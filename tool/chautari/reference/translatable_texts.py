@@ -16,8 +16,8 @@ from chautari.language import help_message
 from chautari.report.text_format import noun_forms
 
 _CALLS = ("_", "N_", "ngettext", "translate")
-_TABLES = re.compile(r"\b(Templates?|Texts?)\b")  # in the annotation of a constant
-_FORMATS = re.compile(r"\bTemplates?\b")
+_TABLES = re.compile(r"(Templates?|Texts?)\b")  # in the annotation of a constant
+_FORMATS = re.compile(r"Templates?\b")
 _HAS_COLUMNS = re.compile(r"\S {2,}\S")  # in lines of help: a command, and what it does
 _COMMAND = re.compile(r"echo|openssl|ssh-keygen")
 # Constants that are translated where they are shown.
