@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from region_samples import FIXTURES, ROOT
 
 from chautari.reference import generate
-from chautari.region import field_types, model, yaml_reader
+from chautari.region import model, ssh_key_types, yaml_reader
 from chautari.services.registry import SERVICES
 
 MODELS = [
@@ -103,4 +103,4 @@ def test_reference_page_names_every_key() -> None:
 
 
 def test_key_types_are_those_of_age() -> None:
-    assert field_types.KEY_TYPES == ("ssh-ed25519", "ssh-rsa")
+    assert ssh_key_types.KEY_TYPES == ("ssh-ed25519", "ssh-rsa")

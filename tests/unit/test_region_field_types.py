@@ -14,9 +14,9 @@ from chautari.region.field_types import (
     check_single_line,
     validate_email,
     validate_name,
-    validate_public_key,
     validate_url_port,
 )
+from chautari.region.ssh_key_types import validate_public_key
 
 
 def ed25519_line(y: int) -> str:

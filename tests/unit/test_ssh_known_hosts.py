@@ -9,7 +9,7 @@ import pytest
 from region_samples import REGION, load_sample_region
 
 from chautari.errors import BadInput
-from chautari.region.field_types import to_host_key_fingerprint
+from chautari.region.ssh_key_types import to_host_key_fingerprint
 from chautari.ssh.known_hosts import (
     check_known_hosts_match_region,
     compute_key_fingerprint,

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 WORDS = re.compile(r"[A-Za-z]{2,}[,.:;]? [a-z({]")
 COMMANDS = re.compile(
     r"(deploy|ssh|sudo|git|ssh-keygen|dpkg|journalctl|systemctl|sh|borg|chmod|chown|export|apt-get|"
-    r"cd|chautari-\S+|bold|connect to host|listener|command=\S*|SELECT|-- |#|<\?xml|"
+    r"cd|chautari-\S+|bold|connect to host|listener|"
+    r"operator namespaces|merge|\{\} -m|command=\S*|SELECT|-- |#|<\?xml|"
     r"; Records)\b"
 )
 # What these get is compared, parsed or run, but not shown.

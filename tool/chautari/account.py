@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.language import _
 
 
 def account_name() -> str:
@@ -27,6 +28,6 @@ def home_dir() -> Path:
         return Path.home()
     except (KeyError, RuntimeError):
         raise BadInput(
-            f"the account {account_name()} has no home folder",
-            fix='export HOME="$PWD", or set HOME to another folder that your account owns',
+            _("the account {account_name} has no home folder", account_name=account_name()),
+            fix=_('export HOME="$PWD", or set HOME to another folder that your account owns'),
         ) from None

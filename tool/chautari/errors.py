@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from chautari.language import _
+
 _QUOTED = re.compile(r"(?<!\w)'[^']*'|(?<!\w)\"[^\"]*\"|`[^`]*`")
 
 
@@ -28,7 +30,11 @@ class ChautariError(Exception):
 
     def __str__(self) -> str:
         """Return the message and, on a separate line, the next step."""
-        return f"{self.message}\n  Fix: {self.fix}" if self.fix else self.message
+        return (
+            _("{message}\n  Fix: {fix}", message=self.message, fix=self.fix)
+            if self.fix
+            else self.message
+        )
 
     def as_object(self) -> dict[str, object]:
         """Return the error as plain JSON data."""
@@ -112,7 +118,7 @@ class InvalidRegion(BadInput):
         self.problems = tuple(sorted(set(problems)))
         lines = [str(problem) for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
         if rest := len(self.problems) - len(lines):
-            lines.append(f"More errors: {rest:,}. Fix the errors above first.")
+            lines.append(_("More errors: {rest:,}. Fix the errors above first.", rest=rest))
         super().__init__("\n".join(lines))
 
     def items(self) -> list[dict[str, object]]:

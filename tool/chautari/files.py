@@ -9,13 +9,14 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from chautari.errors import BadInput, ChautariError, error_item
+from chautari.language import Text, _
 
-_NO_SUDO = "run the command without sudo; it calls sudo itself for the steps that need root"
+_NO_SUDO: Text = "run the command without sudo; it calls sudo itself for the steps that need root"
 
 # What this machine can be short of or forbid; other errors of the operating system are our bugs.
 ENVIRONMENT_ERRORS = frozenset(
@@ -26,9 +27,9 @@ ENVIRONMENT_ERRORS = frozenset(
 )  # fmt: skip
 
 
-_KINDS = {
+_KINDS: Mapping[int, Text] = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", 0: "something else",
 }  # fmt: skip
 
 
@@ -109,9 +110,12 @@ def refuse_special_file(file: Path) -> None:
     if kind != stat.S_IFREG:
         raise UnusableFile(
             file,
-            f"is {_KINDS.get(kind, 'something else')}, not a regular file",
-            "write the content to a regular file and use that; to see what is there now: "
-            f"ls -ldL {shlex.quote(str(file))}",
+            _("is {kind}, not a regular file", kind=_(_KINDS.get(kind, "something else"))),
+            _(
+                "write the content to a regular file and use that; to see what is there now: "
+                "ls -ldL {file}",
+                file=shlex.quote(str(file)),
+            ),
         )
 
 
@@ -161,8 +165,11 @@ def unusable_file_error(file: Path | str, error: OSError) -> UnusableFile:
         target = path.readlink()
         return UnusableFile(
             path,
-            f"is a symbolic link to {target}, which does not exist or leads back to the link",
-            f"restore {target}, or replace the link with the file itself",
+            _(
+                "is a symbolic link to {target}, which does not exist or leads back to the link",
+                target=target,
+            ),
+            _("restore {target}, or replace the link with the file itself", target=target),
         )
     return UnusableFile(
         path, error.strerror or str(error), fix_for_unusable_path(path, error.errno)
@@ -179,12 +186,15 @@ def to_displayable_error(error: Exception) -> ChautariError | None:
         if isinstance(error.filename, str | Path):
             return unusable_file_error(error.filename, error)
         return BadInput(
-            f"this machine cannot write the output or a temporary file: {error.strerror}",
-            fix="free some space (to see how much is used: df -h), or send the output elsewhere",
+            _(
+                "this machine cannot write the output or a temporary file: {strerror}",
+                strerror=error.strerror,
+            ),
+            fix=_("free some space (to see how much is used: df -h), or send the output elsewhere"),
         )
     if error.errno == errno.ENOENT and not _working_folder_exists():
         return BadInput(
-            "the current folder no longer exists", fix="change to a folder that exists: cd"
+            _("the current folder no longer exists"), fix=_("change to a folder that exists: cd")
         )
     return None
 
@@ -207,9 +217,11 @@ def temp_files_root() -> str:
         return tempfile.gettempdir()
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is no folder for temporary files: {error.strerror}",
-            fix="choose a folder that has free space and that your account can write to: "
-            "export TMPDIR=FOLDER",
+            _("there is no folder for temporary files: {strerror}", strerror=error.strerror),
+            fix=_(
+                "choose a folder that has free space and that your account can write to: "
+                "export TMPDIR=FOLDER"
+            ),
         ) from None
 
 
@@ -243,8 +255,8 @@ def refuse_files_of_another_account(paths: Iterable[Path]) -> None:
     if taken:
         shown = " ".join(shlex.quote(str(path)) for path in taken)
         raise BadInput(
-            f"another account owns {', '.join(map(str, taken))}",
-            fix=_NO_SUDO if os.getuid() == 0 else _chown_advice(shown),
+            _("another account owns {taken}", taken=", ".join(map(str, taken))),
+            fix=_(_NO_SUDO) if os.getuid() == 0 else _chown_advice(shown),
         )
 
 
@@ -259,9 +271,12 @@ def refuse_home_of_another_account() -> None:
         with contextlib.suppress(OSError, RuntimeError):
             if _owner_uid(Path.home()) == int(person):
                 raise BadInput(
-                    f"under sudo, this command would create files in {Path.home()} that only root "
-                    "can use",
-                    fix=_NO_SUDO,
+                    _(
+                        "under sudo, this command would create files in {home} that only "
+                        "root can use",
+                        home=Path.home(),
+                    ),
+                    fix=_(_NO_SUDO),
                 )
 
 
@@ -286,12 +301,20 @@ def create_private_folder(folder: Path) -> None:
     shown = shlex.quote(str(folder))
     if found.st_uid != os.getuid():
         raise BadInput(
-            f"secrets would be written to {folder}, which belongs to another account",
-            fix="use a folder that belongs to your account, or leave the secrets out: --no-secrets",
+            _(
+                "secrets would be written to {folder}, which belongs to another account",
+                folder=folder,
+            ),
+            fix=_(
+                "use a folder that belongs to your account, or leave the secrets out: --no-secrets"
+            ),
         )
     if found.st_mode & 0o022:
         raise BadInput(
-            f"secrets would be written to {folder}, but other accounts can write there",
+            _(
+                "secrets would be written to {folder}, but other accounts can write there",
+                folder=folder,
+            ),
             fix=f"chmod go-w {shown}, or leave the secrets out: --no-secrets",
         )
 
@@ -303,12 +326,15 @@ def fix_for_unusable_path(path: Path, code: int | None) -> str:
     if code in (errno.EACCES, errno.EPERM):
         if _is_foreign_owned_in_home(known):
             return _chown_advice(shlex.quote(str(_topmost_folder_of_same_owner(known))))
-        return f"check its owner and permissions: ls -ld {shown}"
+        return _("check its owner and permissions: ls -ld {shown}", shown=shown)
     if code in (errno.ENOSPC, errno.EDQUOT):
-        return f"free some space; to see how much is used: df -h {shown}"
+        return _("free some space; to see how much is used: df -h {shown}", shown=shown)
     if code == errno.EROFS:
-        return f"make this file system writable; to see how it is mounted: findmnt -T {shown}"
-    return f"check this path: ls -ld {shown}"
+        return _(
+            "make this file system writable; to see how it is mounted: findmnt -T {shown}",
+            shown=shown,
+        )
+    return _("check this path: ls -ld {shown}", shown=shown)
 
 
 def _is_foreign_owned_in_home(path: Path) -> bool:
@@ -337,7 +363,10 @@ def _topmost_folder_of_same_owner(path: Path) -> Path:
 
 
 def _chown_advice(path_text: str) -> str:
-    return f"make your account the owner again: sudo chown -R $(id -un): {path_text}"
+    return _(
+        "make your account the owner again: sudo chown -R $(id -un): {path_text}",
+        path_text=path_text,
+    )
 
 
 def _owner_uid(path: Path) -> int:

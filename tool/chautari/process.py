@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
 from chautari.errors import RunFailed
+from chautari.language import _
 
 # The packages of programs that have another name than their package.
 PACKAGES = {"ssh": "openssh-client", "ip": "iproute2"}
@@ -49,9 +50,9 @@ class ProcessError(RunFailed):
         `flooded` says that it was killed because it printed too much, not because it took too long.
         """
         self.command, self.code, self.stdout, self.stderr = command, code, stdout, stderr
-        ending = f"exited with code {code}"
+        ending = _("exited with code {code}", code=code)
         if code is None:
-            ending = "printed too much output" if flooded else "did not finish in time"
+            ending = _("printed too much output") if flooded else _("did not finish in time")
         said = (stderr.strip() or stdout.strip())[-2000:]
         super().__init__(f"`{_shorten_command(command)}` {ending}" + (f": {said}" if said else ""))
 
@@ -70,14 +71,17 @@ class ProgramNotStarted(ProcessError):
     def __init__(self, command: str, program: str, error: OSError) -> None:
         """Name the program, and the command that installs it."""
         super().__init__(command, 127, "", f"{program}: {error.strerror}")
-        self.message = f"`{program}` cannot be started: {error.strerror}"
+        self.message = _(
+            "`{program}` cannot be started: {strerror}", program=program, strerror=error.strerror
+        )
         package = PACKAGES.get(program, program)
-        self.fix = (
-            f"install it: sudo apt-get install -y {package}; if it is installed, add its folder to "
-            "PATH"
+        self.fix = _(
+            "install it: sudo apt-get install -y {package}; if it is installed, add its "
+            "folder to PATH",
+            package=package,
         )
         if error.errno != errno.ENOENT:
-            self.fix = f"check the program: ls -lL $(command -v {program})"
+            self.fix = _("check the program: ls -lL $(command -v {program})", program=program)
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from chautari.language import _
+
 MAX_LISTED = 12  # names that a message lists as well as the nearest
 
 
@@ -19,10 +21,12 @@ def nearest_word(word: str, known: Collection[str]) -> str | None:
 def fix_for_unknown_word(word: str, known: Sequence[str]) -> str:
     """Return what to write in place of `word`: the nearest of `known`, or any of them."""
     if not known:
-        return "there is none yet"
+        return _("there is none yet")
     close = nearest_word(word, known)
     listed = ", ".join(known)
     if close is None:
-        return f"use one of: {listed}"
+        return _("use one of: {listed}", listed=listed)
     is_list_useful = 1 < len(known) <= MAX_LISTED
-    return f"did you mean {close}?" + (f" Known: {listed}" if is_list_useful else "")
+    return _("did you mean {close}?", close=close) + (
+        _(" Known: {listed}", listed=listed) if is_list_useful else ""
+    )

@@ -14,6 +14,7 @@ from chautari.backup.scope import is_peer_target, nodes_with_backup, targets_of_
 from chautari.backup.secrets import borg_key_name, public_login_key
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.parallel import map_parallel
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
@@ -72,16 +73,22 @@ def backed_up_nodes_of_request(request: Request) -> tuple[str, ...]:
     backed_up = nodes_with_backup(region)
     if not backed_up:
         raise BadInput(
-            f"region {region.region} stores no backups",
-            fix="write in region.yml where backups are stored, such as backup: {to: [PEER]}, "
-            f"and deploy: deploy region {region.region}",
+            _("region {region} stores no backups", region=region.region),
+            fix=_(
+                "write in region.yml where backups are stored, such as backup: {{to: "
+                "[PEER]}}, and deploy: deploy region {region}",
+                region=region.region,
+            ),
         )
     names = request.node_names()
     for name in request.nodes:
         if name not in backed_up:
             raise BadInput(
-                f"{name} is not backed up, because none of its services has data to store",
-                fix=f"use one of: {', '.join(backed_up)}",
+                _(
+                    "{name} is not backed up, because none of its services has data to store",
+                    name=name,
+                ),
+                fix=_("use one of: {backed_up}", backed_up=", ".join(backed_up)),
             )
     return tuple(name for name in names if name in backed_up)
 
@@ -215,9 +222,11 @@ def public_login_keys(request: Request) -> dict[str, str]:
     except KeyError:
         region = request.loaded_region.region.region
         raise BadInput(
-            "the nodes have no backup keys yet, because the region was not deployed after "
-            "`backup` was added to region.yml",
-            fix=f"generate them: deploy region {region}",
+            _(
+                "the nodes have no backup keys yet, because the region was not deployed "
+                "after `backup` was added to region.yml"
+            ),
+            fix=_("generate them: deploy region {region}", region=region),
         ) from None
 
 
@@ -247,7 +256,7 @@ def _undeployed_target_error(region: Region, node: str, target: str) -> dict[str
     code = "space_not_known" if is_peer_target(region, target) else "not_deployed"
     data = {"region": region.region, "node": node, "target": target}
     cause, fix = backup_state_texts(code, data)
-    return {"code": code, "data": data, "text": f"{cause}. Fix: {fix}"}
+    return {"code": code, "data": data, "text": _("{cause}. Fix: {fix}", cause=cause, fix=fix)}
 
 
 def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:

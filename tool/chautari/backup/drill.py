@@ -22,6 +22,7 @@ from chautari.backup.restore_order import (
 from chautari.deploy import pipeline
 from chautari.deploy.request import DeployContext, Listener, Request, ensure_context
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.node.restore.texts import PREFIX
 from chautari.process import run
 from chautari.region.load import LoadedRegion
@@ -82,7 +83,7 @@ def plan_drill(
     Raises:
         BadInput: when there is no backup that this machine's containers can read.
     """
-    require_endpoints_provider("a drill runs in containers")
+    require_endpoints_provider(_("a drill runs in containers"))
     loaded_region = context.loaded_region
     nodes = sandbox_copy.nodes_to_copy(loaded_region.region, request.node_names())
     source = NodeContextSource(loaded_region, context.endpoints)
@@ -109,10 +110,15 @@ def _replace_disk_target(
     others = [item["name"] for item in found if item["kind"] != "disk"]
     if target or not others:
         raise BadInput(
-            f"the backups of {order.backup_of} are on a disk of this node, which containers on "
-            "this machine cannot read",
-            fix="back up to a peer or an SSH server as well; the node itself tests its disk "
-            "every week",
+            _(
+                "the backups of {backup_of} are on a disk of this node, which containers on "
+                "this machine cannot read",
+                backup_of=order.backup_of,
+            ),
+            fix=_(
+                "back up to a peer or an SSH server as well; the node itself tests its disk "
+                "every week"
+            ),
         )
     [found_order] = plan_orders(source, [order.node], target=others[0])
     return replace(found_order, states=order.states)
@@ -150,7 +156,7 @@ def run_drill(
     reached = ssh_targets(context.loaded_region, context.endpoints, nodes)
     for target in reached:
         # The copy has no `backup`, so that it never writes where the region's backups are.
-        say_of_node(target.name, "installing borg")
+        say_of_node(target.name, _("installing borg"))
         run(ssh_argv(target, command_as_root(target, INSTALL_BORG)), timeout=INSTALL_SECONDS)
     restored = restore.run_restores(
         drill.orders,
@@ -171,7 +177,7 @@ def run_drill(
 
 def remove_containers(drill: Drill) -> None:
     """Remove the containers of a drill, and the files of the copy."""
-    require_endpoints_provider("a drill runs in containers").stop_endpoints(drill.copy)
+    require_endpoints_provider(_("a drill runs in containers")).stop_endpoints(drill.copy)
     sandbox_copy.delete_copy(drill.copy)
 
 

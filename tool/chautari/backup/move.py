@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from chautari.backup.restore_order import states_to_restore
 from chautari.backup.scope import targets_of_node
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.render.context import NodeContext
 from chautari.services.base import MoveStep
@@ -28,24 +29,24 @@ def node_to_move_from(region: Region, service: str, to: str, old: str) -> str:
     for node in filter(None, (to, old)):
         if node not in known:
             raise BadInput(
-                f"this region has no node {node!r}",
-                fix=f"add the new machine to region.yml: {node}: {{address: …}}",
+                _("this region has no node {node!r}", node=node),
+                fix=_("add the new machine to region.yml: {node}: {{address: …}}", node=node),
             )
     if old:
         if old == to:
-            raise BadInput("both nodes are the same", fix="write the new machine after --to")
+            raise BadInput(_("both nodes are the same"), fix=_("write the new machine after --to"))
         return old
     running = [node for node in region.nodes_running(service) if node != to]
     if running:
         return running[0]
     if to in region.nodes_running(service):
         raise BadInput(
-            f"{to} already runs {service}",
-            fix="to see the remaining steps, name the old node as well: --old NODE",
+            _("{to} already runs {service}", to=to, service=service),
+            fix=_("to see the remaining steps, name the old node as well: --old NODE"),
         )
     raise BadInput(
-        f"no node in the region runs {service}, so there is nothing to move",
-        fix=f"add {service} to the services of {to} and deploy",
+        _("no node in the region runs {service}, so there is nothing to move", service=service),
+        fix=_("add {service} to the services of {to} and deploy", service=service, to=to),
     )
 
 
@@ -120,8 +121,12 @@ def move_steps(
 def _require_backup_for_move(region: Region, source: str, to: str) -> None:
     if region.backup is None or not region.backup.to:
         raise BadInput(
-            f"a move restores a backup of {source}, and {region.region} has no backups",
-            fix="add backup: {to: […]} to region.yml and deploy; see docs/backups.md",
+            _(
+                "a move restores a backup of {source}, and {region} has no backups",
+                source=source,
+                region=region.region,
+            ),
+            fix=_("add backup: {to: […]} to region.yml and deploy; see docs/backups.md"),
         )
     targets = region.backup.targets
     usable = [
@@ -131,8 +136,12 @@ def _require_backup_for_move(region: Region, source: str, to: str) -> None:
     ]
     if not usable:
         raise BadInput(
-            f"the backups of {source} are only on a disk of {source}, which {to} cannot read",
-            fix="add an SSH server or a peer to backup.to and deploy",
+            _(
+                "the backups of {source} are only on a disk of {source}, which {to} cannot read",
+                source=source,
+                to=to,
+            ),
+            fix=_("add an SSH server or a peer to backup.to and deploy"),
         )
 
 
@@ -143,8 +152,8 @@ def _deploy_command_and_action(*words: str) -> tuple[str, tuple[str, ...]]:
 def _prepare_step(region: Region, to: str) -> MoveStep:
     command, action = _deploy_command_and_action("prepare", region.region, "--node", to)
     return MoveStep(
-        "Prepare the new machine",
-        "This step finds problems with the new machine while the old one keeps running.",
+        _("Prepare the new machine"),
+        _("This step finds problems with the new machine while the old one keeps running."),
         (command,),
         (action,),
     )
@@ -153,9 +162,11 @@ def _prepare_step(region: Region, to: str) -> MoveStep:
 def _first_backup_step(region: Region, source: str) -> MoveStep:
     command, action = _deploy_command_and_action("backup", "now", region.region, "--node", source)
     return MoveStep(
-        "Back up the old node",
-        "This uploads most of the data while the service keeps running. Then the last backup, "
-        "in a later step, only has to upload the changes.",
+        _("Back up the old node"),
+        _(
+            "This uploads most of the data while the service keeps running. Then the last "
+            "backup, in a later step, only has to upload the changes."
+        ),
         (command,),
         (action,),
     )
@@ -163,8 +174,8 @@ def _first_backup_step(region: Region, source: str) -> MoveStep:
 
 def _shorten_dns_ttl_step(region: Region, service: str, source: str) -> MoveStep:
     return MoveStep(
-        "Shorten the lifetime of the DNS records",
-        "One day before the move, set the TTL (time to live) of these records to 300 seconds.",
+        _("Shorten the lifetime of the DNS records"),
+        _("One day before the move, set the TTL (time to live) of these records to 300 seconds."),
         _dns_record_lines(region, service, source),
     )
 
@@ -180,14 +191,28 @@ def _close_service_step(region: Region, source: str, service: str, *, has_data: 
         texts.append(command)
         actions.append(action)
     others = [name for name in region.nodes[source].services if name != service]
-    also = f" These services on {source} keep running: {', '.join(others)}." if others else ""
+    also = (
+        _(
+            " These services on {source} keep running: {others}.",
+            source=source,
+            others=", ".join(others),
+        )
+        if others
+        else ""
+    )
     return MoveStep(
-        f"Close {service} on the old node, and back it up for the last time"
+        _("Close {service} on the old node, and back it up for the last time", service=service)
         if has_data
-        else f"Close {service} on the old node",
-        f"People can no longer use {service}, and its background jobs do not run, so no data "
-        f"changes before the move. This stays so if {source} restarts.{also} To go back before "
-        f"the next step: deploy region {region.region} --node {source}.",
+        else _("Close {service} on the old node", service=service),
+        _(
+            "People can no longer use {service}, and its background jobs do not run, so no "
+            "data changes before the move. This stays so if {source} restarts.{also} To go "
+            "back before the next step: deploy region {region} --node {source}.",
+            service=service,
+            source=source,
+            also=also,
+            region=region.region,
+        ),
         tuple(texts),
         tuple(actions),
     )
@@ -214,15 +239,19 @@ def _edit_region_file_step(
     pin, why = [], ""
     if version:
         pin = [f'{service}: {{…, version: "{version}"}}']
-        why = (
-            " Without this version, the new node would get a newer release, but a backup can "
-            "only be restored into the release that made it. To upgrade, remove `version` after "
-            "the move and deploy."
+        why = _(
+            " Without this version, the new node would get a newer release, but a backup "
+            "can only be restored into the release that made it. To upgrade, remove "
+            "`version` after the move and deploy."
         )
     return MoveStep(
-        "Move the service in region.yml",
-        f"Change these {2 + len(pin)} lines. The public name, the secrets and all other settings "
-        f"stay the same.{why}",
+        _("Move the service in region.yml"),
+        _(
+            "Change these {count} lines. The public name, the secrets and all other settings "
+            "stay the same.{why}",
+            count=2 + len(pin),
+            why=why,
+        ),
         (
             f"{source}: {{…, services: [{', '.join(before)}]}}",
             f"{to}: {{…, services: [{', '.join(after)}]}}",
@@ -237,9 +266,11 @@ def _edit_region_file_step(
 def _change_dns_records_step(region: Region, service: str, to: str) -> MoveStep:
     command, action = _deploy_command_and_action("dns", region.region, "--wait")
     return MoveStep(
-        "Point the DNS names to the new machine",
-        "Certificates need the new address. Change these records, then wait until the changes are "
-        "visible.",
+        _("Point the DNS names to the new machine"),
+        _(
+            "Certificates need the new address. Change these records, then wait until the "
+            "changes are visible."
+        ),
         (*_dns_record_lines(region, service, to), command),
         (action,),
         by_person=True,
@@ -249,9 +280,12 @@ def _change_dns_records_step(region: Region, service: str, to: str) -> MoveStep:
 def _deploy_new_machine_step(region: Region, to: str, service: str) -> MoveStep:
     command, action = _deploy_command_and_action("region", region.region, "--node", to)
     return MoveStep(
-        "Set up the service on the new machine",
-        f"{service} is empty on the new machine, and people can already open it. Ask people "
-        "to wait. This step does not change the old machine.",
+        _("Set up the service on the new machine"),
+        _(
+            "{service} is empty on the new machine, and people can already open it. Ask "
+            "people to wait. This step does not change the old machine.",
+            service=service,
+        ),
         (command,),
         (action,),
     )
@@ -262,10 +296,12 @@ def _restore_step(region: Region, service: str, source: str, to: str) -> MoveSte
         "restore", region.region, "--node", to, "--service", service, "--backup-of", source, "--yes"
     )
     return MoveStep(
-        "Restore the last backup on the new machine",
-        "Each file and each table is compared with the backup before the service gets the data. "
-        "Then all checks of the new machine run. Do not repeat this step once people use the "
-        "service there, because their changes would be lost.",
+        _("Restore the last backup on the new machine"),
+        _(
+            "Each file and each table is compared with the backup before the service gets "
+            "the data. Then all checks of the new machine run. Do not repeat this step once "
+            "people use the service there, because their changes would be lost."
+        ),
         (command,),
         (action,),
     )
@@ -278,15 +314,21 @@ def _steps_to_check_new_machine(
     back = f"deploy region {region.region} --node {source}"
     return [
         MoveStep(
-            "Check the new machine",
-            "These are the checks that follow each deploy.",
+            _("Check the new machine"),
+            _("These are the checks that follow each deploy."),
             (verify,),
             (action,),
         ),
         MoveStep(
-            "Log in yourself, and look for your data",
-            f"You can still go back to {source}: undo the changes in region.yml and of the DNS "
-            f"records, then run: {back}. Changes that people made on {to} would be lost.",
+            _("Log in yourself, and look for your data"),
+            _(
+                "You can still go back to {source}: undo the changes in region.yml and of "
+                "the DNS records, then run: {back}. Changes that people made on {to} would "
+                "be lost.",
+                source=source,
+                back=back,
+                to=to,
+            ),
             by_person=True,
         ),
     ]
@@ -306,13 +348,18 @@ def _back_up_new_node_step(region: Region, to: str) -> MoveStep:
     peers = [name for name in region.backup.to if name not in targets]
     keys = f"deploy backup keys {region.region} --node {to}"
     command, action = _deploy_command_and_action("backup", "now", region.region, "--node", to)
-    why = [f"The backups of {to} have a key and repositories of their own."]
+    why = [_("The backups of {to} have a key and repositories of their own.", to=to)]
     if servers:
-        why.append(f"Add the lines that the first command prints to {', '.join(servers)}.")
+        why.append(
+            _(
+                "Add the lines that the first command prints to {servers}.",
+                servers=", ".join(servers),
+            )
+        )
     if peers:
-        why.append(f"Each of these peers must deploy first: {', '.join(peers)}.")
+        why.append(_("Each of these peers must deploy first: {peers}.", peers=", ".join(peers)))
     return MoveStep(
-        "Back up the new node",
+        _("Back up the new node"),
         " ".join(why),
         (keys, command) if servers else (command,),
         (action,),
@@ -324,14 +371,17 @@ def _steps_to_clean_up_old_machine(region: Region, service: str, source: str) ->
     deploy, action = _deploy_command_and_action("region", region.region)
     return [
         MoveStep(
-            "Remove the service from the old machine",
-            f"Its data stays on {source}, and so do the backups of {source}. This deploy tells "
-            "the other nodes where the service runs now.",
+            _("Remove the service from the old machine"),
+            _(
+                "Its data stays on {source}, and so do the backups of {source}. This deploy "
+                "tells the other nodes where the service runs now.",
+                source=source,
+            ),
             (deploy,),
             (action,),
         ),
         MoveStep(
-            "Some weeks later, delete the old data",
+            _("Some weeks later, delete the old data"),
             _advice_about_old_data(region, service, source),
             later=True,
         ),
@@ -341,13 +391,17 @@ def _steps_to_clean_up_old_machine(region: Region, service: str, source: str) ->
 def _advice_about_old_data(region: Region, service: str, source: str) -> str:
     others = [name for name in region.nodes[source].services if name != service]
     if not others:
-        return (
-            f"If nothing is missing: remove {source} from region.yml, deploy, erase the disk of "
-            f"{source} and give the machine back."
+        return _(
+            "If nothing is missing: remove {source} from region.yml, deploy, erase the "
+            "disk of {source} and give the machine back.",
+            source=source,
         )
-    return (
-        f"If nothing is missing, delete the data on {source} by hand. The deploy that removed "
-        f"{service} has reported where the data is. {source} still runs {', '.join(others)}."
+    return _(
+        "If nothing is missing, delete the data on {source} by hand. The deploy that "
+        "removed {service} has reported where the data is. {source} still runs {others}.",
+        source=source,
+        service=service,
+        others=", ".join(others),
     )
 
 

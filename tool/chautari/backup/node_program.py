@@ -29,6 +29,7 @@ from chautari.deploy.remote_run import (
     is_transient_ssh_error,
     no_answer_refusal,
 )
+from chautari.language import _
 from chautari.process import OutputLimits, RunningCommand
 from chautari.report.backup_texts import node_problem_texts
 from chautari.ssh.known_hosts import read_known_hosts_text
@@ -186,7 +187,7 @@ def parse_program_event(line: str) -> ProgramEvent | None:
         first = error.errors(include_url=False)[0]
         if first["type"] == "union_tag_invalid":
             return None
-        raise ValueError("unreadable event") from None
+        raise ValueError(_("unreadable event")) from None
 
 
 def call_program(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from chautari.language import _
 from chautari.region.field_types import validate_name
 from chautari.report.text_format import to_one_line
 
@@ -83,7 +84,7 @@ def parse_node_state(content: bytes) -> NodeState:
         StateRefused: when it is too large, no JSON, or a field is not valid.
     """
     if len(content) > MAX_BYTES:
-        raise StateRefused(f"it is larger than {MAX_BYTES >> 10} kB")
+        raise StateRefused(_("it is larger than {max_bytes} kB", max_bytes=MAX_BYTES >> 10))
     try:
         return NodeState.model_validate_json(content)
     except ValidationError as error:

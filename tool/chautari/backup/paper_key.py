@@ -9,6 +9,8 @@ import binascii
 import hashlib
 from collections.abc import Iterator
 
+from chautari.language import _
+
 LINE_BYTES = 18
 HEADER = "BORG_KEY"
 
@@ -19,10 +21,10 @@ def paper_key_lines(exported: str) -> list[str]:
     Raises:
         ValueError: when it is no exported key.
     """
-    header, _, body = exported.strip().partition("\n")
-    word, _, repository = header.partition(" ")
+    header, __, body = exported.strip().partition("\n")
+    word, __, repository = header.partition(" ")
     if word != HEADER or len(repository) != 64:
-        raise ValueError("this is not an exported key of borg")
+        raise ValueError(_("this is not an exported key of borg"))
     return list(_lines_with_checksums(repository, binascii.a2b_base64(body)))
 
 

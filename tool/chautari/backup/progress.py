@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 
 from chautari.backup.node_program import BackupStarted, ProgramEvent, Progress, UploadAnnounced
+from chautari.language import Texts, _
 from chautari.report.backup_texts import size_text
 from chautari.report.text_format import duration_text
 
 SECONDS_BETWEEN_LINES = 10
-_STEPS = {
+_STEPS: Texts = {
     "files": "reading files", "pause": "services are paused", "databases": "reading databases",
     "manifest": "writing the list of contents", "prune": "deleting old backups",
     "check": "checking the repository",
@@ -32,28 +33,44 @@ class ProgressPrinter:
         """Print a line for an event, if it is time for one."""
         line = ""
         if isinstance(event, BackupStarted):
-            line = f"{node}: the backup is running"
+            line = _("{node}: the backup is running", node=node)
         elif isinstance(event, UploadAnnounced):
-            line = f"{node} to {event.target}: {self._upload_announcement_text(event)}"
+            line = _(
+                "{node} to {target}: {upload_announcement}",
+                node=node,
+                target=event.target,
+                upload_announcement=self._upload_announcement_text(event),
+            )
         elif isinstance(event, Progress) and self._is_progress_line_due(node, event):
-            line = f"{node} to {event.target}: {_progress_text(event)}"
+            line = _(
+                "{node} to {target}: {progress}",
+                node=node,
+                target=event.target,
+                progress=_progress_text(event),
+            )
         if line:
             self._say(line)
 
     def _upload_announcement_text(self, event: UploadAnnounced) -> str:
-        amount = f"{size_text(event.bytes)} in {event.files:,} files"
+        amount = _("{bytes} in {files:,} files", bytes=size_text(event.bytes), files=event.files)
         if not event.first:
-            return (
-                f"{event.files:,} files are compared with the last backup; "
-                f"{size_text(event.bytes)} must be read"
+            return _(
+                "{files:,} files are compared with the last backup; {bytes} must be read",
+                files=event.files,
+                bytes=size_text(event.bytes),
             )
-        text = (
-            f"this is the first backup, so {amount} are uploaded (less if the files can be "
-            "compressed)"
+        text = _(
+            "this is the first backup, so {amount} are uploaded (less if the files can "
+            "be compressed)",
+            amount=amount,
         )
         if self._limit:
             seconds = event.bytes / (self._limit * 1024)
-            text += f"; with the limit of {self._limit} KiB/s, up to {duration_text(seconds)}"
+            text += _(
+                "; with the limit of {limit} KiB/s, up to {seconds}",
+                limit=self._limit,
+                seconds=duration_text(seconds),
+            )
         return text
 
     def _is_progress_line_due(self, node: str, event: Progress) -> bool:
@@ -67,7 +84,11 @@ class ProgressPrinter:
 
 
 def _progress_text(event: Progress) -> str:
-    text = _STEPS.get(event.step, event.step)
+    text = _(_STEPS.get(event.step, event.step))
     if event.bytes and event.step in _STEPS_WITH_AMOUNTS:
-        text += f": {size_text(event.bytes)} read, {size_text(event.bytes_sent)} uploaded"
+        text += _(
+            ": {bytes} read, {bytes_sent} uploaded",
+            bytes=size_text(event.bytes),
+            bytes_sent=size_text(event.bytes_sent),
+        )
     return text

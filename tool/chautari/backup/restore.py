@@ -36,6 +36,7 @@ from chautari.backup.restore_order import (
 )
 from chautari.deploy.remote_run import MAX_OUTAGE_SECONDS, no_answer_refusal
 from chautari.errors import RunFailed
+from chautari.language import _
 from chautari.node.restore.texts import step_text
 from chautari.parallel import map_parallel
 from chautari.report.text_format import to_one_line
@@ -151,23 +152,25 @@ def follow_restore(target: SSHTarget, say: Say) -> NodeOutcome:
         if follower.ended:
             return follower.outcome()
         if code != SSH_FAILED:
-            reason = error or "the node stopped sending events"
+            reason = error or _("the node stopped sending events")
             return NodeOutcome(target.name, None, reason, command_to_follow_restore(target.name))
         if follower.offset > offset:
             lost_since = None
         lost_since = lost_since or time.monotonic()
         if time.monotonic() - lost_since > MAX_OUTAGE_SECONDS:
             return NodeOutcome(
-                target.name, None, "The connection was lost. The restore continues on the node.",
+                target.name,
+                None,
+                _("The connection was lost. The restore continues on the node."),
                 command_to_follow_restore(target.name),
-            )  # fmt: skip
-        say(target.name, "the connection was lost; connecting again")
+            )
+        say(target.name, _("the connection was lost; connecting again"))
         time.sleep(RETRY_SECONDS)
 
 
 def command_to_follow_restore(node: str) -> str:
     """Return how to follow a restore that goes on."""
-    return f"follow it: deploy restore REGION --follow --node {node}"
+    return _("follow it: deploy restore REGION --follow --node {node}", node=node)
 
 
 class _RestoreFollower:
@@ -184,20 +187,25 @@ class _RestoreFollower:
         """Return how the restore ended."""
         if self._gave_up:
             return NodeOutcome(
-                self._target.name, None,
-                "The restore could neither be completed nor undone, after several attempts.",
-                "fix the cause on the node, then deploy the region: the deploy starts the "
-                "restore again",
-            )  # fmt: skip
+                self._target.name,
+                None,
+                _("The restore could neither be completed nor undone, after several attempts."),
+                _(
+                    "fix the cause on the node, then deploy the region: the deploy starts "
+                    "the restore again"
+                ),
+            )
         if self._result is None:
             return NodeOutcome(
-                self._target.name, None, "No restore is active on this node.", "start one"
+                self._target.name, None, _("No restore is active on this node."), _("start one")
             )
         error = self._result.error
         return NodeOutcome(
-            self._target.name, self._result,
-            error.reason if error else "", error.fix if error else "",
-        )  # fmt: skip
+            self._target.name,
+            self._result,
+            error.reason if error else "",
+            error.fix if error else "",
+        )
 
     def read_connection(self) -> tuple[int | None, str]:
         """Read the events of one connection; return its exit code and last error."""
@@ -226,16 +234,22 @@ class _RestoreFollower:
             text = step_text(event.step)
         elif isinstance(event, ArchiveChosen):
             moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(event.time))
-            text = f"archive {event.archive}, from {moment}"
+            text = _("archive {archive}, from {moment}", archive=event.archive, moment=moment)
         elif isinstance(event, ContentPlanned):
             self._total = event.bytes
-            text = f"{event.files:,} files, {event.bytes >> 20:,} MB"
+            text = _("{files:,} files, {bytes:,} MB", files=event.files, bytes=event.bytes >> 20)
         elif isinstance(event, BytesExtracted):
-            text = f"extracted {event.bytes >> 20:,} of {self._total >> 20:,} MB"
+            text = _(
+                "extracted {bytes:,} of {total:,} MB",
+                bytes=event.bytes >> 20,
+                total=self._total >> 20,
+            )
         elif isinstance(event, UndoStarted):
-            text = f"the restore failed and is being undone: {event.error.reason}"
+            text = _("the restore failed and is being undone: {reason}", reason=event.error.reason)
         elif isinstance(event, UndoStepFailed):
-            text = f"the restore could not be undone; trying again: {event.error.reason}"
+            text = _(
+                "the restore could not be undone; trying again: {reason}", reason=event.error.reason
+            )
         elif isinstance(event, RestoreFinished):
             self._result = event
         elif isinstance(event, RecoveryGivenUp):

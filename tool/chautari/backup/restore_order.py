@@ -11,6 +11,7 @@ from chautari.backup.scope import StoredState, states_of_node
 from chautari.backup.secrets import login_key_name, passphrase_name
 from chautari.backup.variables import backup_variables
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.node.backup.manifest import parse_states
 from chautari.node.restore.journal import Journal
 from chautari.node.restore.request import Request, RestoreCommands, Target
@@ -51,11 +52,17 @@ class RestoreOrder:
     def describe(self, at: int) -> str:
         """Return one line for people, before anything happens."""
         moment = time.strftime("of %Y-%m-%d %H:%M UTC or earlier", time.gmtime(at)) if at else ""
-        source = "" if self.backup_of == self.node else f" of {self.backup_of}"
-        return (
-            f"{self.node}: {', '.join(self.services)} from the newest backup{source} at "
-            f"{self.target.name} {moment}".rstrip()
+        source = (
+            "" if self.backup_of == self.node else _(" of {backup_of}", backup_of=self.backup_of)
         )
+        return _(
+            "{node}: {services} from the newest backup{source} at {name} {moment}",
+            node=self.node,
+            services=", ".join(self.services),
+            source=source,
+            name=self.target.name,
+            moment=moment,
+        ).rstrip()
 
 
 def plan_orders(
@@ -73,13 +80,13 @@ def plan_orders(
     region = context.loaded_region.region
     if region.backup is None or not region.backup.to:
         raise BadInput(
-            f"{region.region} has no backups",
-            fix="add backup: {to: […]} to region.yml; see docs/backups.md",
+            _("{region} has no backups", region=region.region),
+            fix=_("add backup: {to: […]} to region.yml; see docs/backups.md"),
         )
     if backup_of and len(nodes) != 1:
         raise BadInput(
-            "the backup of another node can only be restored on one node",
-            fix="write this node after --node",
+            _("the backup of another node can only be restored on one node"),
+            fix=_("write this node after --node"),
         )
     orders = []
     for node in nodes:
@@ -116,12 +123,16 @@ def states_to_restore(region: Region, node: str, service: str = "") -> tuple[Sto
 def _nothing_to_restore_error(region: Region, node: str, service: str) -> BadInput:
     known = [state.name for state in states_of_node(region, node)]
     return BadInput(
-        f"{node} does not run {service}, so there is nothing to restore"
+        _(
+            "{node} does not run {service}, so there is nothing to restore",
+            node=node,
+            service=service,
+        )
         if service
-        else f"{node} runs no service that keeps data, so there is nothing to restore",
-        fix=f"choose one of: {', '.join(known)}"
+        else _("{node} runs no service that keeps data, so there is nothing to restore", node=node),
+        fix=_("choose one of: {known}", known=", ".join(known))
         if known
-        else "assign the service to this node in region.yml and deploy",
+        else _("assign the service to this node in region.yml and deploy"),
     )
 
 
@@ -150,23 +161,28 @@ def _no_usable_target_error(
 ) -> BadInput:
     if target and target not in known:
         return BadInput(
-            f"{target} stores no backups of {backup_of}",
-            fix=f"choose one of: {', '.join(known)}"
+            _("{target} stores no backups of {backup_of}", target=target, backup_of=backup_of),
+            fix=_("choose one of: {known}", known=", ".join(known))
             if known
             else (
-                "add a target to backup.to in region.yml. If the target is a peer, its letter "
-                "must have arrived: deploy federation status"
+                _(
+                    "add a target to backup.to in region.yml. If the target is a peer, its "
+                    "letter must have arrived: deploy federation status"
+                )
             ),
         )
     if not usable and known:
         return BadInput(
-            f"the backups of {backup_of} are only on a disk of {backup_of}",
-            fix="connect the disk to the new machine, and restore there under the name "
-            f"{backup_of}; or back up to a peer or an SSH server as well",
+            _("the backups of {backup_of} are only on a disk of {backup_of}", backup_of=backup_of),
+            fix=_(
+                "connect the disk to the new machine, and restore there under the name "
+                "{backup_of}; or back up to a peer or an SSH server as well",
+                backup_of=backup_of,
+            ),
         )
     return BadInput(
-        f"{backup_of} has no target with backups that can be used now",
-        fix="if a peer stores them, read its letter first: see docs/backups.md",
+        _("{backup_of} has no target with backups that can be used now", backup_of=backup_of),
+        fix=_("if a peer stores them, read its letter first: see docs/backups.md"),
     )
 
 
@@ -220,8 +236,11 @@ def repository_access_of_order(order: RestoreOrder, secrets: SecretStore) -> dic
     missing = [name for name in names.values() if name not in secrets]
     if missing:
         raise BadInput(
-            f"the region's secrets lack {', '.join(missing)}, so these backups cannot be read",
-            fix="restore secrets.age from git, from the time when this node was backed up",
+            _(
+                "the region's secrets lack {missing}, so these backups cannot be read",
+                missing=", ".join(missing),
+            ),
+            fix=_("restore secrets.age from git, from the time when this node was backed up"),
         )
     known_hosts = "".join(f"{line}\n" for line in order.known_hosts)
     return {key: secrets[name] for key, name in names.items()} | {"known_hosts": known_hosts}

@@ -17,6 +17,7 @@ import yaml
 from chautari.backup.scope import states_of_node
 from chautari.errors import BadInput
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari.paths import state_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import LOCK_FILE, REGION_FILE
@@ -45,8 +46,8 @@ def nodes_to_copy(region: Region, nodes: Sequence[str]) -> tuple[str, ...]:
     found = tuple(name for name in nodes if states_of_node(region, name))
     if not found:
         raise BadInput(
-            "none of these nodes runs a service that keeps data, so there is nothing to restore",
-            fix="choose a node with data after --node",
+            _("none of these nodes runs a service that keeps data, so there is nothing to restore"),
+            fix=_("choose a node with data after --node"),
         )
     return found
 

@@ -14,12 +14,8 @@ from pydantic import AfterValidator, Field
 from chautari.backup.scope import node_that_stores_for_peers, nodes_with_backup, targets_of_node
 from chautari.backup.secrets import public_login_key
 from chautari.federation.descriptor import Ed25519Key, StrictDescriptorModel
-from chautari.region.field_types import (
-    HOST_KEY_TYPES,
-    size_in_mb,
-    to_host_key_line,
-    validate_name,
-)
+from chautari.region.field_types import size_in_mb, validate_name
+from chautari.region.ssh_key_types import HOST_KEY_TYPES, to_host_key_line
 from chautari.services.base import LendingHooks
 from chautari.services.lending import AddressOfSender
 from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chautari.files import temp_files_root
+from chautari.language import _
 from chautari.parallel import map_parallel
 from chautari.preflight.facts import Facts
 from chautari.region.load import LoadedRegion
@@ -46,16 +47,30 @@ def parse_assumed_size(text: str) -> AssumedSize:
         ValueError: with what to write instead.
     """
     node, colon, rest = text.partition(":")
-    example = "write, for example, bog1:cores=8,memory=16,disk=500,mbit=250"
+    example = _("write, for example, bog1:cores=8,memory=16,disk=500,mbit=250")
     if not colon or not node:
-        raise ValueError(f"{text!r} has no node; {example}")
+        raise ValueError(_("{text!r} has no node; {example}", text=text, example=example))
     found: dict[str, float] = {}
     for item in rest.split(","):
-        key, _, value = item.partition("=")
+        key, __, value = item.partition("=")
         if key not in _FIELDS:
-            raise ValueError(f"{key!r} is not one of: {', '.join(_FIELDS)}; {example}")
+            raise ValueError(
+                _(
+                    "{key!r} is not one of: {fields}; {example}",
+                    key=key,
+                    fields=", ".join(_FIELDS),
+                    example=example,
+                )
+            )
         if not (value.isascii() and value.isdecimal() and 0 < int(value[:9]) <= MAX_VALUE):
-            raise ValueError(f"{value!r} is not a whole number up to {MAX_VALUE}; {example}")
+            raise ValueError(
+                _(
+                    "{value!r} is not a whole number up to {max_value}; {example}",
+                    value=value,
+                    max_value=MAX_VALUE,
+                    example=example,
+                )
+            )
         found[_FIELDS[key]] = int(value)
     return AssumedSize(node, found)
 
@@ -114,10 +129,10 @@ def _measure_machine(target: SSHTarget, host_key: str) -> MeasuredSize:
         read_known_hosts_text(target.known_hosts), target.address, target.port
     )
     if host_key and pins and host_key not in [pin.fingerprint for pin in pins]:
-        return MeasuredSize(MachineSize(), f"its host key is not {host_key}")
+        return MeasuredSize(MachineSize(), _("its host key is not {host_key}", host_key=host_key))
     if answer.facts is not None:
         return MeasuredSize(size_from_facts(answer.facts))
-    last = answer.said.splitlines()[-1:] or ["no answer"]
+    last = answer.said.splitlines()[-1:] or [_("no answer")]
     return MeasuredSize(MachineSize(), last[0])
 
 

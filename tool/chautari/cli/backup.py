@@ -18,6 +18,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
 from chautari.cli.output import echo
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -59,10 +60,27 @@ def now(name: str, as_json: bool, **options: Any) -> int:
         _print_failures(result)
         for target, item in result.targets.items():
             if item["ok"]:
-                echo(f"{result.node} to {target}: {_describe_backup(item)}")
-    if saved := [f"{item.node} in {target}" for item in results for target in item.saved_keys]:
+                echo(
+                    _(
+                        "{node} to {target}: {describe_backup}",
+                        node=result.node,
+                        target=target,
+                        describe_backup=_describe_backup(item),
+                    )
+                )
+    if saved := [
+        _("{node} in {target}", node=item.node, target=target)
+        for item in results
+        for target in item.saved_keys
+    ]:
         file = request.loaded_region.secrets_file
-        echo(f"\n{file} now contains the keys of the backups of {', '.join(saved)}. Commit it.")
+        echo(
+            _(
+                "\n{file} now contains the keys of the backups of {saved}. Commit it.",
+                file=file,
+                saved=", ".join(saved),
+            )
+        )
     return _exit_code(results)
 
 
@@ -82,7 +100,14 @@ def list_(name: str, as_json: bool, **options: Any) -> int:
         for target, item in result.targets.items():
             if not item["ok"]:
                 continue
-            echo(f"{result.node} to {target}: {count_with_noun(len(item['archives']), 'backup')}")
+            echo(
+                _(
+                    "{node} to {target}: {backups}",
+                    node=result.node,
+                    target=target,
+                    backups=count_with_noun(len(item["archives"]), "backup"),
+                )
+            )
             for archive in item["archives"]:
                 echo(f"  {_local_time_text(archive['time'])}  {archive['name']}")
     return _exit_code(results)
@@ -109,7 +134,14 @@ def check(name: str, as_json: bool, **options: Any) -> int:
         for target, item in result.targets.items():
             if item["ok"]:
                 took = f" ({duration_text(item['seconds'])})" if item["seconds"] else ""
-                echo(f"{result.node} to {target}: the repository is intact{took}")
+                echo(
+                    _(
+                        "{node} to {target}: the repository is intact{took}",
+                        node=result.node,
+                        target=target,
+                        took=took,
+                    )
+                )
     return _exit_code(results)
 
 
@@ -166,32 +198,51 @@ def _exit_code(results: Sequence[NodeResult]) -> int:
 
 def _print_failures(result: NodeResult) -> None:
     if result.problem:
-        text = f"{result.node}: {result.problem.reason}. Fix: {result.problem.fix}"
+        text = _(
+            "{node}: {reason}. Fix: {fix}",
+            node=result.node,
+            reason=result.problem.reason,
+            fix=result.problem.fix,
+        )
         echo(to_one_line(text))
     known = [item["error"] for item in result.targets.values()]
     if result.error and result.error not in known:
-        echo(to_one_line(f"{result.node}: failed: {result.error['text']}"))
+        echo(to_one_line(_("{node}: failed: {text}", node=result.node, text=result.error["text"])))
     for target, item in result.targets.items():
         if not item["ok"]:
-            text = item["error"]["text"] if item["error"] else "no reason was given"
-            echo(to_one_line(f"{result.node} to {target}: failed: {text}"))
+            text = item["error"]["text"] if item["error"] else _("no reason was given")
+            echo(
+                to_one_line(
+                    _(
+                        "{node} to {target}: failed: {text}",
+                        node=result.node,
+                        target=target,
+                        text=text,
+                    )
+                )
+            )
 
 
 def _describe_backup(item: dict[str, Any]) -> str:
     parts = []
     if item["bytes_sent"] is not None:
-        parts.append(f"{size_text(item['bytes_sent'])} uploaded")
+        parts.append(_("{bytes_sent} uploaded", bytes_sent=size_text(item["bytes_sent"])))
     if item["bytes_stored"] is not None:
-        parts.append(f"{size_text(item['bytes_stored'])} stored")
+        parts.append(_("{bytes_stored} stored", bytes_stored=size_text(item["bytes_stored"])))
     if item["paused_seconds"]:
-        parts.append(f"services paused for {duration_text(item['paused_seconds'])}")
+        parts.append(
+            _(
+                "services paused for {paused_seconds}",
+                paused_seconds=duration_text(item["paused_seconds"]),
+            )
+        )
     if item["seconds"] is not None:
-        parts.append(f"in {duration_text(item['seconds'])}")
-    return f"backed up ({', '.join(parts)})" if parts else "backed up"
+        parts.append(_("in {seconds}", seconds=duration_text(item["seconds"])))
+    return _("backed up ({parts})", parts=", ".join(parts)) if parts else _("backed up")
 
 
 def _local_time_text(seconds: int) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
     except (OverflowError, OSError, ValueError):
-        return "unknown time    "
+        return _("unknown time    ")

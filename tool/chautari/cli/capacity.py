@@ -19,6 +19,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -54,7 +55,7 @@ def command(
     for item in assumed:
         if item.node not in loaded_region.region.nodes:
             fix = fix_for_unknown_word(item.node, list(loaded_region.region.nodes))
-            raise BadInput(f"this region has no node {item.node!r}", fix=fix)
+            raise BadInput(_("this region has no node {node!r}", node=item.node), fix=fix)
     sizes = sizes_of_machines(loaded_region, known_endpoints(loaded_region), assumed, identities)
     found = capacity_of_region(
         loaded_region.region, {node: item.size for node, item in sizes.items()}
@@ -86,20 +87,23 @@ def _print_capacity(
 ) -> None:
     for kind in get_args(Kind):
         amount = capacity_texts.amount_text(total_of_kind(capacities, kind))
-        echo(f"{amount:>9}  {capacity_texts.KINDS[kind]}")
+        echo(f"{amount:>9}  {_(capacity_texts.KINDS[kind])}")
     echo()
     for line in table_lines(
-        ("Service", "Node", "Room for", "Limited by"), _capacity_table_rows(capacities)
+        (_("Service"), _("Node"), _("Room for"), _("Limited by")), _capacity_table_rows(capacities)
     ):
         echo(line)
     echo()
     for node, item in sizes.items():
         if item.problem:
-            echo(f"{node} could not be measured: {item.problem}", err=True)
+            echo(
+                _("{node} could not be measured: {problem}", node=node, problem=item.problem),
+                err=True,
+            )
     for service in capacities:
         if unknown := service.unknown_resources():
             echo(capacity_texts.unknown_resources_text(service.node, unknown))
-    echo(capacity_texts.ESTIMATES)
+    echo(_(capacity_texts.ESTIMATES))
     echo("Sources:")
     for source in dict.fromkeys(limit.source for item in capacities for limit in item.limits):
         echo(f"  {source}")
@@ -109,14 +113,15 @@ def _capacity_table_rows(capacities: tuple[ServiceCapacity, ...]) -> list[tuple[
     rows: list[tuple[str, ...]] = []
     for item in capacities:
         if not item.limits:
-            rows.append((item.service, item.node, capacity_texts.NOT_KNOWN, ""))
+            rows.append((item.service, item.node, _(capacity_texts.NOT_KNOWN), ""))
         for limit in item.first_limits():
-            resource = capacity_texts.RESOURCES[limit.resource] if limit.number is not None else ""
+            known = limit.number is not None
+            resource = _(capacity_texts.RESOURCES[limit.resource]) if known else ""
             rows.append((item.service, item.node, _limit_text(limit), resource))
     return rows
 
 
 def _limit_text(limit: CapacityLimit) -> str:
-    kind = capacity_texts.KINDS[limit.kind]
+    kind = _(capacity_texts.KINDS[limit.kind])
     amount = capacity_texts.amount_text(limit.number, limit.is_estimate)
     return f"{kind}: {amount}" if limit.number is None else f"{amount} {kind}"

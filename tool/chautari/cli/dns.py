@@ -11,6 +11,7 @@ from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.dns_zone import records, states
 from chautari.dns_zone.states import RecordState, ZoneState
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -51,7 +52,7 @@ def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_j
     """
     if form == "zone" and (as_json or minutes):
         raise click.UsageError(
-            "--format zone asks no name server. Fix: remove --json and --wait, or --format zone."
+            _("--format zone asks no name server. Fix: remove --json and --wait, or --format zone.")
         )
     loaded_region = load_region(find_region_file(name, regions_root()), with_peers=False)
     region = loaded_region.region
@@ -85,38 +86,45 @@ def _print_awaited_records(zone_state: ZoneState) -> None:
     """Print to standard error which records the command still waits for."""
     waiting = [f"{x.record.name} {x.record.kind}" for x in zone_state.records if x.is_problem]
     more = len(waiting) - _SHOWN_MISSING
-    rest = f" and {more} more" if more > 0 else ""
-    echo(f"Waiting for: {', '.join(waiting[:_SHOWN_MISSING])}{rest}", err=True)
+    rest = _(" and {more} more", more=more) if more > 0 else ""
+    echo(
+        _("Waiting for: {waiting}{rest}", waiting=", ".join(waiting[:_SHOWN_MISSING]), rest=rest),
+        err=True,
+    )
 
 
 def _print_zone(loaded_region: LoadedRegion, zone_state: ZoneState) -> None:
     region = loaded_region.region
-    for line in table_lines(("Name", "Type", "Value", "State"), _dns_record_table_rows(zone_state)):
+    for line in table_lines(
+        (_("Name"), _("Type"), _("Value"), _("State")), _dns_record_table_rows(zone_state)
+    ):
         echo(line)
     echo()
     if zone_state.zone.problem:
         data = {"domain": region.domain, "region": region.region, "zone": zone_state.zone.name}
         message, fix = dns_record_texts.zone_problem_texts(zone_state.zone.problem, data)
-        echo(f"{message}\n  Fix: {fix}", err=True)
+        echo(_("{message}\n  Fix: {fix}", message=message, fix=fix), err=True)
         return
     for item in zone_state.records:
         if text := dns_record_texts.record_step_text(item.state, _record_text_data(item)):
             echo(text)
     if not records.caa_issuer(region) and region.sandbox is None:
-        echo("The name of the certificate authority for CAA records is not known.", err=True)
+        echo(_("The name of the certificate authority for CAA records is not known."), err=True)
     if zone_state.is_from_cache:
-        echo(dns_record_texts.FROM_CACHE, err=True)
+        echo(_(dns_record_texts.FROM_CACHE), err=True)
     else:
         for server in zone_state.silent_servers:
-            echo(f"The name server {server} did not answer.", err=True)
+            echo(_("The name server {server} did not answer.", server=server), err=True)
     if zone_state.ok:
         servers = [server.name for server in zone_state.zone.servers]
         asked = (
-            f" (asked: {', '.join(servers)})" if servers and not zone_state.is_from_cache else ""
+            _(" (asked: {servers})", servers=", ".join(servers))
+            if servers and not zone_state.is_from_cache
+            else ""
         )
-        echo(f"All required records are right{asked}.")
+        echo(_("All required records are right{asked}.", asked=asked))
     else:
-        echo(f"Then run: deploy dns {region.region} --wait")
+        echo(_("Then run: deploy dns {region} --wait", region=region.region))
 
 
 def _dns_record_table_rows(zone_state: ZoneState) -> list[tuple[str, ...]]:
@@ -125,7 +133,7 @@ def _dns_record_table_rows(zone_state: ZoneState) -> list[tuple[str, ...]]:
             item.record.name,
             item.record.kind,
             item.record.value or ", ".join(item.found),
-            dns_record_texts.STATE_WORDS[item.state],
+            _(dns_record_texts.STATE_WORDS[item.state]),
         )
         for item in zone_state.records
     ]

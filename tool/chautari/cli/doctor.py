@@ -10,6 +10,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
+from chautari.language import _
 from chautari.paths import content_root, regions_root
 from chautari.render import provider
 from chautari.render.provider import DoctorFinding
@@ -31,7 +32,7 @@ def command(as_json: bool) -> int:
         for item in found:
             echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
             if not item.ok:
-                echo(f"        Fix: {item.fix}")
+                echo(_("        Fix: {fix}", fix=item.fix))
     return 0 if all(item.ok for item in found) else 1
 
 
@@ -41,7 +42,7 @@ def _check_ssh_client() -> DoctorFinding:
         return DoctorFinding("ssh", True, found)
     fix = "apt-get install -y openssh-client"
     return DoctorFinding(
-        "ssh", False, "not installed, so this machine cannot connect to any node", fix
+        "ssh", False, _("not installed, so this machine cannot connect to any node"), fix
     )
 
 
@@ -51,18 +52,19 @@ def _check_merge_driver() -> Iterator[DoctorFinding]:
     repository = merge_driver.repository_of(root)
     if repository is None or repository.resolve() == content_root():
         return
-    name = "merge of secrets.age"
+    name = _("merge of secrets.age")
     if not merge_driver.is_wanted(root):
-        detail = (
-            f"not set up in {repository}; only a region with several operators needs it. To set it "
-            "up, run: deploy secrets install-merge"
+        detail = _(
+            "not set up in {repository}; only a region with several operators needs it. "
+            "To set it up, run: deploy secrets install-merge",
+            repository=repository,
         )
         yield DoctorFinding(name, True, detail)
         return
-    detail = f"set up in {repository}"
+    detail = _("set up in {repository}", repository=repository)
     if not merge_driver.is_installed(repository):
         merge_driver.install(repository)
-        detail = f"now {detail}"
+        detail = _("now {detail}", detail=detail)
     yield DoctorFinding(name, True, detail)
 
 
@@ -70,8 +72,9 @@ def _check_sandbox() -> Sequence[DoctorFinding]:
     sandbox = provider.find_provider()
     if sandbox is not None:
         return sandbox.doctor_findings()
-    detail = (
-        "not installed; only regions in containers, such as demo, need it. To install it, run: "
-        f"{provider.install_step()}"
+    detail = _(
+        "not installed; only regions in containers, such as demo, need it. To install "
+        "it, run: {install_step}",
+        install_step=provider.install_step(),
     )
     return [DoctorFinding("sandbox", True, detail)]

@@ -11,6 +11,7 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 from chautari.cli.output import echo
 from chautari.deploy import drift
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -34,5 +35,10 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     else:
         echo("\n".join(node.describe() for node in nodes))
         if any(node.answer and node.answer["roles"] for node in nodes):
-            echo(f"\nTo undo these changes, run: deploy region {loaded_region.region.region}")
+            echo(
+                _(
+                    "\nTo undo these changes, run: deploy region {region}",
+                    region=loaded_region.region.region,
+                )
+            )
     return 0 if all(node.ok for node in nodes) else 1

@@ -21,6 +21,7 @@ from chautari.cli.output import echo
 from chautari.cli.reporting import progress_listener
 from chautari.cli.restore import at_option, from_option, print_outcomes
 from chautari.deploy.request import Request, ensure_context
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -69,13 +70,16 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
         drill.remove_containers(planned)
     _print_drill_outcome(planned, outcome, as_json, _DRILL_RESULTS)
     if missing and not as_json:
-        echo(f"The result could not be recorded on {', '.join(missing)}.", err=True)
+        echo(
+            _("The result could not be recorded on {missing}.", missing=", ".join(missing)),
+            err=True,
+        )
     return 0 if outcome.ok else 1
 
 
 def restore_into_sandbox(
     request: Request, *, as_json: bool, service: str, at: int, target: str, backup_of: str,
-    yes: bool, **_: Any,
+    yes: bool, **__: Any,
 ) -> int:  # fmt: skip
     """Restore into containers and keep them, so that people can look at the data."""
     planned, outcome = _run_drill_with_progress(
@@ -84,8 +88,15 @@ def restore_into_sandbox(
     _print_drill_outcome(planned, outcome, as_json, _RESTORE_RESULTS)
     copy = planned.copy.folder
     if not as_json:
-        echo(f"The containers keep running. To remove them: CHAUTARI_INVENTORIES={copy.parent} "
-             f"deploy sandbox down {copy.name} --purge", err=True)  # fmt: skip
+        echo(
+            _(
+                "The containers keep running. To remove them: CHAUTARI_INVENTORIES={parent} "
+                "deploy sandbox down {name} --purge",
+                parent=copy.parent,
+                name=copy.name,
+            ),
+            err=True,
+        )
     return 0 if outcome.ok else 1
 
 
@@ -98,11 +109,14 @@ def _run_drill_with_progress(
         context = ensure_context(request, progress.print_line, save_secrets=False)
         planned = drill.plan_drill(request, context, **options)
         for order in planned.orders:
-            progress.print_line(f"drill: {order.describe(planned.at)}")
+            progress.print_line(_("drill: {describe}", describe=order.describe(planned.at)))
         outcome = drill.run_drill(
-            planned, progress_listener(progress), progress.print_line, progress.show_node_phase,
+            planned,
+            progress_listener(progress),
+            progress.print_line,
+            progress.show_node_phase,
             about,
-        )  # fmt: skip
+        )
     return planned, outcome
 
 

@@ -12,6 +12,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.reference.key_pages import (
     ANY,
     KeyPage,
@@ -48,9 +49,9 @@ def command(key: str | None, as_json: bool) -> int:
         print_json({"keys": [_key_page_object(page) for page in found]})
     elif key is None or len(found) > 1:
         if key is not None:
-            echo(f"Several keys are called {key}:\n")
-        rows = [(page.dotted, first_sentence(page.description)) for page in found]
-        for line in table_lines(("Key", "Meaning"), rows):
+            echo(_("Several keys are called {key}:\n", key=key))
+        rows = [(page.dotted, first_sentence(_(page.description))) for page in found]
+        for line in table_lines((_("Key"), _("Meaning")), rows):
             echo(line)
     else:
         echo("\n".join(_key_page_lines(found[0], pages)))
@@ -62,10 +63,16 @@ def _unknown_key_error(key: str, pages: tuple[KeyPage, ...]) -> BadInput:
 
     if renamed := find_renamed_key(tuple(key.split("."))):
         new = ".".join((*renamed.old[:-1], renamed.new))
-        return BadInput(f"{key} was renamed to {renamed.new}", fix=f"deploy explain {new}")
+        return BadInput(
+            _("{key} was renamed to {new}", key=key, new=renamed.new), fix=f"deploy explain {new}"
+        )
     close = nearest_word(key, known_words(pages))
-    fix = f"did you mean: deploy explain {close}" if close else "list all keys: deploy explain"
-    return BadInput(f"region.yml has no key {key!r}", fix=fix)
+    fix = (
+        _("did you mean: deploy explain {close}", close=close)
+        if close
+        else _("list all keys: deploy explain")
+    )
+    return BadInput(_("region.yml has no key {key!r}", key=key), fix=fix)
 
 
 def _key_page_object(page: KeyPage) -> dict[str, Any]:
@@ -83,30 +90,34 @@ def _key_page_object(page: KeyPage) -> dict[str, Any]:
 def _key_page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     width = min(terminal_width(), MAX_WIDTH)
     yield page.dotted
-    yield from textwrap.wrap(page.description, width, initial_indent="  ", subsequent_indent="  ")
+    indent = "  "
+    text = _(page.description)
+    yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
     yield ""
-    yield f"  Type: {key_page_texts.allowed_values_text(page.schema)}"
+    yield _(
+        "  Type: {allowed_values}", allowed_values=key_page_texts.allowed_values_text(page.schema)
+    )
     if page.path[-1] != ANY:
-        yield f"  Default: {_default_value_text(page)}"
+        yield _("  Default: {default_value}", default_value=_default_value_text(page))
     if page.example is not None:
-        yield "  Example:"
+        yield _("  Example:")
         yield from (f"    {line}" for line in _example_lines(page, pages))
     if page.children:
         yield ""
-        yield "  Keys in this mapping:"
+        yield _("  Keys in this mapping:")
         parent = (*page.path, ANY) if page.children == (ANY,) else page.path
         inside = [item for item in pages if item.path[:-1] == parent]
-        rows = [(item.dotted, first_sentence(item.description)) for item in inside]
-        yield from (f"  {line}" for line in table_lines(("Key", "Meaning"), rows, width - 2))
+        rows = [(item.dotted, first_sentence(_(item.description))) for item in inside]
+        yield from (f"  {line}" for line in table_lines((_("Key"), _("Meaning")), rows, width - 2))
 
 
 def _default_value_text(page: KeyPage) -> str:
     from chautari.region.error_messages import as_flow_yaml
 
     if page.required:
-        return key_page_texts.REQUIRED
+        return _(key_page_texts.REQUIRED)
     empty = page.default in (None, [], {}, "")
-    return key_page_texts.NO_DEFAULT if empty else as_flow_yaml(page.default)
+    return _(key_page_texts.NO_DEFAULT) if empty else as_flow_yaml(page.default)
 
 
 def _example_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:

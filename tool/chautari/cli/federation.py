@@ -24,6 +24,7 @@ from chautari.federation import (
 from chautari.federation.peer_management import PeerCandidate
 from chautari.federation.peer_status import data_for_descriptor_texts
 from chautari.federation.trust import PeerState
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -69,19 +70,22 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         )  # fmt: skip
         return
     if refusal is not None:
-        echo("Other groups cannot use your address yet:", err=True)
+        echo(_("Other groups cannot use your address yet:"), err=True)
         echo(f"  {refusal.message}", err=True)
-        echo(f"  Fix: deploy region {name}; then run this command again\n", err=True)
-    echo("Send this to the other group. They replace THEIR-REGION with their region's name:\n")
+        echo(_("  Fix: deploy region {name}; then run this command again\n", name=name), err=True)
+    echo(_("Send this to the other group. They replace THEIR-REGION with their region's name:\n"))
     echo(f"  deploy federation join THEIR-REGION {own.url}\n")
     echo(
-        "Then call the other group, and read out the fingerprint of your key in one of these "
-        "forms:\n"
+        _(
+            "Then call the other group, and read out the fingerprint of your key in one of "
+            "these forms:\n"
+            ""
+        )
     )
     for language, text in words.items():
         echo(f"  {language}: {text}")
     echo(f"  {fingerprint}\n")
-    echo(f"When they have joined, run: deploy federation accept {name} THEIR-ADDRESS")
+    echo(_("When they have joined, run: deploy federation accept {name} THEIR-ADDRESS", name=name))
 
 
 def _make_join_or_accept_command(
@@ -127,7 +131,7 @@ def join(**arguments: Any) -> None:
     loaded_region = _pin_peer(**arguments)
     if loaded_region is not None:
         name = loaded_region.region.region
-        echo("After the deploy, show the address and the key of your region to the other group:")
+        echo(_("After the deploy, show the address and the key of your region to the other group:"))
         echo(f"  deploy federation invite {name}")
 
 
@@ -163,10 +167,15 @@ def _pin_peer(
     if as_json:
         print_json({"ok": True, "peer": found.name, "file": str(file), "add": line, "to": place})
         return None
-    echo(f"\n{found.name} is pinned in {file}.")
+    echo(_("\n{name} is pinned in {file}.", name=found.name, file=file))
     if found.name not in loaded_region.region.federation.peers:
-        echo(f"Write this in {place}:\n  {line}")
-    echo(f"Then commit both files, and run: deploy region {loaded_region.region.region}")
+        echo(_("Write this in {place}:\n  {line}", place=place, line=line))
+    echo(
+        _(
+            "Then commit both files, and run: deploy region {region}",
+            region=loaded_region.region.region,
+        )
+    )
     return loaded_region
 
 
@@ -178,25 +187,36 @@ def _check_agreement_text(text: str) -> None:
     """
     if len(text) > peers.MAX_AGREEMENT:
         raise BadInput(
-            f"--agreement is longer than {peers.MAX_AGREEMENT} characters",
-            fix="shorten the text, and keep the whole text where both groups can read it",
+            _(
+                "--agreement is longer than {max_agreement} characters",
+                max_agreement=peers.MAX_AGREEMENT,
+            ),
+            fix=_("shorten the text, and keep the whole text where both groups can read it"),
         )
     if hidden := find_hidden_character(text):
         raise BadInput(
-            f"--agreement contains the hidden character U+{ord(hidden[1]):04X}",
-            fix="delete it, or type the text again",
+            _("--agreement contains the hidden character U+{code:04X}", code=ord(hidden[1])),
+            fix=_("delete it, or type the text again"),
         )
 
 
 def _print_peer_candidate(candidate: PeerCandidate, languages: list[str]) -> None:
     """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
     shown = candidate.descriptor
-    echo(f"Region {shown.region} at {candidate.address.url}", err=True)
+    echo(_("Region {region} at {url}", region=shown.region, url=candidate.address.url), err=True)
     echo(f"  domain     {shown.domain}", err=True)
     echo(f"  contact    {shown.contact}", err=True)
     echo(f"  languages  {', '.join(shown.languages)}", err=True)
     for service in shown.services:
-        echo(f"  service    {service.title} {service.version}  {service.address}", err=True)
+        echo(
+            _(
+                "  service    {title} {version}  {address}",
+                title=service.title,
+                version=service.version,
+                address=service.address,
+            ),
+            err=True,
+        )
     echo(f"  peers      {', '.join(shown.peers) or 'none'}", err=True)
     echo(f"  expires    {shown.expires}", err=True)
     echo("  key", err=True)
@@ -214,23 +234,31 @@ def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None
     if fingerprint is not None:
         if not key_words.is_fingerprint_or_words_of_key(fingerprint, candidate.descriptor.key):
             raise BadInput(
-                f"the key of {candidate.descriptor.domain} does not have the fingerprint that you "
-                "gave; nothing was pinned",
-                fix="compare both fingerprints in a call with the other group, on a number that "
-                "you already know; if they differ, do not trust this region",
+                _(
+                    "the key of {domain} does not have the fingerprint that you gave; "
+                    "nothing was pinned",
+                    domain=candidate.descriptor.domain,
+                ),
+                fix=_(
+                    "compare both fingerprints in a call with the other group, on a number "
+                    "that you already know; if they differ, do not trust this region"
+                ),
             )
         return
     if not sys.stdin.isatty():
         raise BadInput(
-            "without a terminal, no person can confirm the key; nothing was pinned",
-            fix="add the fingerprint or the words that the other group read out: --fingerprint "
-            "TEXT",
+            _("without a terminal, no person can confirm the key; nothing was pinned"),
+            fix=_(
+                "add the fingerprint or the words that the other group read out: --fingerprint TEXT"
+            ),
         )
-    echo("\nCall the other group, and let them read out the words of their key.", err=True)
-    if not click.confirm("Are these words the same as the words above?", default=False, err=True):
+    echo(_("\nCall the other group, and let them read out the words of their key."), err=True)
+    if not click.confirm(
+        _("Are these words the same as the words above?"), default=False, err=True
+    ):
         raise BadInput(
-            "the key was not confirmed; nothing was pinned",
-            fix="if the words differ, do not trust this region, and tell the other group",
+            _("the key was not confirmed; nothing was pinned"),
+            fix=_("if the words differ, do not trust this region, and tell the other group"),
         )
 
 
@@ -247,13 +275,13 @@ def list_(name: str, as_json: bool) -> None:
         _print_states_as_json(loaded_region, states)
         return
     for peer, state in states.items():
-        note = "" if peer in named else " (not named in region.yml)"
-        text, _ = peer_state_and_next_step_texts(state.code, data_for_descriptor_texts(state))
+        note = "" if peer in named else _(" (not named in region.yml)")
+        text, __ = peer_state_and_next_step_texts(state.code, data_for_descriptor_texts(state))
         echo(f"{peer:<16} {state.code}: {text}{note}")
     for peer in missing:
-        echo(f"{peer:<16} named in region.yml but not pinned")
+        echo(_("{peer:<16} named in region.yml but not pinned", peer=peer))
     if not states and not missing:
-        echo("No region is pinned.", err=True)
+        echo(_("No region is pinned."), err=True)
 
 
 @command.command("status")
@@ -294,9 +322,9 @@ def _print_statuses(states: dict[str, PeerState], statuses: list[PeerStatus]) ->
     terminal.print_peers(statuses)
     for name, state in states.items():
         if state.replaces_pin:
-            echo(f"{name}: a newer descriptor was stored; commit peers/{name}.json")
+            echo(_("{name}: a newer descriptor was stored; commit peers/{name}.json", name=name))
     if not statuses:
-        echo("No region is pinned.", err=True)
+        echo(_("No region is pinned."), err=True)
 
 
 def _print_states_as_json(
@@ -349,15 +377,20 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True, "peer": peer, "write": line, "to": place})
         return
-    echo(f"{peer} is no longer pinned.")
+    echo(_("{peer} is no longer pinned.", peer=peer))
     if peer in loaded_region.region.federation.peers:
-        echo(f"Write this in {place}:\n  {line}")
+        echo(_("Write this in {place}:\n  {line}", place=place, line=line))
         for node in (x for x, y in loaded_region.region.nodes.items() if y.lend_to == peer):
-            echo(f"Remove lend_to from the node {node}.")
+            echo(_("Remove lend_to from the node {node}.", node=node))
         for key in shared_resources.backup_settings_that_name_peer(loaded_region.region, peer):
-            echo(f"Remove {peer} from {key}.")
-        echo(f"Then run: deploy region {region}. The deploy ends the access that the peer had.")
-    echo("Ask the other group to do the same for your region:")
+            echo(_("Remove {peer} from {key}.", peer=peer, key=key))
+        echo(
+            _(
+                "Then run: deploy region {region}. The deploy ends the access that the peer had.",
+                region=region,
+            )
+        )
+    echo(_("Ask the other group to do the same for your region:"))
     echo(f"  deploy federation leave THEIR-REGION {region}")
 
 

@@ -18,6 +18,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import SSHKeyFile, identity_option, json_option
 from chautari.cli.output import echo
 from chautari.files import is_present
+from chautari.language import _
 from chautari.paths import content_root
 from chautari.region import field_types
 from chautari.region.locate import REGION_FILE
@@ -136,7 +137,7 @@ def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any
         new_files.write_new_files(files)
         _install_merge_driver(folder)
     except (KeyboardInterrupt, click.Abort):
-        echo("\nNothing was written.", err=True)
+        echo(_("\nNothing was written."), err=True)
         raise
     steps = _next_commands(found, folder)
     if as_json:
@@ -158,7 +159,7 @@ def _install_merge_driver(folder: Path | None) -> None:
 def _confirm_files_to_write(files: dict[Path, str]) -> None:
     for file in files:
         echo(f"  {file}", err=True)
-    click.confirm("Write these files?", default=True, abort=True, err=True)
+    click.confirm(_("Write these files?"), default=True, abort=True, err=True)
 
 
 def _path_of_new_region_file(folder: Path | None, name: str) -> Path:
@@ -171,7 +172,7 @@ def _path_of_new_region_file(folder: Path | None, name: str) -> Path:
 def _refuse_existing_region(folder: Path | None, name: str) -> None:
     """Refuse the name of a region that exists already."""
     file = _path_of_new_region_file(folder, name)
-    fix = f"choose another name; or change this file, then run: deploy validate {name}"
+    fix = _("choose another name; or change this file, then run: deploy validate {name}", name=name)
     new_files.refuse_existing(file, fix)
 
 
@@ -181,7 +182,7 @@ def _files_to_write_and_keep(
     """Return the texts by file, and the files that exist and are kept."""
     name, repository = new_region.answers.name, folder or Path()
     text = region_file_text(new_region.proposal, new_region.machines)
-    new_files.check_region_text(name, text, "correct these options, then run the command again")
+    new_files.check_region_text(name, text, _("correct these options, then run the command again"))
     file = _path_of_new_region_file(folder, name)
     files, kept = {file: text}, []
     data = {
@@ -237,13 +238,18 @@ def _print_init_result(
     wheel: str,
 ) -> None:
     for file in files:
-        echo(f"Wrote {file}")
+        echo(_("Wrote {file}", file=file))
     for file in kept_files:
-        echo(f"Kept {file}, which already existed")
+        echo(_("Kept {file}, which already existed", file=file))
     if new_region.proposal.postponed:
-        echo("The reasons why a service does not run yet are in region.yml.")
+        echo(_("The reasons why a service does not run yet are in region.yml."))
     if wheel:
-        echo(f"The CI job needs {wheel}; the comment in its file says how to build it.")
-    echo("\nNext steps:")
+        echo(
+            _(
+                "The CI job needs {wheel}; the comment in its file says how to build it.",
+                wheel=wheel,
+            )
+        )
+    echo(_("\nNext steps:"))
     for number, step in enumerate(steps, 1):
         echo(f"  {number}. {step}")

@@ -15,6 +15,7 @@ from chautari.account import account_name
 from chautari.cli.checked_text import CheckedText
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region import field_types
 from chautari.region.timezone_hints import zones_of_country
 from chautari.region_setup import answers, machines, operator_keys
@@ -90,9 +91,11 @@ def collect_answers(
     if not interactive:
         _refuse_missing_options(options)
     name = options.name or _ask_region_name(refuse_region)
-    domain = options.domain or _ask_until_valid("Domain of the region", field_types.validate_domain)
+    domain = options.domain or _ask_until_valid(
+        _("Domain of the region"), field_types.validate_domain
+    )
     contact = options.contact or _ask_until_valid(
-        "Mail address of the operators", field_types.validate_email
+        _("Mail address of the operators"), field_types.validate_email
     )
     country = _ask_for_country(options, interactive)
     key = _choose_operator_key(options, interactive)
@@ -130,8 +133,11 @@ def _refuse_missing_options(options: InitOptions) -> None:
     missing = [option for option, value in needed.items() if not value]
     if missing:
         raise BadInput(
-            f"without questions, these options are also required: {', '.join(missing)}",
-            fix="add them; or run `deploy init` in a terminal, without --yes and --json",
+            _(
+                "without questions, these options are also required: {missing}",
+                missing=", ".join(missing),
+            ),
+            fix=_("add them; or run `deploy init` in a terminal, without --yes and --json"),
         )
 
 
@@ -147,7 +153,9 @@ def _ask_until_valid(
 
 def _ask_region_name(refuse_region: Callable[[str], None]) -> str:
     while True:
-        name: str = _ask_until_valid("Name of the region, such as andes", field_types.validate_name)
+        name: str = _ask_until_valid(
+            _("Name of the region, such as andes"), field_types.validate_name
+        )
         try:
             refuse_region(name)
         except BadInput as error:
@@ -163,7 +171,7 @@ def _ask_for_country(options: InitOptions, interactive: bool) -> str:
     def check(value: str) -> str:
         return field_types.check_country(value.upper()) if value else ""
 
-    return str(_ask_until_valid("Country, such as CO or NP (may be empty)", check, ""))
+    return str(_ask_until_valid(_("Country, such as CO or NP (may be empty)"), check, ""))
 
 
 def _ask_for_timezone(options: InitOptions, country: str, interactive: bool) -> str:
@@ -174,9 +182,13 @@ def _ask_for_timezone(options: InitOptions, country: str, interactive: bool) -> 
     if len(zones) == 1:
         return zones[0]
     if zones:
-        echo(f"Time zones of {country}: {', '.join(zones)}", err=True)
+        echo(
+            _("Time zones of {country}: {zones}", country=country, zones=", ".join(zones)), err=True
+        )
     return str(
-        _ask_until_valid("Time zone", field_types.validate_timezone, zones[0] if zones else "UTC")
+        _ask_until_valid(
+            _("Time zone"), field_types.validate_timezone, zones[0] if zones else "UTC"
+        )
     )
 
 
@@ -187,7 +199,7 @@ def _ask_for_languages(options: InitOptions, interactive: bool) -> tuple[str, ..
         return options.languages or (default,)
     return tuple(
         _ask_until_valid(
-            "Languages of the users, such as es or ne, the most important one first",
+            _("Languages of the users, such as es or ne, the most important one first"),
             _check_languages,
             default,
         )
@@ -201,7 +213,7 @@ def _check_languages(text: str) -> tuple[str, ...]:
 def _ask_for_bandwidth(options: InitOptions, interactive: bool) -> str:
     if options.bandwidth or not interactive:
         return options.bandwidth or "normal"
-    slow = click.confirm("Do many people have slow connections?", default=True, err=True)
+    slow = click.confirm(_("Do many people have slow connections?"), default=True, err=True)
     return "low" if slow else "normal"
 
 
@@ -212,21 +224,22 @@ def _choose_operator_key(options: InitOptions, interactive: bool) -> operator_ke
             return operator_keys.read_key_file(options.key_file)
         except ValueError as error:
             raise BadInput(
-                f"{options.key_file}: {error}", fix="use the .pub file of your SSH key: --key FILE"
+                f"{options.key_file}: {error}",
+                fix=_("use the .pub file of your SSH key: --key FILE"),
             ) from None
     found, unusable = operator_keys.find_operator_keys()
     if not found:
         reasons = "".join(f"\n  {item.source}: {item.reason}" for item in unusable)
         raise BadInput(
-            f"no usable SSH key was found{reasons}",
-            fix="create one: ssh-keygen -t ed25519; or name a file: --key FILE",
+            _("no usable SSH key was found{reasons}", reasons=reasons),
+            fix=_("create one: ssh-keygen -t ed25519; or name a file: --key FILE"),
         )
     if len(found) == 1 or not interactive:
         return found[0]
     for number, key in enumerate(found, 1):
         kind, comment = key.line.split()[0], _comment_of_public_key(key.line)
         echo(f"  {number}. {kind} {comment} ({key.source})", err=True)
-    chosen = click.prompt("Your key", type=click.IntRange(1, len(found)), default=1, err=True)
+    chosen = click.prompt(_("Your key"), type=click.IntRange(1, len(found)), default=1, err=True)
     return found[chosen - 1]
 
 
@@ -244,7 +257,7 @@ def _choose_operator_name(
         (_comment_of_public_key(key).partition("@")[0], account_name()), logins
     )
     return (
-        str(_ask_until_valid("Your name as operator", field_types.validate_name, default))
+        str(_ask_until_valid(_("Your name as operator"), field_types.validate_name, default))
         if interactive
         else (default)
     )
@@ -254,16 +267,16 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
     """Ask for machines until the answer is empty."""
     found: list[NodeAnswer] = []
     while len(found) < _MAX_NODES:
-        question = "Address of the first machine, such as root@203.0.113.10"
+        question = _("Address of the first machine, such as root@203.0.113.10")
         if found:
-            question = "Address of the next machine (empty: no more machines)"
+            question = _("Address of the next machine (empty: no more machines)")
         node = _ask_until_valid(
             question, lambda text: _parse_next_node(text, found), "" if found else None
         )
         if node is None:
             break
         name = _ask_until_valid(
-            "  Its name", lambda text: _check_new_node_name(text, found), node.name
+            _("  Its name"), lambda text: _check_new_node_name(text, found), node.name
         )
         found.append(node._replace(name=name))
     return tuple(found)
@@ -274,7 +287,12 @@ def _parse_next_node(text: str, earlier_nodes: Sequence[NodeAnswer]) -> NodeAnsw
         return None
     node = answers.parse_login(f"node{len(earlier_nodes) + 1}", text)
     if any((node.address, node.port) == (other.address, other.port) for other in earlier_nodes):
-        raise ValueError(f"{node.address} is already in the list; each node needs its own address")
+        raise ValueError(
+            _(
+                "{address} is already in the list; each node needs its own address",
+                address=node.address,
+            )
+        )
     return node
 
 
@@ -283,14 +301,15 @@ def _refuse_duplicate_node_names(nodes: Sequence[NodeAnswer]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise BadInput(
-                f"{name} is already the name of another node", fix="give each node its own name"
+                _("{name} is already the name of another node", name=name),
+                fix=_("give each node its own name"),
             )
 
 
 def _check_new_node_name(text: str, earlier_nodes: Sequence[NodeAnswer]) -> str:
     name = field_types.validate_name(text)
     if any(name == node.name for node in earlier_nodes):
-        raise ValueError(f"{name} is already the name of another node")
+        raise ValueError(_("{name} is already the name of another node", name=name))
     return name
 
 
@@ -299,10 +318,10 @@ def _inspect_machines_unless_disabled(
 ) -> list[Machine]:
     if options.no_look:
         return [Machine(node) for node in nodes]
-    echo(f"Inspecting: {', '.join(node.name for node in nodes)} …", err=True)
+    echo(_("Inspecting: {nodes} …", nodes=", ".join(node.name for node in nodes)), err=True)
     found = machines.inspect_machines(nodes, options.identities)
     for machine in found:
-        note = region_setup_texts.NOT_REACHED
+        note = _(region_setup_texts.NOT_REACHED)
         if machine.facts is not None:
             note = region_setup_texts.machine_comment(machine.as_object())
         echo(f"  {machine.node.name}: {note}", err=True)
@@ -313,11 +332,11 @@ def _inspect_machines_unless_disabled(
 
 
 def _ask_services() -> tuple[ServiceAnswer, ...]:
-    rows = [(name, service.summary) for name, service in SERVICES.items()]
-    for line in table_lines(("Service", "Purpose"), rows):
+    rows = [(name, _(service.summary)) for name, service in SERVICES.items()]
+    for line in table_lines((_("Service"), _("Purpose")), rows):
         echo(line, err=True)
     found: tuple[ServiceAnswer, ...] = _ask_until_valid(
-        "Services, separated by spaces", lambda text: _parse_services(text), EXAMPLE
+        _("Services, separated by spaces"), lambda text: _parse_services(text), EXAMPLE
     )
     return found
 
@@ -325,7 +344,7 @@ def _ask_services() -> tuple[ServiceAnswer, ...]:
 def _parse_services(text: str) -> tuple[ServiceAnswer, ...]:
     found = tuple(dict.fromkeys(answers.parse_service(word) for word in _split_words(text)))
     if not found:
-        raise ValueError("write at least one service")
+        raise ValueError(_("write at least one service"))
     return found
 
 
@@ -338,7 +357,11 @@ def _refuse_unknown_nodes(answers_so_far: RegionAnswers) -> None:
     for item in answers_so_far.services:
         if item.node and item.node not in names:
             raise BadInput(
-                f"{item.service}@{item.node}: no machine is called {item.node}",
+                _(
+                    "{service}@{node}: no machine is called {node}",
+                    service=item.service,
+                    node=item.node,
+                ),
                 fix=fix_for_unknown_word(item.node, names),
             )
 
@@ -352,20 +375,20 @@ def _ask_for_mail_relay(
     if not complete and not interactive:
         if needed or options.relay or options.relay_user or options.mail_from:
             raise BadInput(
-                "the services send mail, but the settings of the mail relay are incomplete",
-                fix="add --relay HOST, --relay-user ACCOUNT and --mail-from MAIL",
+                _("the services send mail, but the settings of the mail relay are incomplete"),
+                fix=_("add --relay HOST, --relay-user ACCOUNT and --mail-from MAIL"),
             )
         return None
     if not needed and not options.relay:
         return None
     host, port = options.relay or _ask_until_valid(
-        "Mail relay, such as smtp.example.org:587", answers.parse_relay
+        _("Mail relay, such as smtp.example.org:587"), answers.parse_relay
     )
     user = options.relay_user or _ask_until_valid(
-        "  Account on the relay", answers.check_relay_account
+        _("  Account on the relay"), answers.check_relay_account
     )
     sender = options.mail_from or _ask_until_valid(
-        "  Sender address", field_types.validate_email, f"cloud@{answers_so_far.domain}"
+        _("  Sender address"), field_types.validate_email, f"cloud@{answers_so_far.domain}"
     )
     return MailAnswer(host, port, user, sender)
 
@@ -377,7 +400,7 @@ def _propose_and_confirm_placement(
     while True:
         proposal = propose_placement(answers_so_far, found_machines)
         _print_proposal(proposal)
-        if not interactive or click.confirm("Is this right?", default=True, err=True):
+        if not interactive or click.confirm(_("Is this right?"), default=True, err=True):
             return NewRegionFiles(answers_so_far, found_machines, proposal)
         answers_so_far = replace(answers_so_far, services=_ask_placement(answers_so_far, proposal))
 
@@ -389,9 +412,12 @@ def _ask_placement(answers_so_far: RegionAnswers, proposal: Proposal) -> tuple[S
     chosen = []
     for item in answers_so_far.services:
         node = click.prompt(
-            f"Node for {item.service} (-: none)", type=click.Choice([*nodes, "-"]),
-            default=proposed.get(item.service, "-"), err=True, show_choices=True,
-        )  # fmt: skip
+            _("Node for {service} (-: none)", service=item.service),
+            type=click.Choice([*nodes, "-"]),
+            default=proposed.get(item.service, "-"),
+            err=True,
+            show_choices=True,
+        )
         if node != "-":
             chosen.append(ServiceAnswer(item.service, node))
     return tuple(chosen)

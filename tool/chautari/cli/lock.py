@@ -23,6 +23,7 @@ from chautari.deploy.pinning.lock import (
 from chautari.deploy.pinning.lock_file import Pin, write_pins
 from chautari.deploy.pinning.upgrades import AvailableUpgrade, available_upgrades
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -105,7 +106,7 @@ def _parse_pin_option(text: str) -> MissingPin:
         return parse_name_and_version(text)
     except ValueError:
         raise click.UsageError(
-            f"{text!r} is not a release. Fix: write --pin NAME=VERSION."
+            _("{text!r} is not a release. Fix: write --pin NAME=VERSION.", text=text)
         ) from None
 
 
@@ -114,14 +115,22 @@ def _ask_for_consent_to_pin(pin: Pin) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     echo(
-        f"Upstream publishes no checksum and no signature for {pin.name} {pin.version}. The file "
-        f"was downloaded only over {', '.join(pin.ways)}.\nIf someone changed the file on the "
-        f"way, this pin would accept the changed file. Its SHA-256 is:\n  {pin.sha256}\nAsk "
-        "someone who uses another internet connection to download the file, and compare the "
-        "SHA-256. Or let a node download it: --via-node NODE.",
+        _(
+            "Upstream publishes no checksum and no signature for {name} {version}. The file "
+            "was downloaded only over {ways}.\n"
+            "If someone changed the file on the way, this pin would accept the changed file. "
+            "Its SHA-256 is:\n"
+            "  {sha256}\n"
+            "Ask someone who uses another internet connection to download the file, and "
+            "compare the SHA-256. Or let a node download it: --via-node NODE.",
+            name=pin.name,
+            version=pin.version,
+            ways=", ".join(pin.ways),
+            sha256=pin.sha256,
+        ),
         err=True,
     )
-    return click.confirm("Pin this file?", default=False, err=True)
+    return click.confirm(_("Pin this file?"), default=False, err=True)
 
 
 class _DownloadProgressLines:
@@ -137,8 +146,17 @@ class _DownloadProgressLines:
         if release == self._release and now - self._last < PROGRESS_SECONDS:
             return
         self._release, self._last = release, now
-        of = f" of {total / 1e6:.1f}" if total else ""
-        echo(f"{release.name} {release.version}: {size / 1e6:.1f}{of} MB", err=True)
+        of = _(" of {total:.1f}", total=total / 1e6) if total else ""
+        echo(
+            _(
+                "{name} {version}: {size:.1f}{of} MB",
+                name=release.name,
+                version=release.version,
+                size=size / 1e6,
+                of=of,
+            ),
+            err=True,
+        )
 
 
 def _print_lock_result(
@@ -153,22 +171,42 @@ def _print_lock_result(
         print_json({"region": region, "ok": not refused, "pinned": pinned, "refused": refused})
         return
     for pin in result.pins:
-        echo(f"pinned {pin.name} {pin.version} ({pin.signer or _download_routes_text(pin.ways)})")
+        echo(
+            _(
+                "pinned {name} {version} ({signer})",
+                name=pin.name,
+                version=pin.version,
+                signer=pin.signer or _download_routes_text(pin.ways),
+            )
+        )
     for item in result.refused:
         label = f"{item.release.name} {item.release.version}".strip()
-        echo(f"refused {label}: {to_one_line(item.refusal.message)}")
-        echo(f"  Fix: {to_one_line(item.refusal.fix)}")
+        echo(
+            _("refused {label}: {message}", label=label, message=to_one_line(item.refusal.message))
+        )
+        echo(_("  Fix: {fix}", fix=to_one_line(item.refusal.fix)))
     if lock_file:
-        echo(f"Wrote {lock_file}. Next: git add {lock_file}, then deploy plan {region}")
+        echo(
+            _(
+                "Wrote {lock_file}. Next: git add {lock_file}, then deploy plan {region}",
+                lock_file=lock_file,
+                region=region,
+            )
+        )
     elif not result.refused:
-        echo(f"Every release that {region} needs is pinned. To see newer releases, add --upgrade")
+        echo(
+            _(
+                "Every release that {region} needs is pinned. To see newer releases, add --upgrade",
+                region=region,
+            )
+        )
 
 
 def _download_routes_text(routes: Sequence[str]) -> str:
     return (
-        "the same file over " + " and ".join(routes)
+        _("the same file over ") + " and ".join(routes)
         if len(routes) > 1
-        else f"only over {routes[0]}"
+        else _("only over {routes}", routes=routes[0])
     )
 
 
@@ -182,15 +220,15 @@ def _print_available_upgrades(loaded_region: LoadedRegion, as_json: bool) -> int
     for item in found:
         echo(messages.status_text("release_outdated", _upgrade_as_object(item)))
         if not item["pin"]:
-            echo("  To upgrade: install a new version of Chautari, then deploy.")
+            echo(_("  To upgrade: install a new version of Chautari, then deploy."))
             continue
-        echo(f"  Pin: deploy lock {region} --pin {item['pin']}")
+        echo(_("  Pin: deploy lock {region} --pin {pin}", region=region, pin=item["pin"]))
         if item["setting"]:
-            echo(f"  To upgrade, change region.yml: {item['setting']}")
+            echo(_("  To upgrade, change region.yml: {setting}", setting=item["setting"]))
         else:
-            echo("  To upgrade: deploy.")
+            echo(_("  To upgrade: deploy."))
     if not found:
-        echo("No newer releases are known.")
+        echo(_("No newer releases are known."))
     return 0
 
 

@@ -13,6 +13,7 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 from chautari.cli.output import echo
 from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.node.events import LogLine
 from chautari.parallel import map_parallel
 from chautari.paths import regions_root
@@ -33,7 +34,9 @@ class Duration(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else logs_and_commands.parse_duration(value)
         except ValueError:
-            self.fail(f"{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.")
+            self.fail(
+                _("{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.", value=value)
+            )
 
 
 class _LogPrinter:
@@ -88,7 +91,7 @@ def command(
     of the web server are not included.
     """
     if follow and as_json:
-        raise click.UsageError("--follow never ends, so it cannot print one JSON object.")
+        raise click.UsageError(_("--follow never ends, so it cannot print one JSON object."))
     loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy logs", nodes=nodes, identities=identities)
     region = loaded_region.region
@@ -112,7 +115,10 @@ def command(
         16 if follow else 1,
     )
     if not any(count):
-        echo(f"{found.title} logged nothing in this time. To see more: --since 7d", err=True)
+        echo(
+            _("{title} logged nothing in this time. To see more: --since 7d", title=found.title),
+            err=True,
+        )
     return 0
 
 

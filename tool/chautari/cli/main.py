@@ -91,9 +91,12 @@ def _select_language(_context: click.Context, _param: click.Parameter, value: st
     if value and language.best_language([value]) == language.ENGLISH != value[:2]:
         known = ", ".join([language.ENGLISH, *language.translations()])
         raise click.BadParameter(
-            _("there is no translation into {language}; choose one of: {known}",
-              language=value, known=known)
-        )  # fmt: skip
+            _(
+                "there is no translation into {language}; choose one of: {known}",
+                language=value,
+                known=known,
+            )
+        )
     language.select(value)
 
 
@@ -223,8 +226,10 @@ def _log_bug(error: Exception) -> ChautariError:
             log.write(content)
     except OSError:
         return _UnexpectedError(
-            f"{content}This is a bug in Chautari: {last}", fix="report it with these lines"
+            _("{content}This is a bug in Chautari: {last}", content=content, last=last),
+            fix=_("report it with these lines"),
         )
     return _UnexpectedError(
-        f"This is a bug in Chautari: {last}", fix=f"report it with the file {log.name}"
+        _("This is a bug in Chautari: {last}", last=last),
+        fix=_("report it with the file {name}", name=log.name),
     )

@@ -16,6 +16,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.migration import changelog, relevant_changes, rewrite
 from chautari.migration.relevant_changes import AffectingChange
 from chautari.migration.rewrite import Rewrite
@@ -56,7 +57,7 @@ def command(name: str, yes: bool, as_json: bool) -> int:
     if found.new != found.old:
         _confirm_write(yes)
         _write_rewritten_file(file, found)
-        echo(f"Wrote {file}. Next: deploy plan {name}")
+        echo(_("Wrote {file}. Next: deploy plan {name}", file=file, name=name))
     return 0
 
 
@@ -87,10 +88,10 @@ def _confirm_write(yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
-            "without a terminal, no person can confirm the change; nothing was written",
-            fix="read the difference above, then add --yes",
+            _("without a terminal, no person can confirm the change; nothing was written"),
+            fix=_("read the difference above, then add --yes"),
         )
-    click.confirm("Write this?", default=True, abort=True, err=True)
+    click.confirm(_("Write this?"), default=True, abort=True, err=True)
 
 
 def _write_rewritten_file(file: Path, rewritten: Rewrite) -> None:
@@ -100,18 +101,26 @@ def _write_rewritten_file(file: Path, rewritten: Rewrite) -> None:
 
 def _diff_lines(file: Path, rewritten: Rewrite) -> Iterator[str]:
     lines = rewritten.old.splitlines(), rewritten.new.splitlines()
-    return difflib.unified_diff(*lines, str(file), f"{file} (new)", lineterm="")
+    return difflib.unified_diff(*lines, str(file), _("{file} (new)", file=file), lineterm="")
 
 
 def _print_rewrite(file: Path, rewritten: Rewrite) -> None:
     if rewritten.new == rewritten.old:
-        echo(f"{file} already has the names of Chautari {__version__}; there is nothing to write.")
+        echo(
+            _(
+                "{file} already has the names of Chautari {version}; there is nothing to write.",
+                file=file,
+                version=__version__,
+            )
+        )
         return
     for line in _diff_lines(file, rewritten):
         echo(line)
     for item in rewritten.renamed:
         old, new = (".".join(map(str, path)) for path in (item.old, item.new))
-        echo(f"Chautari {item.release} renamed {old} to {new}.")
+        echo(
+            _("Chautari {release} renamed {old} to {new}.", release=item.release, old=old, new=new)
+        )
 
 
 def _print_changes(
@@ -120,25 +129,27 @@ def _print_changes(
     general_changes: Sequence[AffectingChange],
 ) -> None:
     since = (
-        f"since Chautari {rewritten.since}" if rewritten.since else f"up to Chautari {__version__}"
+        _("since Chautari {since}", since=rewritten.since)
+        if rewritten.since
+        else _("up to Chautari {version}", version=__version__)
     )
     if not own_changes and not general_changes:
-        echo(f"No change {since} needs an action.\n")
+        echo(_("No change {since} needs an action.\n", since=since))
         return
     if general_changes:
-        echo(f"Changes {since} that need an action in every region:\n")
+        echo(_("Changes {since} that need an action in every region:\n", since=since))
     for change in general_changes:
         _print_change(f"{change.version}: {first_sentence(change.entry.text)}", change)
     if own_changes:
-        echo(f"Changes {since} that need an action in this region:\n")
+        echo(_("Changes {since} that need an action in this region:\n", since=since))
     for change in own_changes:
         _print_change(f"{change.version}, {', '.join(change.names)}: {change.entry.text}", change)
-    echo(f"All changes: {changelog_file()}\n")
+    echo(_("All changes: {changelog_file}\n", changelog_file=changelog_file()))
 
 
 def _print_change(text: str, change: AffectingChange) -> None:
     width = min(terminal_width(), MAX_WIDTH)
-    for line in (f"- {text}", f"  Action: {change.entry.action}"):
+    for line in (f"- {text}", _("  Action: {action}", action=change.entry.action)):
         echo(textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False))
     echo()
 

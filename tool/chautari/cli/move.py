@@ -17,6 +17,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.move_run import Move, print_step, run_steps
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -62,7 +63,7 @@ def command(
     interrupted, the same command continues with the next step.
     """
     if runs and as_json:
-        raise BadInput("--json only prints the steps", fix="leave out --run or --json")
+        raise BadInput(_("--json only prints the steps"), fix=_("leave out --run or --json"))
     move = _read_move(name, service, to, old, release)
     if as_json:
         objects = [item.as_object() for item in move.steps]
@@ -81,7 +82,7 @@ def _read_move(name: str, service: str, to: str, old: str, release: str | None) 
     """Return the move as region.yml and the record of an interrupted one describe it."""
     if service not in SERVICES:
         raise BadInput(
-            f"there is no service called {service!r}",
+            _("there is no service called {service!r}", service=service),
             fix=fix_for_unknown_word(service, list(SERVICES)),
         )
     file = find_region_file(name, regions_root())
@@ -99,7 +100,9 @@ def _read_move(name: str, service: str, to: str, old: str, release: str | None) 
     own = SERVICES[service].move
     if own is None:
         if release:
-            raise BadInput(f"{service} has no release lines", fix="leave --release out")
+            raise BadInput(
+                _("{service} has no release lines", service=service), fix=_("leave --release out")
+            )
         old = node_to_move_from(loaded_region.region, service, to, old)
         if not completed:
             endpoints = known_endpoints(loaded_region)
@@ -109,7 +112,7 @@ def _read_move(name: str, service: str, to: str, old: str, release: str | None) 
         release = release or own.releases[-1]
         if release not in own.releases:
             raise BadInput(
-                f"{service} has no release line {release!r}",
+                _("{service} has no release line {release!r}", service=service, release=release),
                 fix=fix_for_unknown_word(release, own.releases),
             )
         steps = own.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)

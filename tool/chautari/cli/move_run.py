@@ -17,6 +17,7 @@ from chautari.backup.restore_events import RestoreResultsAnswer
 from chautari.cli import main
 from chautari.cli.output import echo
 from chautari.errors import BadInput, RunFailed
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.process import ProcessError, run
 from chautari.region.load import LoadedRegion, load_region
@@ -70,7 +71,13 @@ def run_steps(move: Move, first: int, identities: tuple[Path, ...]) -> None:
     """
     if first > 1:
         total = len(move.steps)
-        echo(f"Continuing with step {first} of {total}. To start from the beginning: --step 1\n")
+        echo(
+            _(
+                "Continuing with step {first} of {total}. To start from the beginning: --step 1\n",
+                first=first,
+                total=total,
+            )
+        )
     for number, item in enumerate(move.steps, 1):
         if number < first:
             continue
@@ -80,7 +87,14 @@ def run_steps(move: Move, first: int, identities: tuple[Path, ...]) -> None:
         try:
             _run_step(move, item, identities, number)
         except click.Abort:
-            echo(f"\nStep {number} was not completed. To continue: {move.command}", err=True)
+            echo(
+                _(
+                    "\nStep {number} was not completed. To continue: {command}",
+                    number=number,
+                    command=move.command,
+                ),
+                err=True,
+            )
             raise
         move.progress.record_completed_step(move.old, move.version, move.release, item.title)
     move.progress.delete()
@@ -98,8 +112,8 @@ def _run_deploy(arguments: Sequence[str], number: int, move: Move) -> None:
         raise click.Abort
     if code:
         raise RunFailed(
-            f"step {number} failed",
-            fix=f"correct the cause, and repeat this step: {move.command}",
+            _("step {number} failed", number=number),
+            fix=_("correct the cause, and repeat this step: {command}", command=move.command),
         )
 
 
@@ -109,7 +123,9 @@ def _run_step(move: Move, step: MoveStep, identities: tuple[Path, ...], number: 
     Raises:
         RunFailed: when one of its commands fails.
     """
-    question = "Have you done this?" if step.by_person or not step.actions else "Run this step?"
+    question = (
+        _("Have you done this?") if step.by_person or not step.actions else _("Run this step?")
+    )
     click.confirm(question, abort=True, err=True)
     for action in step.actions:
         if action[0] == "ssh":
@@ -135,18 +151,39 @@ def _require_edited_region_file(move: Move) -> None:
     running = loaded_region.region.nodes_running(service)
     if to not in running or old in running:
         raise BadInput(
-            f"in region.yml, {service} runs on {', '.join(running) or 'no node'}",
-            fix=f"move {service} from the services of {old} to the services of {to}, and repeat "
-            f"this step: {move.command}",
+            _(
+                "in region.yml, {service} runs on {running}",
+                service=service,
+                running=", ".join(running) or _("no node"),
+            ),
+            fix=_(
+                "move {service} from the services of {old} to the services of {to}, and "
+                "repeat this step: {command}",
+                service=service,
+                old=old,
+                to=to,
+                command=move.command,
+            ),
         )
     if move.version:
         endpoints = known_endpoints(loaded_region)
         found = release_on_node(loaded_region, endpoints, service, to, old)
         if found != move.version:
             raise BadInput(
-                f"{to} would get {service} {found}, but the backup was made with {move.version}",
-                fix=f'write version: "{move.version}" under services.{service}, and repeat this '
-                f"step: {move.command}",
+                _(
+                    "{to} would get {service} {found}, but the backup was made with {version}",
+                    to=to,
+                    service=service,
+                    found=found,
+                    version=move.version,
+                ),
+                fix=_(
+                    'write version: "{version}" under services.{service}, and repeat this '
+                    "step: {command}",
+                    version=move.version,
+                    service=service,
+                    command=move.command,
+                ),
             )
 
 
@@ -158,7 +195,7 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     """
     found = _restore_results_of_new_node(move, identities)
     if found.pending:
-        echo(f"An earlier restore on {move.to} is not finished. Its progress follows.")
+        echo(_("An earlier restore on {to} is not finished. Its progress follows.", to=move.to))
         words = ["restore", move.name, "--follow", "--node", move.to]
         main.run([*words, *_identity_options(identities)])
         found = _restore_results_of_new_node(move, identities)
@@ -171,9 +208,16 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
         return False
     last = max(done, key=lambda item: item.finished)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.finished))
-    echo(f"{move.to} has had the data of {last.archive} since {when}.")
+    echo(
+        _(
+            "{to} has had the data of {archive} since {when}.",
+            to=move.to,
+            archive=last.archive,
+            when=when,
+        )
+    )
     return not click.confirm(
-        "Restore again? All changes that were made since then are lost.", default=False, err=True
+        _("Restore again? All changes that were made since then are lost."), default=False, err=True
     )
 
 
@@ -205,6 +249,11 @@ def _run_on_node(
         run(ssh_argv(target, command_as_root(target, script)), timeout=SSH_SECONDS)
     except ProcessError as error:
         raise RunFailed(
-            f"step {number} failed on {node}: {error.message}",
-            fix="correct the cause, and repeat this step",
+            _(
+                "step {number} failed on {node}: {message}",
+                number=number,
+                node=node,
+                message=error.message,
+            ),
+            fix=_("correct the cause, and repeat this step"),
         ) from None

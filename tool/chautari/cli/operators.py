@@ -16,11 +16,13 @@ from chautari.cli.output import echo
 from chautari.cli.secrets_rotate import print_rotation, rotation_object
 from chautari.errors import BadInput
 from chautari.files import is_present, read_regular_file
+from chautari.language import _
 from chautari.migration.rewrite import Rewrite
 from chautari.paths import regions_root
-from chautari.region.field_types import compute_key_fingerprint, validate_name
+from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
+from chautari.region.ssh_key_types import compute_key_fingerprint
 from chautari.region_setup import key_download, operators_text
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
@@ -59,10 +61,12 @@ def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         return
     for who, keys in operators.items():
         for item in _key_objects(keys, recipients):
-            note = "" if item["opens_secrets"] is not False else " (secrets.age: not yet; deploy)"
+            note = (
+                "" if item["opens_secrets"] is not False else _(" (secrets.age: not yet; deploy)")
+            )
             echo(f"{who:<16} {item['type']:<12} {item['fingerprint']}{note}")
     for place, key in loaded_region.region.recovery.items():
-        echo(f"{place:<16} {'recovery key':<12} {key}")
+        echo(f"{place:<16} {_('recovery key'):<12} {key}")
 
 
 def _key_objects(
@@ -123,8 +127,8 @@ def add(
     loaded_region = _load(file)
     if operator in loaded_region.region.operators:
         raise BadInput(
-            f"{operator} is already an operator",
-            fix=f"to change the keys, write them under operators in {file}",
+            _("{operator} is already an operator", operator=operator),
+            fix=_("to change the keys, write them under operators in {file}", file=file),
         )
     keys = _read_keys(source)
     prints = [compute_key_fingerprint(key.split()[1]) for key in keys]
@@ -136,8 +140,21 @@ def add(
             {"region": loaded_region.region.region, "operator": operator, "fingerprints": prints}
         )
         return
-    echo(f"{operator} is now in {file}. secrets.age is encrypted to this person too.")
-    echo(f"Deploy, so that {operator} can log in, then commit both files:\n  deploy region {name}")
+    echo(
+        _(
+            "{operator} is now in {file}. secrets.age is encrypted to this person too.",
+            operator=operator,
+            file=file,
+        )
+    )
+    echo(
+        _(
+            "Deploy, so that {operator} can log in, then commit both files:\n"
+            "  deploy region {name}",
+            operator=operator,
+            name=name,
+        )
+    )
 
 
 def _read_keys(source: str) -> list[str]:
@@ -149,15 +166,18 @@ def _read_keys(source: str) -> list[str]:
 
 def _confirm_keys(operator: str, prints: Sequence[str], yes: bool) -> None:
     for fingerprint in prints:
-        echo(f"Key of {operator}: {fingerprint}", err=True)
+        echo(
+            _("Key of {operator}: {fingerprint}", operator=operator, fingerprint=fingerprint),
+            err=True,
+        )
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
-            "no person at a terminal can confirm the fingerprint",
-            fix="compare it with the person, then add: --yes",
+            _("no person at a terminal can confirm the fingerprint"),
+            fix=_("compare it with the person, then add: --yes"),
         )
-    click.confirm("Did the person confirm this fingerprint?", abort=True, err=True)
+    click.confirm(_("Did the person confirm this fingerprint?"), abort=True, err=True)
 
 
 @command.command("remove")
@@ -177,7 +197,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     _refuse_wrong_operator(before, operator)
     rewrite = operators_text.remove_operator(file, operator)
     rotated: list[Rotated] = []
-    why = f"{operator} left on {time.strftime('%Y-%m-%d')}"
+    why = _("{operator} left on {date}", operator=operator, date=time.strftime("%Y-%m-%d"))
 
     def change(opened: SecretStore) -> SecretStore:
         recipients = recipients_of(_load(file))
@@ -195,13 +215,17 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
             | found
         )
         return
-    echo(f"{operator} is no longer in {file}.")
+    echo(_("{operator} is no longer in {file}.", operator=operator, file=file))
     if rotated:
         print_rotation(name, rotated[-1])
     else:
         echo(
-            "secrets.age was not encrypted to keys that only this person has, so no secret was "
-            f"replaced. Deploy, to lock the account:\n  deploy region {name}"
+            _(
+                "secrets.age was not encrypted to keys that only this person has, so no "
+                "secret was replaced. Deploy, to lock the account:\n"
+                "  deploy region {name}",
+                name=name,
+            )
         )
 
 
@@ -209,14 +233,19 @@ def _refuse_wrong_operator(loaded_region: LoadedRegion, operator: str) -> None:
     known = list(loaded_region.region.operators)
     if operator not in known:
         raise BadInput(
-            f"{operator} is not an operator of the region",
+            _("{operator} is not an operator of the region", operator=operator),
             fix=fix_for_unknown_word(operator, known),
         )
     if len(known) == 1:
         raise BadInput(
-            f"{operator} is the only operator, so no key would open the secrets",
-            fix="first add another one: deploy operators add "
-            f"{loaded_region.region.region} NAME --key FILE",
+            _(
+                "{operator} is the only operator, so no key would open the secrets",
+                operator=operator,
+            ),
+            fix=_(
+                "first add another one: deploy operators add {region} NAME --key FILE",
+                region=loaded_region.region.region,
+            ),
         )
 
 

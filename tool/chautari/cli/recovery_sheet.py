@@ -19,6 +19,7 @@ from chautari.cli.output import echo
 from chautari.deploy.request import Request, ensure_context
 from chautari.errors import BadInput
 from chautari.files import unusable_file_error
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.process import run
 from chautari.region.load import load_region
@@ -49,13 +50,15 @@ def command(
     meant for paper. The command asks where to print it.
     """
     if as_json and printer is None and output is None:
-        raise click.UsageError("--json asks nothing. Fix: add --output FILE or --printer PRINTER.")
+        raise click.UsageError(
+            _("--json asks nothing. Fix: add --output FILE or --printer PRINTER.")
+        )
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region
     if not nodes_with_backup(loaded_region.region):
         raise BadInput(
-            f"region {region} stores no backups, so there is nothing to recover",
-            fix="write in region.yml where backups are stored, such as backup: {to: [PEER]}",
+            _("region {region} stores no backups, so there is nothing to recover", region=region),
+            fix=_("write in region.yml where backups are stored, such as backup: {to: [PEER]}"),
         )
     request = Request(loaded_region, "deploy backup recovery-sheet", **options)
     context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)
@@ -63,8 +66,12 @@ def command(
     missing = missing_keys(source, context.secrets)
     if missing:
         echo(
-            f"No key is stored yet for {', '.join(missing)}. Run deploy backup {region}, then "
-            "print the sheet again.",
+            _(
+                "No key is stored yet for {missing}. Run deploy backup {region}, then print "
+                "the sheet again.",
+                missing=", ".join(missing),
+                region=region,
+            ),
             err=True,
         )
     text = recovery_sheet(source, context.secrets, time.time())
@@ -89,7 +96,7 @@ def command(
 def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -> None:
     if printer is None and output is None:
         answer = click.prompt(
-            "Where to print it? Enter a printer's name, a new file, or - for this terminal",
+            _("Where to print it? Enter a printer's name, a new file, or - for this terminal"),
             err=True,
         )
         if answer != "-" and "/" not in answer and "." not in answer:
@@ -100,19 +107,27 @@ def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -
         # Through standard input: no file is left on this machine.
         run(["lp", "-d", printer, "-t", "recovery"], stdin=text.encode())
         echo(
-            f"The sheet was sent to the printer {printer}. Delete the print jobs that the "
-            "printer has stored.",
+            _(
+                "The sheet was sent to the printer {printer}. Delete the print jobs that the "
+                "printer has stored.",
+                printer=printer,
+            ),
             err=True,
         )
     elif str(output) == "-":
         click.echo(text, nl=False)
         if sys.stdout.isatty():
-            echo("Clear this terminal and its history when you are done.", err=True)
+            echo(_("Clear this terminal and its history when you are done."), err=True)
     elif output is not None:
         _write_private_file(output, text)
         echo(
-            f"{output} was written. Only your account can read this file. Print the file, then "
-            f"delete it: shred -u {output}", err=True)  # fmt: skip
+            _(
+                "{output} was written. Only your account can read this file. Print the file, "
+                "then delete it: shred -u {output}",
+                output=output,
+            ),
+            err=True,
+        )
 
 
 def _write_private_file(file: Path, text: str) -> None:
@@ -125,7 +140,8 @@ def _write_private_file(file: Path, text: str) -> None:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         raise BadInput(
-            f"{file} already exists", fix="write the name of a new file after --output"
+            _("{file} already exists", file=file),
+            fix=_("write the name of a new file after --output"),
         ) from None
     except OSError as error:
         raise unusable_file_error(file, error) from None

@@ -16,6 +16,7 @@ from chautari.cli.options import (
 )
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
+from chautari.language import _
 
 
 @click.command("region", cls=CommandWithProviderOptions)
@@ -74,16 +75,18 @@ def command(
     """
     if detach and canary:
         raise click.UsageError(
-            "--canary waits for a node, but --detach does not wait. Fix: remove one of them."
+            _("--canary waits for a node, but --detach does not wait. Fix: remove one of them.")
         )
     if no_checks and canary:
         raise click.UsageError(
-            "--canary needs the checks, but --no-checks skips them. Fix: remove one of them."
+            _("--canary needs the checks, but --no-checks skips them. Fix: remove one of them.")
         )
     if download_only and (canary or options["purge"] or options["interrupt_meetings"]):
         raise click.UsageError(
-            "--download-only changes no service. Fix: remove --canary, --purge and "
-            "--interrupt-meetings."
+            _(
+                "--download-only changes no service. Fix: remove --canary, --purge and "
+                "--interrupt-meetings."
+            )
         )
     checks = not (no_checks or download_only)
     options |= {"canary": canary, "detach": detach, "checks": checks}

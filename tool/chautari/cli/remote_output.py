@@ -9,6 +9,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
 from chautari.deploy.logs_and_commands import CommandResult
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.ssh.runner_client import SSH_FAILED
 from chautari.ssh.target import SSHTarget, terminal_ssh_argv
 
@@ -34,7 +35,9 @@ def require_terminal(command: str) -> None:
         BadInput: when the input or the output is something else.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise BadInput("this needs a terminal, but there is none", fix=f"run: {command}")
+        raise BadInput(
+            _("this needs a terminal, but there is none"), fix=_("run: {command}", command=command)
+        )
 
 
 def run_in_terminal(target: SSHTarget, command: str = "") -> int:
@@ -52,7 +55,9 @@ def read_stdin() -> bytes:
     content = sys.stdin.buffer.read(MAX_STDIN + 1)
     if len(content) > MAX_STDIN:
         raise BadInput(
-            f"standard input is longer than {MAX_STDIN >> 20} MB",
-            fix="copy the file to the node with scp, then give its path on the node to the command",
+            _("standard input is longer than {max_stdin} MB", max_stdin=MAX_STDIN >> 20),
+            fix=_(
+                "copy the file to the node with scp, then give its path on the node to the command"
+            ),
         )
     return content

@@ -13,6 +13,7 @@ from chautari.cli.output import echo
 from chautari.deploy.inventory_export import output_folders, write_static_inventory
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file
@@ -25,7 +26,8 @@ class OutputFolder(click.Path):
         """Return the path."""
         if not str(value).strip():
             raise BadInput(
-                "the name of the output folder is empty", fix="write the name: -o /tmp/inventory"
+                _("the name of the output folder is empty"),
+                fix=_("write the name: -o /tmp/inventory"),
             )
         return super().convert(value, param, ctx)
 
@@ -73,10 +75,10 @@ def command(
     if as_json:
         print_json({"regions": written, "with_secrets": not no_secrets})
         return 0
-    echo(f"Wrote {count} files to {output}", err=True)
+    echo(_("Wrote {count} files to {output}", count=count, output=output), err=True)
     if not no_secrets:
         echo(
-            "The secrets.yml files in this folder are not encrypted. Delete them after use.",
+            _("The secrets.yml files in this folder are not encrypted. Delete them after use."),
             err=True,
         )
     return 0

@@ -11,6 +11,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root, reports_dir
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -47,7 +48,7 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     from chautari.report import terminal  # its tables need a library that takes long to load
 
     terminal.print_report(report, complete=True)
-    echo(f"\nReport: {folder / run / 'report.html'}")
+    echo(_("\nReport: {folder}", folder=folder / run / "report.html"))
     return 0
 
 
@@ -63,12 +64,13 @@ def _find_run_to_show(region: str, folder: Path, run: str) -> str:
         if run:
             return run
         raise BadInput(
-            f"there is no report of {region} on this machine", fix=f"deploy verify {region}"
+            _("there is no report of {region} on this machine", region=region),
+            fix=f"deploy verify {region}",
         )
     if run not in known:
         raise BadInput(
-            f"there is no report of run {run!r}",
-            fix=f"list the runs: deploy report {region} --list",
+            _("there is no report of run {run!r}", run=run),
+            fix=_("list the runs: deploy report {region} --list", region=region),
         )
     return run
 
@@ -91,7 +93,7 @@ def _print_list_of_reports(region: str, folder: Path, as_json: bool) -> int:
         mark = " (latest)" if run == latest else ""
         echo(f"{run}{mark}\n  {to_one_line(summary.verdict_sentence(report))}")
     if not found:
-        echo(f"There is no report of {region} on this machine.", err=True)
+        echo(_("There is no report of {region} on this machine.", region=region), err=True)
     return 0
 
 
@@ -112,6 +114,6 @@ def _open_in_browser(page: Path, as_json: bool) -> int:
         print_json({"page": str(page), "opened": opened})
         return 0
     if not opened:
-        echo("There is no browser on this machine. Open this file on another one:", err=True)
+        echo(_("There is no browser on this machine. Open this file on another one:"), err=True)
     echo(str(page))
     return 0

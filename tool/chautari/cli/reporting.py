@@ -10,6 +10,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import create_writable_folders
+from chautari.language import _
 from chautari.paths import regions_root, reports_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -71,7 +72,12 @@ def _print_nothing_to_do_and_last_report(report: RegionReport, folder: Path, as_
         print_json(jsonreport.report_object(report))
     else:
         echo(summary.verdict_sentence(report))
-        echo(f"Nothing ran, so the last report is still valid: {folder / 'report.html'}")
+        echo(
+            _(
+                "Nothing ran, so the last report is still valid: {folder}",
+                folder=folder / "report.html",
+            )
+        )
 
 
 def _write_and_print_report(
@@ -91,7 +97,7 @@ def _write_and_print_report(
         print_json(jsonreport.report_object(report))
     else:
         terminal.print_report(report)
-        echo(f"\nReport: {written['report.html']}")
+        echo(_("\nReport: {report}", report=written["report.html"]))
 
 
 def _folders_to_write(loaded_region: LoadedRegion) -> list[Path]:

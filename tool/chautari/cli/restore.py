@@ -33,6 +33,7 @@ from chautari.deploy.request import (
     ensure_context,
 )
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -67,8 +68,15 @@ class Moment(click.ParamType[int]):
             except ValueError:
                 continue
             return found + (END_OF_DAY if form == TIME_FORMATS[-1] else 0)
-        return self.fail(f"{value!r} is not a time; write it in UTC, such as 2026-11-29 or "
-                  '"2026-11-29 18:00"', param, ctx)  # fmt: skip
+        return self.fail(
+            _(
+                '{value!r} is not a time; write it in UTC, such as 2026-11-29 or "2026-11-29 '
+                '18:00"',
+                value=value,
+            ),
+            param,
+            ctx,
+        )
 
 
 at_option = click.option(
@@ -146,7 +154,7 @@ def _restore_after_confirmation(
     orders = plan_orders(source, request.node_names(), service, target, backup_of)
     _print_planned_restores(orders, at)
     if not yes:
-        click.confirm("Restore now?", abort=True, err=True)
+        click.confirm(_("Restore now?"), abort=True, err=True)
     outcomes = run_restore_orders(context, orders, at)
     report = None
     if all(outcome.ok for outcome in outcomes):
@@ -156,16 +164,16 @@ def _restore_after_confirmation(
 
 
 def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
-    echo("These nodes get the data of a backup:", err=True)
+    echo(_("These nodes get the data of a backup:"), err=True)
     for order in orders:
         echo(f"  {order.describe(at)}", err=True)
         for state in order.states:
             databases = [name for names in state.databases.values() for name in names]
             paths = [folder.path for folder in state.state.folders] + [*state.state.files]
-            found = [*(f"database {name}" for name in databases), *paths]
+            found = [*(_("database {name}", name=name) for name in databases), *paths]
             echo(f"    {state.name}: {', '.join(found)}", err=True)
     echo(
-        "The services are paused for some seconds. The current data is kept under another name.",
+        _("The services are paused for some seconds. The current data is kept under another name."),
         err=True,
     )
 
@@ -230,22 +238,49 @@ def print_outcomes(
 def _outcome_lines(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
     result = outcome.result
     if result is None or not result.ok:
-        undone = " Nothing was changed." if result is not None else ""
-        lines = [f"{outcome.node}: not restored.{undone} {outcome.reason}"]
+        undone = _(" Nothing was changed.") if result is not None else ""
+        lines = [
+            _(
+                "{node}: not restored.{undone} {reason}",
+                node=outcome.node,
+                undone=undone,
+                reason=outcome.reason,
+            )
+        ]
         fix = outcome.fix.replace("REGION", region)
-        return [*lines, f"  Fix: {fix}"] if fix else lines
+        return [*lines, _("  Fix: {fix}", fix=fix)] if fix else lines
     figures = result.figures
     lines = [
-        f"{outcome.node}: restored {', '.join(result.services)} from {result.archive} "
-        f"({result.target}).",
-        f"  {figures.files:,} files and {figures.rows:,} rows in {figures.tables:,} tables are "
-        f"the same as in the backup. The services were paused for {figures.paused_seconds:.0f} s.",
+        _(
+            "{node}: restored {services} from {archive} ({target}).",
+            node=outcome.node,
+            services=", ".join(result.services),
+            archive=result.archive,
+            target=result.target,
+        ),
+        _(
+            "  {files:,} files and {rows:,} rows in {tables:,} tables are the same as in the "
+            "backup. The services were paused for {paused_seconds:.0f} s.",
+            files=figures.files,
+            rows=figures.rows,
+            tables=figures.tables,
+            paused_seconds=figures.paused_seconds,
+        ),
     ]
     if result.kept and with_kept:
-        lines.append("  The old data is kept:")
+        lines.append(_("  The old data is kept:"))
         lines += [f"    {path}" for path in result.kept.paths]
-        lines += [f"    database {db}_before_{result.id}" for _, db in result.kept.databases]
-        lines.append(f"  To delete it: deploy restore {region} --clean --node {outcome.node}")
+        lines += [
+            _("    database {db}_before_{id}", db=db, id=result.id)
+            for __, db in result.kept.databases
+        ]
+        lines.append(
+            _(
+                "  To delete it: deploy restore {region} --clean --node {node}",
+                region=region,
+                node=outcome.node,
+            )
+        )
     return lines
 
 
@@ -264,7 +299,7 @@ def _follow_running_restores(request: Request, as_json: bool, _: bool) -> int:
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 
-def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
+def _print_finished_restores(request: Request, as_json: bool, __: bool) -> int:
     found = {
         target.name: restore.restore_results_of_node(target)
         for target in _ssh_targets_of_request(request)
@@ -275,15 +310,24 @@ def _print_finished_restores(request: Request, as_json: bool, _: bool) -> int:
         return 0
     for node, answer in found.items():
         if answer.pending:
-            echo(f"{node:<16} a restore is not finished")
+            echo(_("{node:<16} a restore is not finished", node=node))
         for result in answer.results:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.finished))
             word = "restored" if result.ok else "undone"
-            kept = "; the old data is kept" if result.kept else ""
-            echo(f"{node:<16} {when}  {word} {', '.join(result.services)} from "
-                 f"{result.archive}{kept}")  # fmt: skip
+            kept = _("; the old data is kept") if result.kept else ""
+            echo(
+                _(
+                    "{node:<16} {when}  {word} {services} from {archive}{kept}",
+                    node=node,
+                    when=when,
+                    word=word,
+                    services=", ".join(result.services),
+                    archive=result.archive,
+                    kept=kept,
+                )
+            )
         if not answer.results and not answer.pending:
-            echo(f"{node:<16} no restores")
+            echo(_("{node:<16} no restores", node=node))
     return 0
 
 
@@ -296,10 +340,10 @@ def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
     }
     _print_kept_data(known)
     if not any(ids.values()):
-        print_json({"deleted": {}}) if as_json else echo("No old data is kept.")
+        print_json({"deleted": {}}) if as_json else echo(_("No old data is kept."))
         return 0
     if not yes:
-        click.confirm("Delete this data?", abort=True, err=True)
+        click.confirm(_("Delete this data?"), abort=True, err=True)
     deleted: dict[str, Mapping[str, object]] = {}
     for target in targets:
         if ids[target.name]:
@@ -307,7 +351,7 @@ def _delete_kept_data(request: Request, as_json: bool, yes: bool) -> int:
             deleted[target.name] = answer.model_dump(mode="json")
             if answer.error:
                 raise BadInput(f"{target.name}: {answer.error.reason}", fix=answer.error.fix)
-    print_json({"deleted": deleted}) if as_json else echo("The old data was deleted.")
+    print_json({"deleted": deleted}) if as_json else echo(_("The old data was deleted."))
     return 0
 
 
@@ -315,6 +359,9 @@ def _print_kept_data(known: Mapping[str, Any]) -> None:
     for node, answer in known.items():
         for result in answer.results:
             if result.kept:
-                names = [f"database {name}_before_{result.id}" for _, name in result.kept.databases]
+                names = [
+                    _("database {name}_before_{id}", name=name, id=result.id)
+                    for __, name in result.kept.databases
+                ]
                 for item in [*result.kept.paths, *names]:
                     echo(f"{node}: {item}", err=True)

@@ -24,6 +24,7 @@ from chautari.cli.remote_output import (
 from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -67,7 +68,7 @@ def command(
     """
     if terminal and as_json:
         raise click.UsageError(
-            "--terminal prints to your terminal. Fix: remove --json or --terminal."
+            _("--terminal prints to your terminal. Fix: remove --json or --terminal.")
         )
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region
@@ -80,8 +81,13 @@ def command(
     if others:
         names = ", ".join(target.name for target in (first, *others))
         raise BadInput(
-            f"several nodes run {service.name}: {names}",
-            fix=f"choose one: deploy run {region.region} --node {first.name} {service_command}",
+            _("several nodes run {name}: {names}", name=service.name, names=names),
+            fix=_(
+                "choose one: deploy run {region} --node {name} {service_command}",
+                region=region.region,
+                name=first.name,
+                service_command=service_command,
+            ),
         )
     line = logs_and_commands.service_command_line(first, found, words)
     if terminal:
@@ -105,5 +111,5 @@ def _print_commands(region: Region, as_json: bool) -> int:
         echo(f"{item['command']} ({item['service']}): {item['purpose']}")
         echo(f"  deploy run {region.region} {item['command']} {item['example']}".rstrip())
     if not found:
-        echo(f"The services of {region.region} have no commands.", err=True)
+        echo(_("The services of {region} have no commands.", region=region.region), err=True)
     return 0

@@ -14,6 +14,7 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.files import is_present
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -55,8 +56,8 @@ def list_(name: str, as_json: bool) -> None:
         print_json({"secrets": {spec.name: spec.meaning for spec in known}})
         return
     for spec in known:
-        note = " (you must set it yourself)" if spec.user_supplied else ""
-        echo(f"{spec.name:<32} {spec.meaning}{note}")
+        note = _(" (you must set it yourself)") if spec.user_supplied else ""
+        echo(f"{spec.name:<32} {_(spec.meaning)}{note}")
 
 
 @command.command("show")
@@ -86,14 +87,15 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
     if secret in known:
         set_it = known[secret].user_supplied
         return BadInput(
-            f"region {region} has no secret {secret} yet",
+            _("region {region} has no secret {secret} yet", region=region, secret=secret),
             fix=known[secret].set_command(region)
             if set_it
-            else f"generate it: deploy region {region}",
+            else _("generate it: deploy region {region}", region=region),
         )
     names = opened.names or tuple(known)
     return BadInput(
-        f"there is no secret called {secret!r}", fix=fix_for_unknown_word(secret, names)
+        _("there is no secret called {secret!r}", secret=secret),
+        fix=fix_for_unknown_word(secret, names),
     )
 
 
@@ -113,11 +115,14 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     file = str(loaded_region.secrets_file)
     if is_present(loaded_region.secrets_file):
         raise BadInput(
-            f"{file} already exists",
-            fix=f"to generate missing secrets: deploy region {region.region}; to change "
-            f"one: deploy secrets set {region.region} SECRET; if no operator can decrypt "
-            "the file, run this command again after you have renamed the file: "
-            f"{shlex.join(('mv', file, f'{file}.old'))}",
+            _("{file} already exists", file=file),
+            fix=_(
+                "to generate missing secrets: deploy region {region}; to change one: deploy "
+                "secrets set {region} SECRET; if no operator can decrypt the file, run this "
+                "command again after you have renamed the file: {value}",
+                region=region.region,
+                value=shlex.join(("mv", file, f"{file}.old")),
+            ),
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -137,11 +142,15 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         )
         return
     count = count_with_noun(len(made.names), "new secret")
-    echo(f"{file} now contains {count}.", err=True)
+    echo(_("{file} now contains {count}.", file=file, count=count), err=True)
     for spec in missing:
         echo(
-            f"{spec.name} ({spec.meaning}) is still missing. Set it with: "
-            f"{spec.set_command(region.region)}",
+            _(
+                "{name} ({meaning}) is still missing. Set it with: {set_command}",
+                name=spec.name,
+                meaning=_(spec.meaning),
+                set_command=spec.set_command(region.region),
+            ),
             err=True,
         )
 
@@ -157,7 +166,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
     known = {spec.name: spec for spec in required_secrets.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
-            f"the region does not need a secret called {secret!r}",
+            _("the region does not need a secret called {secret!r}", secret=secret),
             fix=fix_for_unknown_word(secret, list(known)),
         )
     value = _read_new_value(known[secret], loaded_region.region.region)
@@ -172,7 +181,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
     if as_json:
         print_json({"region": loaded_region.region.region, "secret": secret})
         return
-    echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
+    echo(_("{secret} is set. The next deploy sends it to the nodes.", secret=secret), err=True)
 
 
 def _read_new_value(spec: SecretSpec, region: str) -> str:
@@ -181,16 +190,21 @@ def _read_new_value(spec: SecretSpec, region: str) -> str:
     Raises:
         BadInput: when the service would not accept it.
     """
-    fix = f"enter the secret after the prompt, or pipe it: {spec.set_command(region)}"
+    fix = _(
+        "enter the secret after the prompt, or pipe it: {set_command}",
+        set_command=spec.set_command(region),
+    )
     if sys.stdin is None:
-        raise BadInput("standard input is closed, so no secret can be read", fix=fix)
+        raise BadInput(_("standard input is closed, so no secret can be read"), fix=fix)
     if sys.stdin.isatty():
         value = click.prompt(spec.name, hide_input=True)
     else:
         try:
             value = sys.stdin.buffer.read(4 * store.MAX_VALUE_LENGTH).decode()
         except UnicodeDecodeError:
-            raise BadInput(f"the new value of {spec.name} is not UTF-8 text", fix=fix) from None
+            raise BadInput(
+                _("the new value of {name} is not UTF-8 text", name=spec.name), fix=fix
+            ) from None
     value = value.replace("\r\n", "\n").strip("\r\n")
     # A text of several lines, such as a key, is a file, and its last line ends as the others.
     value += "\n" if "\n" in value else ""
@@ -216,7 +230,7 @@ def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         print_json({"region": loaded_region.region.region})
         return
-    echo(f"{loaded_region.secrets_file} is signed.", err=True)
+    echo(_("{secrets_file} is signed.", secrets_file=loaded_region.secrets_file), err=True)
 
 
 @command.command("recovery-key")
@@ -235,9 +249,9 @@ def recovery_key(as_json: bool) -> None:
     if as_json:
         print_json({"public": public, "secret": secret})
         return
-    echo("Write this in region.yml. Choose the name of the place, here safe:")
-    echo(f"recovery:\n  safe: {public}")
-    echo(f"Keep this on paper:\n{secret}")
+    echo(_("Write this in region.yml. Choose the name of the place, here safe:"))
+    echo(_("recovery:\n  safe: {public}", public=public))
+    echo(_("Keep this on paper:\n{secret}", secret=secret))
 
 
 def _print_notices(secrets: SecretStore) -> None:

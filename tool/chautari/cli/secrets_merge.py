@@ -13,6 +13,7 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.files import read_regular_file, write_atomically
+from chautari.language import _
 from chautari.paths import content_root, regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import REGION_FILE, find_region_file
@@ -62,15 +63,18 @@ def merge(
     unsettled = [secret for secret in conflicts if secret not in take_ours]
     if unsettled:
         raise BadInput(
-            f"both sides changed {', '.join(unsettled)}",
-            fix="choose a version of each: "
+            _("both sides changed {unsettled}", unsettled=", ".join(unsettled)),
+            fix=_("choose a version of each: ")
             + shlex.join(["deploy", "secrets", "merge", name, *_options(unsettled)]),
         )
     replace_merged(loaded_region, sealed)
     if as_json:
         print_json({"region": loaded_region.region.region, "file": str(file)})
         return
-    echo(f"{file} is merged. Tell git: {_add_command(file)}", err=True)
+    echo(
+        _("{file} is merged. Tell git: {add_command}", file=file, add_command=_add_command(file)),
+        err=True,
+    )
 
 
 def _options(secrets: Sequence[str]) -> list[str]:
@@ -97,8 +101,12 @@ def driver(base: Path, ours: Path, theirs: Path, path: Path, as_json: bool) -> i
         sealed, conflicts = merge_versions(loaded_region, default_private_keys(), versions)
     except BadInput as error:
         raise BadInput(
-            f"{path} is not merged: {error.message}",
-            fix=f"{error.fix}; then run: deploy secrets merge {loaded_region.region.region}",
+            _("{path} is not merged: {message}", path=path, message=error.message),
+            fix=_(
+                "{fix}; then run: deploy secrets merge {region}",
+                fix=error.fix,
+                region=loaded_region.region.region,
+            ),
         ) from None
     write_atomically(ours, sealed)
     if as_json:
@@ -117,9 +125,15 @@ def _report_conflicts(loaded_region: LoadedRegion, path: Path, conflicts: Sequen
     name = loaded_region.region.region
     choose = shlex.join(["deploy", "secrets", "merge", name, *_options(conflicts)])
     echo(
-        f"Both sides changed {', '.join(conflicts)} in {path}. All other secrets are merged.\n"
-        f"  Fix: to keep the version that git calls `ours`: {_add_command(path)}\n"
-        f"       to take the other one: {choose}",
+        _(
+            "Both sides changed {conflicts} in {path}. All other secrets are merged.\n"
+            "  Fix: to keep the version that git calls `ours`: {add_command}\n"
+            "       to take the other one: {choose}",
+            conflicts=", ".join(conflicts),
+            path=path,
+            add_command=_add_command(path),
+            choose=choose,
+        ),
         err=True,
     )
 
@@ -136,9 +150,11 @@ def install(as_json: bool) -> None:
     repository = merge_driver.repository_of(root)
     if repository is None or repository.resolve() == content_root().resolve():
         raise BadInput(
-            f"{root.absolute()} is not in a git repository for regions",
-            fix="run this command in the folder of the regions' repository; to make it a "
-            "repository: git init",
+            _("{absolute} is not in a git repository for regions", absolute=root.absolute()),
+            fix=_(
+                "run this command in the folder of the regions' repository; to make it a "
+                "repository: git init"
+            ),
         )
     merge_driver.install(repository)
     added = merge_driver.add_attributes(repository)
@@ -147,4 +163,10 @@ def install(as_json: bool) -> None:
         return
     echo(f"git in {repository} now merges each secret in secrets.age separately.", err=True)
     if added:
-        echo(f"Commit {merge_driver.ATTRIBUTES_FILE}, so that other operators get it.", err=True)
+        echo(
+            _(
+                "Commit {attributes_file}, so that other operators get it.",
+                attributes_file=merge_driver.ATTRIBUTES_FILE,
+            ),
+            err=True,
+        )

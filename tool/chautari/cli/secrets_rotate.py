@@ -12,6 +12,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -50,15 +51,18 @@ def command(
     region = loaded_region.region
     if bool(secrets) == everything:
         raise BadInput(
-            "name the secrets to replace, or replace all of them",
-            fix=f"deploy secrets rotate {name} SECRET; or: deploy secrets rotate {name} --all; to "
-            f"see their names: deploy secrets list {name}",
+            _("name the secrets to replace, or replace all of them"),
+            fix=_(
+                "deploy secrets rotate {name} SECRET; or: deploy secrets rotate {name} "
+                "--all; to see their names: deploy secrets list {name}",
+                name=name,
+            ),
         )
     known = [spec.name for spec in required_secrets(region)]
     for secret in secrets:
         if secret not in known:
             raise BadInput(
-                f"the region does not need a secret called {secret!r}",
+                _("the region does not need a secret called {secret!r}", secret=secret),
                 fix=fix_for_unknown_word(secret, known),
             )
     endpoints = known_endpoints(loaded_region)
@@ -102,18 +106,29 @@ def rotation_object(rotated: Rotated) -> dict[str, Any]:
 def print_rotation(region: str, rotated: Rotated) -> None:
     """Print what a rotation did, and what is left to do."""
     count = count_with_noun(len(rotated.changed), "secret")
-    echo(f"New values: {count}")
+    echo(_("New values: {count}", count=count))
     _print_specs(rotated.changed, only_with_note=True)
     if rotated.dropped:
-        echo(f"Deleted, because no service uses them: {', '.join(rotated.dropped)}")
+        echo(
+            _(
+                "Deleted, because no service uses them: {dropped}",
+                dropped=", ".join(rotated.dropped),
+            )
+        )
     if rotated.due:
-        echo("Change these yourself. Until then, deploys of the region fail:")
+        echo(_("Change these yourself. Until then, deploys of the region fail:"))
         _print_specs(rotated.due)
     if rotated.kept:
         echo("Kept:")
         _print_specs(rotated.kept)
     if rotated.nodes:
-        echo(f"Deploy now ({', '.join(rotated.nodes)}):\n  deploy region {region}")
+        echo(
+            _(
+                "Deploy now ({nodes}):\n  deploy region {region}",
+                nodes=", ".join(rotated.nodes),
+                region=region,
+            )
+        )
 
 
 def _print_specs(specs: Iterable[SecretSpec], *, only_with_note: bool = False) -> None:

@@ -15,6 +15,7 @@ from chautari.cli.options import (
 from chautari.cli.remote_output import print_result, require_terminal, run_in_terminal
 from chautari.deploy import logs_and_commands
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -47,6 +48,6 @@ def command(
         line = logs_and_commands.login_command_line(words)
         return print_result(region, logs_and_commands.run_on_node(target, line), as_json)
     if as_json:
-        raise click.UsageError("--json needs a command: deploy ssh NAME NODE --json -- COMMAND")
+        raise click.UsageError(_("--json needs a command: deploy ssh NAME NODE --json -- COMMAND"))
     require_terminal(f"deploy ssh {region} {node} -- COMMAND")
     return run_in_terminal(target)

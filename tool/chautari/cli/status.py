@@ -18,6 +18,7 @@ from chautari.deploy import status
 from chautari.deploy.outdated import ReleaseComparison
 from chautari.deploy.region_dashboard import make_dashboard
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_all_regions, find_region_file, name_problem
@@ -60,7 +61,7 @@ def command(name: str | None, details: bool, identities: tuple[Path, ...], as_js
 
 
 def _print_details(result: status.RegionStatus) -> None:
-    echo("\nLast deploys")
+    echo(_("\nLast deploys"))
     for state in result.nodes:
         echo(f"  {state['node']:<16} {to_one_line(status.run_result_text(state))}")
     if result.backups:

@@ -16,6 +16,7 @@ from chautari.cli.output import echo
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 from chautari.deploy.upgrade import region_with_version, service_to_upgrade
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -47,7 +48,11 @@ def command(name: str, service: str, to: str, as_json: bool, **options: Any) -> 
         pipeline.plan, "upgrade", name, as_json, loaded_region=upgraded, nodes=nodes, **options
     )
     if not as_json:
-        version = f'set `version: "{to}"`' if to else "remove `version`"
-        line = f"To upgrade: {version} under services.{found} in region.yml, then run:"
-        echo(f"{line}\n  deploy region {loaded_region.region.region}")
+        version = _('set `version: "{to}"`', to=to) if to else _("remove `version`")
+        line = _(
+            "To upgrade: {version} under services.{found} in region.yml, then run:",
+            version=version,
+            found=found,
+        )
+        echo(_("{line}\n  deploy region {region}", line=line, region=loaded_region.region.region))
     return code

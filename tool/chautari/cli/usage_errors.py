@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.suggestions import nearest_word
 
 
@@ -31,14 +32,21 @@ def to_usage_mistake(error: click.ClickException, arguments: Sequence[str]) -> U
         known = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
         message = error.message if known else error.format_message()
         mistake = UsageMistake(
-            message, fix=f"did you mean: {corrected_command(arguments, word, meant)}"
+            message,
+            fix=_(
+                "did you mean: {corrected_command}",
+                corrected_command=corrected_command(arguments, word, meant),
+            ),
         )
         mistake.is_corrected = True
         return mistake
-    message, _, fix = error.format_message().partition(" Fix: ")
+    message, __, fix = error.format_message().partition(" Fix: ")
     context: click.Context | None = getattr(error, "ctx", None)
     help_command = f"{context.command_path if context else 'deploy'} --help"
-    return UsageMistake(message, fix=fix or f"see the options and arguments: {help_command}")
+    return UsageMistake(
+        message,
+        fix=fix or _("see the options and arguments: {help_command}", help_command=help_command),
+    )
 
 
 def corrected_command(arguments: Sequence[str], word: str, meant: str) -> str:

@@ -11,6 +11,7 @@ from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
 from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region import load, locate
 
@@ -44,7 +45,7 @@ def _validate_region(name: str) -> dict[str, Any]:
         echo(str(expected), err=True)
         return {"region": name, "ok": False, "problems": expected.items(), "warnings": []}
     for warning in found.warnings:
-        echo(f"{warning} (warning)", err=True)
-    echo(f"{name}: valid", err=True)
+        echo(_("{warning} (warning)", warning=warning), err=True)
+    echo(_("{name}: valid", name=name), err=True)
     warnings = [item.as_object() for item in found.warnings]
     return {"region": name, "ok": True, "problems": [], "warnings": warnings}

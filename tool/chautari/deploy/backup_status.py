@@ -11,6 +11,7 @@ from chautari.backup.node_state import STATE_FILE
 from chautari.backup.scope import nodes_with_backup
 from chautari.backup.status import NodeAnswer, backup_statuses
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
+from chautari.language import _
 from chautari.node.events import StateFilesAnswer
 from chautari.parallel import call_within, map_parallel
 from chautari.region.model import Region
@@ -52,7 +53,11 @@ def _ask_node_for_backup_state(
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
-        reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+        reply = RunnerReply(
+            None,
+            SSH_FAILED,
+            _("no answer within {node_seconds:.0f} seconds", node_seconds=NODE_SECONDS),
+        )
     if reply.answer is not None:
         return _parse_state_file_answer(target, reply.answer)
     if reply.code == NO_PYTHON:
@@ -74,5 +79,5 @@ def _parse_state_file_answer(target: SSHTarget, answer: StateFilesAnswer) -> Nod
     try:
         return NodeAnswer(target.name, a2b_base64(answer["files"][_FILE]))
     except (Base64Error, ValueError):
-        data = {"reason": "its content is not base64"}
+        data = {"reason": _("its content is not base64")}
         return NodeAnswer(target.name, problem=("file_unreadable", data))

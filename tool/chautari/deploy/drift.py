@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chautari.deploy.remote_run import NO_PYTHON, busy_refusal, no_answer_refusal
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.node.drift import drift_text
 from chautari.node.events import DriftAnswer
 from chautari.parallel import map_parallel
@@ -57,7 +58,7 @@ class NodeDrift:
         text = drift_text(self.answer).replace("\n", "\n  ")
         if self.answer["busy"]:
             refusal = busy_refusal(self.answer["busy"])
-            text += f"\n  ({refusal.reason} The result may change.)"
+            text += _("\n  ({reason} The result may change.)", reason=refusal.reason)
         return f"{self.node}: {text}"
 
 

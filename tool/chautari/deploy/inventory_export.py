@@ -9,6 +9,7 @@ from pathlib import Path
 from chautari.deploy.request import Request, load_region_letters, open_and_complete_secrets
 from chautari.errors import BadInput
 from chautari.files import create_private_folder, write_atomically
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion
 from chautari.region.locate import REGION_FILE
@@ -32,8 +33,13 @@ def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list
     [(name, times)] = Counter(item.region.region for item in loaded_regions).most_common(1)
     if times > 1:
         raise BadInput(
-            f"two of these regions are called {name}, but each needs its own output folder",
-            fix="list each region only once, or render them one by one, each with its own -o DIR",
+            _(
+                "two of these regions are called {name}, but each needs its own output folder",
+                name=name,
+            ),
+            fix=_(
+                "list each region only once, or render them one by one, each with its own -o DIR"
+            ),
         )
     folders = [output / item.region.region for item in loaded_regions]
     for folder in folders:
@@ -52,8 +58,11 @@ def _refuse_folder_of_a_region(output: Path) -> None:
         (parent / REGION_FILE).exists() for parent in (folder, *folder.parents)
     ):
         raise BadInput(
-            f"the inventory would be written to {output}, which is a folder for region files",
-            fix="write it to a separate folder, outside your git repository: -o /tmp/inventory",
+            _(
+                "the inventory would be written to {output}, which is a folder for region files",
+                output=output,
+            ),
+            fix=_("write it to a separate folder, outside your git repository: -o /tmp/inventory"),
         )
 
 
@@ -67,7 +76,7 @@ def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -
     ):
         name = request.loaded_region.region.region
         raise BadInput(
-            "the region's sandbox was never started, so there is no mail password yet",
+            _("the region's sandbox was never started, so there is no mail password yet"),
             fix=f"deploy sandbox up {name}, or render without secrets: --no-secrets",
         )
     if with_secrets:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from chautari.deploy.request import Request
 from chautari.errors import BadInput, RunFailed
+from chautari.language import _
 from chautari.node.events import LogLine
 from chautari.prepare.child_process import unreachable_refusal
 from chautari.process import OutputLimits, RunningCommand
@@ -69,12 +70,12 @@ def service_of_region(region: Region, name: str) -> Service:
     names = [service.name for service in deployed]
     close = nearest_word(name, names)
     raise BadInput(
-        f"no node of {region.region} runs {name!r}",
-        fix=f"did you mean {close}?"
+        _("no node of {region} runs {name!r}", region=region.region, name=name),
+        fix=_("did you mean {close}?", close=close)
         if close
-        else f"use one of: {', '.join(names)}"
+        else _("use one of: {names}", names=", ".join(names))
         if names
-        else "add a service to a node",
+        else _("add a service to a node"),
     )
 
 
@@ -98,10 +99,17 @@ def command_of_region(region: Region, name: str) -> tuple[Service, NodeCommand]:
     if name in known:
         return known[name], known[name].logs_and_commands.commands[name]
     close = nearest_word(name, sorted(known))
-    hint = f"did you mean {close}?" if close else f"use one of: {', '.join(sorted(known))}"
+    hint = (
+        _("did you mean {close}?", close=close)
+        if close
+        else _("use one of: {known}", known=", ".join(sorted(known)))
+    )
     if not known:
-        hint = f"use: deploy ssh {region.region} NODE -- COMMAND"
-    raise BadInput(f"no service of {region.region} has the command {name!r}", fix=hint)
+        hint = _("use: deploy ssh {region} NODE -- COMMAND", region=region.region)
+    raise BadInput(
+        _("no service of {region} has the command {name!r}", region=region.region, name=name),
+        fix=hint,
+    )
 
 
 def targets_of_service(request: Request, service: Service) -> list[SSHTarget]:
@@ -115,7 +123,8 @@ def targets_of_service(request: Request, service: Service) -> list[SSHTarget]:
         for name in request.node_names():
             if name not in running:
                 raise BadInput(
-                    f"{name} does not run {service.name}", fix=f"use one of: {', '.join(running)}"
+                    _("{name} does not run {name2}", name=name, name2=service.name),
+                    fix=_("use one of: {running}", running=", ".join(running)),
                 )
         running = tuple(name for name in running if name in request.nodes)
     return targets_of_nodes(request, running)
@@ -158,9 +167,18 @@ def read_logs(
     _raise_for_failed_ssh(target, stream)
     if stream.code:
         raise RunFailed(
-            f"{target.name}: the node could not read the logs: "
-            f"{stream.stderr.splitlines()[-1] if stream.stderr else f'exit code {stream.code}'}",
-            fix=f"log in and check the node: deploy ssh {region} {target.name}",
+            _(
+                "{name}: the node could not read the logs: {stderr}",
+                name=target.name,
+                stderr=stream.stderr.splitlines()[-1]
+                if stream.stderr
+                else _("exit code {code}", code=stream.code),
+            ),
+            fix=_(
+                "log in and check the node: deploy ssh {region} {name}",
+                region=region,
+                name=target.name,
+            ),
         )
 
 
@@ -193,13 +211,15 @@ def run_on_node(
 def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
     if stream.flooded:
         raise RunFailed(
-            f"{target.name}: the node sent too much, so the connection was closed",
-            fix="request less output, for example with --since 10m, or write the output to a "
-            "file on the node",
+            _("{name}: the node sent too much, so the connection was closed", name=target.name),
+            fix=_(
+                "request less output, for example with --since 10m, or write the output to a "
+                "file on the node"
+            ),
         )
     if stream.code == SSH_FAILED:
         refusal = unreachable_refusal(
-            stream.stderr.splitlines()[-1] if stream.stderr else "no answer", target
+            stream.stderr.splitlines()[-1] if stream.stderr else _("no answer"), target
         )
         raise RunFailed(f"{target.name}: {refusal.reason}", fix=refusal.fix)
 
@@ -218,8 +238,8 @@ def login_command_line(arguments: Sequence[str]) -> str:
     line = arguments[0].strip() if len(arguments) == 1 else shlex.join(arguments)
     if not line or line.startswith("-"):
         raise BadInput(
-            f"this is not a command: {line!r}",
-            fix="write the name of the node, then --, then the command",
+            _("this is not a command: {line!r}", line=line),
+            fix=_("write the name of the node, then --, then the command"),
         )
     return line
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from chautari.files import to_displayable_error
+from chautari.language import _
 from chautari.report import messages
 from chautari.report.model import CheckResult, NodeReport, Refusal, TaskFailure
 
@@ -33,7 +34,7 @@ def run_node_work_safely(report_of: Callable[[], NodeReport], work: Work) -> lis
         report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
         message = messages.failure_text("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
-        report.failure = TaskFailure("deploy", "Process this node", message, trace)
+        report.failure = TaskFailure("deploy", _("Process this node"), message, trace)
     finally:
         report_of().seconds = time.monotonic() - began
     return []

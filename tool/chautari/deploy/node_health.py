@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
+from chautari.language import _
 from chautari.node.events import StateFilesAnswer
 from chautari.node.health import limits
 from chautari.node.health.problems import Problem, find_problems
@@ -136,7 +137,11 @@ def _ask_node(target: SSHTarget) -> HealthAnswer:
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
-        reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+        reply = RunnerReply(
+            None,
+            SSH_FAILED,
+            _("no answer within {node_seconds:.0f} seconds", node_seconds=NODE_SECONDS),
+        )
     if reply.answer is not None:
         return _parse_answer(target.name, reply.answer)
     if reply.code == NO_PYTHON:
@@ -166,7 +171,7 @@ def parse_node_health(content: bytes) -> NodeHealth:
         HealthRefused: when it is too large, no JSON, or a field is not valid.
     """
     if len(content) > MAX_BYTES:
-        raise HealthRefused(f"it is larger than {MAX_BYTES >> 10} kB")
+        raise HealthRefused(_("it is larger than {max_bytes} kB", max_bytes=MAX_BYTES >> 10))
     try:
         return NodeHealth.model_validate_json(content)
     except ValidationError as error:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from chautari.deploy.node_events import check_result_from_event
 from chautari.files import temp_files_root
+from chautari.language import _
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
 from chautari.render.bundle import all_texts_in
@@ -67,8 +68,8 @@ def _run_pytest_and_return_its_failure(argv: tuple[str, ...], context_fd: int) -
         error = failure.message
     if not error:
         return []
-    title = "All outside checks finish"
-    advice = "Deploy again. If this happens again, report the problem with this message."
+    title = _("All outside checks finish")
+    advice = _("Deploy again. If this happens again, report the problem with this message.")
     return [
         CheckResult(
             "", "outside", "run", "failed", title, message=error, advice=advice, side="outside"

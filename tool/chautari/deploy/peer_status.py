@@ -16,6 +16,7 @@ from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, peer_statuses_from_states_and_files
 from chautari.federation.shared_resources import lends_to_or_borrows_from
 from chautari.federation.trust import PeerState
+from chautari.language import _
 from chautari.node.events import StateFilesAnswer
 from chautari.parallel import call_within, map_parallel
 from chautari.region.load import LoadedRegion
@@ -156,7 +157,11 @@ def _ask_node_for_state_files(
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
     except TimeoutError:
-        reply = RunnerReply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+        reply = RunnerReply(
+            None,
+            SSH_FAILED,
+            _("no answer within {node_seconds:.0f} seconds", node_seconds=NODE_SECONDS),
+        )
     if reply.answer is None:
         if reply.code == NO_PYTHON:
             return [StateFileAnswer(target.name, i, problem=("not_deployed", {})) for i in services]
@@ -186,5 +191,5 @@ def _parse_state_file_answer(
     try:
         return StateFileAnswer(node, service, a2b_base64(answer["files"][service.name]))
     except (Base64Error, ValueError):
-        detail = "its content is not base64"
+        detail = _("its content is not base64")
         return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))

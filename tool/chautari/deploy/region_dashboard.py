@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from chautari.deploy.node_health import HealthAnswer, NodeHealth, problems_of_node
 from chautari.deploy.node_health import measurement_problem as problem_of_measurement
 from chautari.deploy.status import NodeStatus, RegionStatus, run_result_code, run_result_text
+from chautari.language import _
 from chautari.node.health import limits
 from chautari.node.health.problems import BROKEN, Problem, free_percent
 from chautari.node.health.texts import bytes_text, problem_texts
@@ -91,7 +92,7 @@ def _disk_cells(health: NodeHealth, levels: Mapping[str, Level]) -> tuple[Cell, 
         soon = min(days) < limits.DISK_FULL_SOON_DAYS
         return free, Cell(_days_text(min(days)), "warning" if soon else "ok")
     known = all(disk.trend_known for disk in health.disks)
-    return free, Cell("not soon") if known else Cell("?", "unknown")
+    return free, Cell(_("not soon")) if known else Cell("?", "unknown")
 
 
 def _days_text(days: float) -> str:
@@ -112,14 +113,16 @@ def _updates_cell(health: NodeHealth, levels: Mapping[str, Level]) -> Cell:
         return UNKNOWN
     due, security = min(health.updates.due, 9999), min(health.updates.security, 9999)
     level = levels.get("updates", levels.get("lists", "ok"))
-    return Cell(f"{due} ({security} sec)" if security else str(due), level)
+    return Cell(
+        _("{due} ({security} sec)", due=due, security=security) if security else str(due), level
+    )
 
 
 def _restart_cell(health: NodeHealth, levels: Mapping[str, Level], now: float) -> Cell:
     if health.reboot_since is None:
         return Cell("no")
     age = max(0, now - health.reboot_since)
-    return Cell(f"yes, {_days_text(age / limits.DAY)}", levels.get("reboot", "ok"))
+    return Cell(_("yes, {days}", days=_days_text(age / limits.DAY)), levels.get("reboot", "ok"))
 
 
 def _topics(
@@ -132,7 +135,7 @@ def _topics(
         yield _backups_topic("Backups", copies, "stored")
         yield _backups_topic("Drills", drills, "tested")
     else:
-        yield Topic("Backups", "the region stores none: backup in region.yml", "warning")
+        yield Topic("Backups", _("the region stores none: backup in region.yml"), "warning")
     if found.peers:
         yield _peers_topic(found.peers)
     yield _releases_topic(found)
@@ -142,67 +145,88 @@ def _topics(
 def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
     known = {name: item for node in health.values() for name, item in node.services.items()}
     if not known:
-        return Topic("Services", "not checked: no front page lists services", "unknown")
+        return Topic("Services", _("not checked: no front page lists services"), "unknown")
     silent = [name for name, item in known.items() if not item.responds]
     if silent:
-        text = f"{_names(silent)} silent, {len(known) - len(silent)} of {len(known)} respond"
+        text = _(
+            "{names} silent, {count} of {count2} respond",
+            names=_names(silent),
+            count=len(known) - len(silent),
+            count2=len(known),
+        )
         return Topic("Services", text, "broken")
-    return Topic("Services", f"{_names(list(known))} respond")
+    return Topic("Services", _("{names} respond", names=_names(list(known))))
 
 
 def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topic:
     if not items:
-        return Topic(label, "not known", "unknown")
+        return Topic(label, _("not known"), "unknown")
     bad = [item for item in items if item.state != "green"]
     ages = [item.age_seconds for item in items if item.age_seconds is not None]
-    last = f"none {verb} yet"
+    last = _("none {verb} yet", verb=verb)
     if ages:
         age, good = age_text(max(ages)), len(items) - len(bad)
-        last = f"{verb} {age} ago"
+        last = _("{verb} {age} ago", verb=verb, age=age)
         if len(items) > 1:
-            last = f"{good} of {len(items)} {verb}, the oldest {age} ago"
+            last = _(
+                "{good} of {count} {verb}, the oldest {age} ago",
+                good=good,
+                count=len(items),
+                verb=verb,
+                age=age,
+            )
     if not bad:
         return Topic(label, last)
     level: Level = "broken" if any(item.state == "broken" for item in bad) else "warning"
-    return Topic(label, f"{last}; see {_names([item.label for item in bad])}", level)
+    return Topic(
+        label,
+        _("{last}; see {names}", last=last, names=_names([item.label for item in bad])),
+        level,
+    )
 
 
 def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
     green = [peer.name for peer in peers if peer.state == "green"]
     other = [f"{peer.name} {peer.state}" for peer in peers if peer.state != "green"]
-    text = _names([*other, *(f"{name} green" for name in green)])
+    text = _names([*other, *(_("{name} green", name=name) for name in green)])
     return Topic("Peers", text, "warning" if other else "ok")
 
 
 def _releases_topic(found: RegionStatus) -> Topic:
     outdated = found.releases["outdated"]
     if outdated is None:
-        return Topic("Releases", "not asked: ask_upstream is false", "unknown")
+        return Topic("Releases", _("not asked: ask_upstream is false"), "unknown")
     names = [f"{item['name']} {item['version']}" for item in outdated]
     unknown = [item["name"] for item in found.releases["releases_unknown"]]
-    parts = [f"newer ones than {_names(names)}"] if names else []
-    parts += [f"unknown for {_names(unknown)}"] if unknown else []
-    return Topic("Releases", "; ".join(parts) or "the newest are installed")
+    parts = [_("newer ones than {names}", names=_names(names))] if names else []
+    parts += [_("unknown for {names}", names=_names(unknown))] if unknown else []
+    return Topic("Releases", "; ".join(parts) or _("the newest are installed"))
 
 
 def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     if region.mail is None:
-        text = "no mail reports problems: region.yml has no mail relay"
+        text = _("no mail reports problems: region.yml has no mail relay")
         return Topic("Mail", text, "warning")
     if not region.mail.alerts:
-        return Topic("Mail", "no mail reports problems: mail.alerts is false", "warning")
+        return Topic("Mail", _("no mail reports problems: mail.alerts is false"), "warning")
     failed = [name for name, item in health.items() if item.mails.failed]
     if failed:
-        return Topic("Mail", f"the last mail of {_names(failed)} was not sent", "warning")
+        return Topic(
+            "Mail", _("the last mail of {names} was not sent", names=_names(failed)), "warning"
+        )
     silent = [name for name, item in health.items() if not item.mails.on]
     if silent or not health:
-        return Topic("Mail", "nodes mail problems after the next deploy", "unknown")
-    return Topic("Mail", f"nodes mail problems to {region.contact}")
+        return Topic("Mail", _("nodes mail problems after the next deploy"), "unknown")
+    return Topic("Mail", _("nodes mail problems to {contact}", contact=region.contact))
 
 
 def _names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_NAMES])
-    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown
+    return (
+        _("{shown} and {count} more", shown=shown, count=len(names) - _MOST_NAMES)
+        if len(names) > _MOST_NAMES
+        else shown
+    )
 
 
 def _finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> Finding:
@@ -211,15 +235,15 @@ def _finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> F
 
 def _run_findings(region: Region, states: Sequence[NodeStatus]) -> Iterator[Finding]:
     steps = {
-        "unreachable": f"run: deploy verify {region.region}",
-        "run_failed": f"run: deploy attach {region.region}",
-        "checks_failed": f"run: deploy verify {region.region}",
+        "unreachable": _("run: deploy verify {region}", region=region.region),
+        "run_failed": _("run: deploy attach {region}", region=region.region),
+        "checks_failed": _("run: deploy verify {region}", region=region.region),
     }
     for state in states:
         code = run_result_code(state)
         level = RUN_STATES[code][1]
         if level in ("broken", "warning"):
-            step = steps.get(code, f"run: deploy region {region.region}")
+            step = steps.get(code, _("run: deploy region {region}", region=region.region))
             text = run_result_text(state)
             yield _finding(level == "broken", state["node"], code, (text, step))
 
@@ -268,4 +292,4 @@ def _peer_findings(peers: Sequence[PeerStatus]) -> Iterator[Finding]:
         if peer.state != "green":
             worst = peer.worst_link
             texts = worst.cause, worst.next_step
-            yield _finding(False, f"peer {peer.name}", worst.code, texts)
+            yield _finding(False, _("peer {name}", name=peer.name), worst.code, texts)

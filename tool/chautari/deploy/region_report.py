@@ -6,6 +6,7 @@ import shlex
 import time
 
 from chautari.deploy.request import DeployContext, Request
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
@@ -45,7 +46,11 @@ def _list_os_doubles(request: Request) -> list[Double]:
     region = request.loaded_region.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
-        Double(region.nodes[name].os, f"on {name}", f"a container with {item.os} replaces it")
+        Double(
+            region.nodes[name].os,
+            _("on {name}", name=name),
+            _("a container with {os} replaces it", os=item.os),
+        )
         for name, item in found
         if item
     ]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from chautari.deploy.git_tags import REASONS, NoTagList, fetch_tags
 from chautari.errors import BadInput
 from chautari.files import read_regular_file, write_atomically
+from chautari.language import _
 from chautari.paths import state_dir
 from chautari.services.artifacts import version_key
 from chautari.services.release_tags import VERSION, ReleaseTags
@@ -95,13 +96,13 @@ def _parse_recent_answers(
         ValueError: when an answer has another form.
     """
     if not isinstance(content, dict) or len(content) > _MAX_LISTS:
-        raise ValueError("not a list of answers")
+        raise ValueError(_("not a list of answers"))
     for key, item in content.items():
         received, versions, reason = item["time"], item["versions"], item["reason"]
         if type(received) is not int or type(versions) is not list or reason not in ("", *REASONS):
-            raise ValueError("not an answer")
+            raise ValueError(_("not an answer"))
         if not all(isinstance(name, str) and VERSION.fullmatch(name) for name in versions):
-            raise ValueError("not a version")
+            raise ValueError(_("not a version"))
         limit = KEEP_FAILURE_SECONDS if reason else KEEP_SECONDS
         if 0 <= now - received < limit:
             yield key, (received, ReleaseAnswer(tuple(versions), reason))

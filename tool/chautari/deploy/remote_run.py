@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
+from chautari.language import _
 from chautari.node.events import LockHolder, RunActivityAnswer
 from chautari.preflight.facts import suggested_login_account
 from chautari.prepare.child_process import unreachable_refusal
@@ -217,7 +218,7 @@ def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, er
 def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusal:
     """Return why a node did not answer; `code` is SSH's exit code, `error` its last line."""
     if code == SSH_FAILED:
-        return unreachable_refusal(error or "no answer", target)
+        return unreachable_refusal(error or _("no answer"), target)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
     if account := suggested_login_account(error):

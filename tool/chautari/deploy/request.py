@@ -13,6 +13,7 @@ from typing import Any
 from chautari.account import account_name
 from chautari.errors import BadInput
 from chautari.files import temp_files_root, write_atomically
+from chautari.language import _
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
 from chautari.prepare.child_process import node_requirements_digest
@@ -73,7 +74,7 @@ class Request:
         for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
                 raise BadInput(
-                    f"this region has no node {name!r}",
+                    _("this region has no node {name!r}", name=name),
                     fix=fix_for_unknown_word(name, list(known)),
                 )
         names = self.nodes or tuple(known)

@@ -12,6 +12,7 @@ from chautari.deploy.node_health import HealthAnswer
 from chautari.deploy.outdated import ReleaseComparison, compare_with_upstream
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
+from chautari.language import _
 from chautari.node.events import LockHolder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
@@ -156,7 +157,7 @@ def run_result_text(state: NodeStatus) -> str:
         local = time.localtime(started) if started else None
         data = {
             "run": state["run"],
-            "when": time.strftime("%Y-%m-%d %H:%M", local) if local else "unknown time",
+            "when": time.strftime("%Y-%m-%d %H:%M", local) if local else _("unknown time"),
             "failed": finished.get("failed_checks", 0) if finished else 0,
         }
     return messages.status_text(code, data)

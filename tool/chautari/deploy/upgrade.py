@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region import rules
 from chautari.region.load import LoadedRegion
 from chautari.services.registry import SERVICES
@@ -27,14 +28,14 @@ def service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
     known = upgradable_services(loaded_region)
     if not known:
         raise BadInput(
-            "this region has no service whose release you can select",
-            fix="add a service with a setting `version` to the services of a node",
+            _("this region has no service whose release you can select"),
+            fix=_("add a service with a setting `version` to the services of a node"),
         )
     found = service or known[0]
     if found not in known:
         raise BadInput(
-            f"{found!r} has no setting `version` in this region",
-            fix=f"choose one of: {', '.join(known)}",
+            _("{found!r} has no setting `version` in this region", found=found),
+            fix=_("choose one of: {known}", known=", ".join(known)),
         )
     return found
 
@@ -62,5 +63,5 @@ def region_with_version(
         if path[:2] == ("services", service)
     ]
     if wrong:
-        raise BadInput(wrong[0], fix="choose another version with --to")
+        raise BadInput(wrong[0], fix=_("choose another version with --to"))
     return loaded_region._replace(region=upgraded)

@@ -16,13 +16,14 @@ from pydantic_core import ErrorDetails
 from chautari.federation.lookalikes import validate_domain_scripts
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.validity import parse_seconds_since_1970
+from chautari.language import _
 from chautari.region.field_types import (
     check_language,
     validate_domain,
     validate_email,
     validate_name,
-    validate_public_key,
 )
+from chautari.region.ssh_key_types import validate_public_key
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -52,7 +53,7 @@ def _check_time(value: str) -> str:
 
 def _check_ed25519_key(value: str) -> str:
     if len(value.split(" ")) != 2 or not value.startswith("ssh-ed25519 "):
-        raise ValueError("this must be an ssh-ed25519 public key without a comment")
+        raise ValueError(_("this must be an ssh-ed25519 public key without a comment"))
     return validate_public_key(value)
 
 
@@ -153,7 +154,13 @@ class Descriptor(StrictDescriptorModel):
     def _require_services_below_domain(self) -> Descriptor:
         for entry in self.services:
             if not is_within_domain(urlsplit(entry.address).hostname or "", self.domain):
-                raise ValueError(f"the address of {entry.service} is outside of {self.domain}")
+                raise ValueError(
+                    _(
+                        "the address of {service} is outside of {domain}",
+                        service=entry.service,
+                        domain=self.domain,
+                    )
+                )
         return self
 
 
@@ -172,7 +179,7 @@ def parse_descriptor(data: dict[str, Any]) -> Descriptor:
         return Descriptor.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole file"
+        place = ".".join(map(str, first["loc"])) or _("the whole file")
         raise PeerRefused(
             "field_invalid", path=place[:80], detail=field_problem_text(first)
         ) from None
@@ -181,7 +188,7 @@ def parse_descriptor(data: dict[str, Any]) -> Descriptor:
 def field_problem_text(error: ErrorDetails) -> str:
     """Return what is wrong with a field, in plain words where pydantic has none."""
     if error["type"] == "string_pattern_mismatch":
-        return "this text does not have the required format"
+        return _("this text does not have the required format")
     return error["msg"].removeprefix("Value error, ")[:200]
 
 

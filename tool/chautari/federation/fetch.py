@@ -19,6 +19,7 @@ from chautari.federation.transfer import (
     fetch_files,
 )
 from chautari.federation.untrusted_json import AnswerRefused
+from chautari.language import _
 from chautari.preflight.dns_records import lookup_dns_records
 from chautari.region.field_types import validate_domain
 from chautari.render.endpoints import Endpoints
@@ -37,18 +38,18 @@ def parse_descriptor_url(url: str) -> DescriptorAddress:
     except ValueError as error:
         raise _invalid_url_error(str(error)) from None
     if parts.scheme != "https":
-        raise _invalid_url_error("it does not begin with https://")
+        raise _invalid_url_error(_("it does not begin with https://"))
     if parts.username is not None or parts.query or parts.fragment:
-        raise _invalid_url_error("it contains more than a host and a path")
+        raise _invalid_url_error(_("it contains more than a host and a path"))
     if parts.path not in ("", "/", PATH):
-        raise _invalid_url_error(f"its path is not {PATH}")
+        raise _invalid_url_error(_("its path is not {path}", path=PATH))
     return DescriptorAddress(host, port or transfer.HTTPS)
 
 
 def _invalid_url_error(reason: str) -> BadInput:
     return BadInput(
-        f"this is not the address of a descriptor: {reason}",
-        fix=f"write the address that the other group sent: https://DOMAIN{PATH}",
+        _("this is not the address of a descriptor: {reason}", reason=reason),
+        fix=_("write the address that the other group sent: https://DOMAIN{path}", path=PATH),
     )
 
 

@@ -12,7 +12,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 
-from chautari.region.field_types import compute_key_fingerprint
+from chautari.region.ssh_key_types import compute_key_fingerprint
 
 # The lists by the language of the people who read them out.
 LISTS = {"en": "english", "es": "spanish", "pt": "portuguese"}

@@ -28,6 +28,7 @@ from chautari.federation.descriptor import (
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.shared_resources import SHARED_RESOURCES
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
+from chautari.language import _
 from chautari.secrets.private_keys import call_pyrage
 
 # Of an encrypted letter. The time to read a header grows with its square: about a second for this.
@@ -108,10 +109,12 @@ def open_letter(sealed: bytes, private_key: str) -> Letter:
 
 def _decrypt_letter(sealed: bytes, private_key: str) -> bytes:
     if len(sealed) > MAX_BYTES:
-        raise PeerRefused("letter_invalid", problem=f"larger than {MAX_BYTES >> 10} kB")
+        raise PeerRefused(
+            "letter_invalid", problem=_("larger than {max_bytes} kB", max_bytes=MAX_BYTES >> 10)
+        )
     # Upstream's reader would accept any amount of space in front of the armor.
     if not sealed.startswith(_ARMOR):
-        raise PeerRefused("letter_invalid", problem="not encrypted with age")
+        raise PeerRefused("letter_invalid", problem=_("not encrypted with age"))
     try:
         identity = call_pyrage(pyrage.ssh.Identity.from_buffer, private_key.encode())
         content: bytes = call_pyrage(pyrage.decrypt, sealed, [identity])
@@ -161,4 +164,4 @@ def _invalid_field_refusal(error: ValidationError, resource: str) -> PeerRefused
     first = error.errors(include_url=False)[0]
     place = ".".join(map(str, (*filter(None, [resource]), *first["loc"])))
     detail = field_problem_text(first)
-    return PeerRefused("letter_field_invalid", path=place[:80] or "the letter", detail=detail)
+    return PeerRefused("letter_field_invalid", path=place[:80] or _("the letter"), detail=detail)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from chautari.language import _
+
 # Japanese is written with three scripts at a time (UTS 39, section 5.1).
 _SAME_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "KATAKANA-HIRAGANA": "CJK"}
 # Letters of Cyrillic, Greek and Armenian that look Latin in most typefaces (UTS 39, confusables).
@@ -26,7 +28,7 @@ def validate_domain_scripts(domain: str) -> str:
         if label.startswith("xn--"):
             _check_unicode_label(label, _decode_punycode_label(label))
         elif label[2:4] == "--":
-            raise ValueError(f"the label {label!r} has an unknown encoding")
+            raise ValueError(_("the label {label!r} has an unknown encoding", label=label))
     return domain
 
 
@@ -36,16 +38,22 @@ def _decode_punycode_label(label: str) -> str:
     try:
         return str(idna.decode(label))
     except (idna.IDNAError, UnicodeError):
-        raise ValueError(f"the label {label!r} is not valid punycode") from None
+        raise ValueError(_("the label {label!r} is not valid punycode", label=label)) from None
 
 
 def _check_unicode_label(label: str, decoded: str) -> None:
     letters = [c for c in decoded if unicodedata.category(c).startswith("L")]
     scripts = {_script_of_letter(letter) for letter in letters}
     if len(scripts) > 1:
-        raise ValueError(f"the label {label!r} mixes letters of {' and '.join(sorted(scripts))}")
+        raise ValueError(
+            _(
+                "the label {label!r} mixes letters of {scripts}",
+                label=label,
+                scripts=" and ".join(sorted(scripts)),
+            )
+        )
     if letters and set(letters) <= _LATIN_LOOKING:
-        raise ValueError(f"the label {label!r} imitates Latin letters")
+        raise ValueError(_("the label {label!r} imitates Latin letters", label=label))
 
 
 def _script_of_letter(letter: str) -> str:

@@ -25,6 +25,7 @@ from chautari.federation.transfer import DescriptorAddress
 from chautari.federation.trust import PeerState
 from chautari.federation.validity import utc_text
 from chautari.files import unusable_file_error
+from chautari.language import _
 from chautari.parallel import map_parallel
 from chautari.region import yaml_reader
 from chautari.region.field_types import validate_name
@@ -61,13 +62,19 @@ def require_own_identity(loaded_region: LoadedRegion, secrets: SecretStore) -> O
     host = descriptor.descriptor_host(region)
     if host is None:
         raise BadInput(
-            f"{region.region} publishes no descriptor, so another region cannot trust it",
-            fix=f"add one of these services to a node in region.yml, then deploy: "
-            f"{', '.join(PUBLISHERS)}",
+            _(
+                "{region} publishes no descriptor, so another region cannot trust it",
+                region=region.region,
+            ),
+            fix=_(
+                "add one of these services to a node in region.yml, then deploy: {publishers}",
+                publishers=", ".join(PUBLISHERS),
+            ),
         )
     if signing_key.NAME not in secrets:
         raise BadInput(
-            f"{region.region} has no signing key yet", fix=f"deploy region {region.region}"
+            _("{region} has no signing key yet", region=region.region),
+            fix=f"deploy region {region.region}",
         )
     address = DescriptorAddress(host, transfer.HTTPS)
     return OwnIdentity(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
@@ -110,10 +117,14 @@ def fetch_peer_candidate(
     trust.refuse_imitating_descriptor(found, region.domain, known)
     chosen = name or found.region
     if chosen in known or chosen == region.region:
-        owner = "this region" if chosen == region.region else f"{known[chosen].domain}, a peer"
+        owner = (
+            _("this region")
+            if chosen == region.region
+            else _("{domain}, a peer", domain=known[chosen].domain)
+        )
         raise BadInput(
-            f"{chosen} is already the name of {owner}",
-            fix="choose a name for the new peer: --as NAME",
+            _("{chosen} is already the name of {owner}", chosen=chosen, owner=owner),
+            fix=_("choose a name for the new peer: --as NAME"),
         )
     return PeerCandidate(chosen, address, found)
 
@@ -122,7 +133,7 @@ def _check_peer_name_option(name: str) -> None:
     try:
         validate_name(name)
     except ValueError as error:
-        raise BadInput(f"--as: {error}", fix="choose another name: --as NAME") from None
+        raise BadInput(f"--as: {error}", fix=_("choose another name: --as NAME")) from None
 
 
 def write_pin(
@@ -192,7 +203,11 @@ def delete_pin(loaded_region: LoadedRegion, name: str) -> None:
     known = peers.peer_names(loaded_region.folder)
     if name not in known:
         raise BadInput(
-            f"{loaded_region.region.region} has no pinned peer {name!r}",
+            _(
+                "{region} has no pinned peer {name!r}",
+                region=loaded_region.region.region,
+                name=name,
+            ),
             fix=fix_for_unknown_word(name, known),
         )
     file = peers.peer_file(loaded_region.folder, name)
@@ -218,4 +233,4 @@ def peers_line_and_its_place(loaded_region: LoadedRegion, names: list[str]) -> t
         if kept := {peer: what for peer, what in shared.items() if peer in names}:
             settings[key] = kept
     text = yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000)
-    return (f"{file}:{line}" if line else str(file)), f"federation: {text.strip()}"
+    return (f"{file}:{line}" if line else str(file)), _("federation: {text}", text=text.strip())

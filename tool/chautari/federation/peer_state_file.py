@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.federation.descriptor import MAX_PEERS, field_problem_text
+from chautari.language import _
 from chautari.region.field_types import validate_name
 from chautari.report.model import PairState
 
@@ -81,15 +82,15 @@ def parse_peer_state_file(content: bytes) -> PeerStateFile:
         PeerStateFileInvalid: with the first thing that is wrong.
     """
     if len(content) > MAX_BYTES:
-        raise PeerStateFileInvalid(f"it is larger than {MAX_BYTES >> 10} kB")
+        raise PeerStateFileInvalid(_("it is larger than {max_bytes} kB", max_bytes=MAX_BYTES >> 10))
     try:
         data = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
-        raise PeerStateFileInvalid("it is not valid UTF-8") from None
+        raise PeerStateFileInvalid(_("it is not valid UTF-8")) from None
     except RecursionError:
-        raise PeerStateFileInvalid("it is nested too deeply") from None
+        raise PeerStateFileInvalid(_("it is nested too deeply")) from None
     except ValueError:
-        raise PeerStateFileInvalid("it is not valid JSON") from None
+        raise PeerStateFileInvalid(_("it is not valid JSON")) from None
     try:
         found = _StateFileModel.model_validate(data)
     except ValidationError as error:
@@ -102,8 +103,8 @@ def _first_problem_text(error: ValidationError) -> str:
     place = ".".join(map(str, first["loc"][:2]))[:80]
     if place.startswith("data."):
         # Pydantic names each kind of value that it is not.
-        return f"{place}: it is neither a number nor a short text"
-    return f"{place or 'its content'}: {field_problem_text(first)}"
+        return _("{place}: it is neither a number nor a short text", place=place)
+    return f"{place or _('its content')}: {field_problem_text(first)}"
 
 
 def _is_valid_name(text: str) -> bool:

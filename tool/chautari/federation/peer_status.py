@@ -18,6 +18,7 @@ from chautari.federation.peer_state_file import (
 )
 from chautari.federation.shared_capacity import shared_capacity_links
 from chautari.federation.trust import PeerState
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.report import messages
 from chautari.report.message_templates import fill_template
@@ -166,7 +167,9 @@ def _service_link(
     if known is None:
         return _link_with_own_code(reading, "code_unknown", context, {"code": entry.code})
     if known.state != entry.state:
-        detail = f"the state {entry.state} does not fit the code {entry.code}"
+        detail = _(
+            "the state {state} does not fit the code {code}", state=entry.state, code=entry.code
+        )
         return _link_with_own_code(reading, "entry_invalid", context, {"detail": detail})
     data = {**entry.data, **context}
     return PeerLink(

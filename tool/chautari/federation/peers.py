@@ -22,6 +22,7 @@ from chautari.federation.descriptor import (
     is_within_domain,
 )
 from chautari.files import unusable_file_error, write_atomically
+from chautari.language import _
 from chautari.region import yaml_reader
 from chautari.region.field_types import validate_name
 
@@ -36,7 +37,7 @@ def _check_url_port(url: str) -> str:
         ValueError: when it is not.
     """
     if urlsplit(url).port == 0:
-        raise ValueError("port 0 cannot be used")
+        raise ValueError(_("port 0 cannot be used"))
     return url
 
 
@@ -101,19 +102,23 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
     if peer.domain != peer.descriptor.domain:
         document.problems.append(
             _invalid_peer_problem(
-                document, ("domain",), f"the descriptor belongs to {peer.descriptor.domain}"
+                document,
+                ("domain",),
+                _("the descriptor belongs to {domain}", domain=peer.descriptor.domain),
             )
         )
     if not is_within_domain(urlsplit(peer.url).hostname or "", peer.domain):
         document.problems.append(
             _invalid_peer_problem(
-                document, ("url",), f"the address is outside the domain {peer.domain}"
+                document,
+                ("url",),
+                _("the address is outside the domain {domain}", domain=peer.domain),
             )
         )
     if peer.key != peer.descriptor.key:
         document.problems.append(
             _invalid_peer_problem(
-                document, ("key",), "this key differs from the key in the descriptor"
+                document, ("key",), _("this key differs from the key in the descriptor")
             )
         )
     if document.problems:
@@ -124,7 +129,9 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
 def _invalid_peer_problem(
     document: yaml_reader.Document, path: tuple[str | int, ...], message: str
 ) -> ProblemInFile:
-    return document.problem_at(path, f"{message}; restore the file from git", "invalid_peer")
+    return document.problem_at(
+        path, _("{message}; restore the file from git", message=message), "invalid_peer"
+    )
 
 
 def read_peers(folder: Path, names: list[str]) -> dict[str, PinnedPeer]:

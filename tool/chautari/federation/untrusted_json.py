@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from chautari.language import _
+
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 6
 MAX_DIGITS = 16
@@ -45,7 +47,7 @@ def read_untrusted_json(raw: bytes) -> dict[str, Any]:
         raise AnswerRefused("not_utf8", position=error.start) from None
     data = _parse_strictly(text)
     if not isinstance(data, dict):
-        raise AnswerRefused("not_json", detail="not an object")
+        raise AnswerRefused("not_json", detail=_("not an object"))
     for path, value in _texts_with_paths(data, ""):
         _refuse_unsafe_characters(path, value)
     return data
@@ -63,7 +65,9 @@ def _parse_strictly(text: str) -> Any:
     except RecursionError:
         raise AnswerRefused("nested_too_deep", limit=MAX_DEPTH) from None
     except json.JSONDecodeError as error:
-        raise AnswerRefused("not_json", detail=f"{error.msg}, line {error.lineno}") from None
+        raise AnswerRefused(
+            "not_json", detail=_("{msg}, line {lineno}", msg=error.msg, lineno=error.lineno)
+        ) from None
 
 
 def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def _texts_with_paths(value: Any, path: str, depth: int = 1) -> Iterator[tuple[s
         yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield path or "a key", key
+            yield path or _("a key"), key
             yield from _texts_with_paths(item, f"{path}.{key}".lstrip("."), depth + 1)
     elif isinstance(value, list):
         for number, item in enumerate(value):

@@ -9,6 +9,7 @@ import datetime
 import re
 
 from chautari.federation.untrusted_json import AnswerRefused
+from chautari.language import _
 
 MAX_CLOCK_SKEW = 300  # seconds
 MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
@@ -22,7 +23,7 @@ def parse_seconds_since_1970(time: str) -> int:
         ValueError: when it has another form, or there is no such time, such as on 30 February.
     """
     if not re.fullmatch(TIME, time):
-        raise ValueError("this text does not have the required format")
+        raise ValueError(_("this text does not have the required format"))
     return int(datetime.datetime.fromisoformat(time).timestamp())
 
 

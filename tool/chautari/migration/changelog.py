@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from chautari.language import _
 from chautari.region.toolkit_version import Version, parse_version
 
 Group = Literal["Added", "Changed", "Fixed", "Removed"]
@@ -70,22 +71,32 @@ class _ChangelogReader:
             self.end_entry()
             self.group = line.removeprefix("### ")
             if self.group not in get_args(Group) or not self.releases:
-                raise ChangelogError(f"line {number}: unknown heading {line!r}")
+                raise ChangelogError(
+                    _("line {number}: unknown heading {line!r}", number=number, line=line)
+                )
         elif line.startswith("- "):
             self.end_entry()
             if not self.group:
-                raise ChangelogError(f"line {number}: this entry is under no heading")
+                raise ChangelogError(
+                    _("line {number}: this entry is under no heading", number=number)
+                )
             self.lines, self.start = [line.removeprefix("- ")], number
         elif line.startswith(_INDENT) and self.lines:
             self.lines.append(line.strip())
         elif line.strip() and (self.releases or not _may_precede_first_release(line)):
-            raise ChangelogError(f"line {number}: not part of an entry: {line!r}")
+            raise ChangelogError(
+                _("line {number}: not part of an entry: {line!r}", number=number, line=line)
+            )
 
     def begin_release(self, number: int, line: str) -> None:
         found = _RELEASE.fullmatch(line)
         if not found or parse_version(found["version"]) is None:
             raise ChangelogError(
-                f"line {number}: write ## VERSION (DATE) or ## VERSION ({UNRELEASED})"
+                _(
+                    "line {number}: write ## VERSION (DATE) or ## VERSION ({unreleased})",
+                    number=number,
+                    unreleased=UNRELEASED,
+                )
             )
         date = "" if found["date"] == UNRELEASED else found["date"]
         self.releases.append((found["version"], date, []))
@@ -118,7 +129,13 @@ def parse_changelog(text: str) -> tuple[Release, ...]:
     found = tuple(Release(name, date, tuple(items)) for name, date, items in reader.releases)
     for newer, older in pairwise(found):
         if newer.number <= older.number:
-            raise ChangelogError(f"{newer.version} is not newer than {older.version}")
+            raise ChangelogError(
+                _(
+                    "{version} is not newer than {version2}",
+                    version=newer.version,
+                    version2=older.version,
+                )
+            )
     return found
 
 

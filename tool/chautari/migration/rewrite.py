@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from chautari.errors import BadInput, InvalidRegion, ProblemInFile
 from chautari.files import read_regular_file, write_atomically
+from chautari.language import _
 from chautari.region import renamed_keys, toolkit_version
 from chautari.region.load import check_region_text
 from chautari.region.renamed_keys import RenamedKey, find_renamed_key
@@ -70,8 +71,8 @@ def write_region_text(file: Path, rewrite: Rewrite) -> None:
     mark = content[: len(content) - len(content.removeprefix(BYTE_ORDER_MARK))]
     if content != mark + rewrite.old:
         raise BadInput(
-            f"{file} changed while this command was running; nothing was written",
-            fix="save your changes, then run the command again",
+            _("{file} changed while this command was running; nothing was written", file=file),
+            fix=_("save your changes, then run the command again"),
         )
     mode = stat.S_IMODE(target.stat().st_mode)
     write_atomically(target, mark + rewrite.new, mode)
@@ -80,7 +81,7 @@ def write_region_text(file: Path, rewrite: Rewrite) -> None:
 def _rename_old_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
     """Rename until no old name is left: a key that was renamed twice has two entries."""
     done: list[Renaming] = []
-    for _ in range(len(renamed_keys.RENAMES) + 1):
+    for __ in range(len(renamed_keys.RENAMES) + 1):
         document = parse_yaml(text, file)
         if document.problems:
             raise InvalidRegion(document.problems)
@@ -94,11 +95,13 @@ def _rename_old_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
             text = text[:start] + item.new + text[end:]
         names = {path: item.new for path, item in found}
         if parse_yaml(text, file).data != _with_renamed_keys(document.data, names):
-            raise AssertionError(f"renaming {', '.join(names.values())} changed something else")
+            raise AssertionError(
+                _("renaming {values} changed something else", values=", ".join(names.values()))
+            )
         done += [
             Renaming(path, _path_after_renames(path, names), item.release) for path, item in found
         ]
-    raise AssertionError("the table of renamed keys has a circle")
+    raise AssertionError(_("the table of renamed keys has a circle"))
 
 
 def _rename_conflicts(
@@ -108,8 +111,12 @@ def _rename_conflicts(
         if (*path[:-1], item.new) in document.key_spans:
             yield document.problem_at(
                 path,
-                f"Chautari {item.release} renamed this key to {item.new}, which is also there; "
-                "keep the right value under the new name, and delete this key",
+                _(
+                    "Chautari {release} renamed this key to {new}, which is also there; keep "
+                    "the right value under the new name, and delete this key",
+                    release=item.release,
+                    new=item.new,
+                ),
                 "renamed_key",
             )
 
@@ -143,7 +150,7 @@ def _refuse_new_problems(file: Path, old: str, new: str, renamed: tuple[Renaming
     before, known = check_region_text(file, old)
     after, problems = check_region_text(file, new)
     if before is not None and before != after:
-        raise AssertionError("the new text describes another region")
+        raise AssertionError(_("the new text describes another region"))
     as_before = {(_location_after_renames(item.where, renamed), item.message) for item in known}
     if added := [item for item in problems if (item.where, item.message) not in as_before]:
         raise InvalidRegion(added)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from chautari.language import _
 from chautari.report.model import Refusal
 
 MAX_LISTENERS = 2000
@@ -61,8 +62,13 @@ class Listener(NamedTuple):
 
     def __str__(self) -> str:
         """Return the programs with their port."""
-        program = ", ".join(self.programs) or "the kernel"
-        return f"{program} on {self.protocol} port {self.port}"
+        program = ", ".join(self.programs) or _("the kernel")
+        return _(
+            "{program} on {protocol} port {port}",
+            program=program,
+            protocol=self.protocol,
+            port=self.port,
+        )
 
 
 class PlannedFirewall(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from chautari.language import _
 from chautari.region.base import StrictModel
 from chautari.region.field_types import (
     HostKeyLine,
@@ -26,8 +27,11 @@ DEFAULT_SSH_PORT = 22
 def _check_backup_folder(value: str) -> str:
     if not _FOLDER.fullmatch(value) or len(value) > 200:
         raise ValueError(
-            f"{value!r} is not a folder that a backup can use; write letters, digits, dots, dashes "
-            "and slashes, without a slash at the end, such as chautari"
+            _(
+                "{value!r} is not a folder that a backup can use; write letters, digits, "
+                "dots, dashes and slashes, without a slash at the end, such as chautari",
+                value=value,
+            )
         )
     return value
 
@@ -35,8 +39,11 @@ def _check_backup_folder(value: str) -> str:
 def _check_absolute_folder(value: str) -> str:
     if not value.startswith("/") or not _FOLDER.fullmatch(value) or len(value) > 200:
         raise ValueError(
-            f"{value!r} is not an absolute path; write the folder at which the disk is mounted, "
-            "such as /mnt/backup"
+            _(
+                "{value!r} is not an absolute path; write the folder at which the disk is "
+                "mounted, such as /mnt/backup",
+                value=value,
+            )
         )
     return value
 
@@ -45,7 +52,10 @@ def _check_login(value: str) -> str:
     account, at, host = value.partition("@")
     if not at or not _ACCOUNT.fullmatch(account):
         raise ValueError(
-            f"{value!r} is not a login; write ACCOUNT@HOST, such as u1@box.example.org"
+            _(
+                "{value!r} is not a login; write ACCOUNT@HOST, such as u1@box.example.org",
+                value=value,
+            )
         )
     if not _ADDRESS.fullmatch(host):
         validate_domain(host)
@@ -55,7 +65,10 @@ def _check_login(value: str) -> str:
 def _check_time(value: str) -> str:
     if not _TIME.fullmatch(value):
         raise ValueError(
-            f'{value!r} is not a time of day; write hours and minutes, such as "02:30"'
+            _(
+                '{value!r} is not a time of day; write hours and minutes, such as "02:30"',
+                value=value,
+            )
         )
     return value
 

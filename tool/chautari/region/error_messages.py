@@ -13,13 +13,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from chautari.errors import ProblemInFile
+from chautari.language import Texts, _
 from chautari.region.locate import argument_for_region
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
 from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_, parse_scalar
 from chautari.suggestions import nearest_word
 
-_KINDS = {
+_KINDS: Texts = {
     "string_type": "text",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -89,24 +90,42 @@ def _error_message(document: Document, item: ErrorDetails, missing: Sequence[str
     if kind == "extra_forbidden":
         return _unknown_key_message_at(document, item, missing)
     if kind == "missing":
-        return "is missing; " + _example_hint(location)
+        return _("is missing; ") + _example_hint(location)
     if kind == "value_error":
         return str(context["error"]).replace(repr(value), shown)
     if kind == "literal_error":
-        return f"{shown} is not a valid value; {_choice_hint(document, item)}"
+        return _(
+            "{shown} is not a valid value; {choice_hint}",
+            shown=shown,
+            choice_hint=_choice_hint(document, item),
+        )
     if kind == "key_type":
-        return (
-            f"{shown} is not an SSH public key or a list of them; paste the line from "
-            f"~/.ssh/id_ed25519.pub, for example {location[-1]}: {_example_text(location)}"
+        return _(
+            "{shown} is not an SSH public key or a list of them; paste the line from "
+            "~/.ssh/id_ed25519.pub, for example {location}: {example}",
+            shown=shown,
+            location=location[-1],
+            example=_example_text(location),
         )
     if kind in _KINDS:
-        return f"{shown} is not {_KINDS[kind]}; {_wrong_type_hint(document, item)}"
+        return _(
+            "{shown} is not {kinds}; {wrong_type_hint}",
+            shown=shown,
+            kinds=_(_KINDS[kind]),
+            wrong_type_hint=_wrong_type_hint(document, item),
+        )
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{shown} is out of range; {_range_hint(location)}"
+        return _(
+            "{shown} is out of range; {range_hint}", shown=shown, range_hint=_range_hint(location)
+        )
     if kind == "string_pattern_mismatch":
-        return f"{shown} has the wrong format; {_example_hint(location)}"
+        return _(
+            "{shown} has the wrong format; {example_hint}",
+            shown=shown,
+            example_hint=_example_hint(location),
+        )
     if kind == "too_short":
-        return "is empty; " + _example_hint(location)
+        return _("is empty; ") + _example_hint(location)
     return f"{item['msg']}; {_example_hint(location)}"
 
 
@@ -119,12 +138,14 @@ def _with_character_hint(message: str, item: ErrorDetails) -> str:
     value = item["loc"][-1] if is_key else item.get("input")
     if not isinstance(value, str):
         return message
-    start = " It" if message.endswith("?") else "; it"
+    start = " It" if message.endswith("?") else _("; it")
     for space in NO_BREAK_SPACES:
         if space in value:
-            return (
-                f"{message}{start} contains a no-break space (U+{ord(space):04X}); type a normal "
-                "space"
+            return _(
+                "{message}{start} contains a no-break space (U+{code:04X}); type a normal space",
+                message=message,
+                start=start,
+                code=ord(space),
             )
     # Messages about free text do not show it: there, every letter is right.
     if "ASCII" in message or not (is_key or repr(value) in message):
@@ -132,9 +153,14 @@ def _with_character_hint(message: str, item: ErrorDetails) -> str:
     for letter in value:
         name = unicodedata.name(letter, "")
         if name.startswith(_LOOK_ALIKES):
-            return (
-                f"{message}{start} contains {letter} (U+{ord(letter):04X}, {name.lower()}), which "
-                "only looks like an ASCII character; type the word again"
+            return _(
+                "{message}{start} contains {letter} (U+{code:04X}, {name}), which only "
+                "looks like an ASCII character; type the word again",
+                message=message,
+                start=start,
+                letter=letter,
+                code=ord(letter),
+                name=name.lower(),
             )
     return message
 
@@ -144,7 +170,7 @@ def _value_as_written(document: Document, item: ErrorDetails) -> str:
     value = item.get("input")
     written = document.plain.get(item["loc"])
     if value is None:
-        return written or "an empty value"
+        return written or _("an empty value")
     text = repr(value) if isinstance(value, str) else written or as_flow_yaml(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
@@ -158,12 +184,12 @@ def _wrong_type_hint(document: Document, item: ErrorDetails) -> str:
             continue
         text = as_flow_yaml(other)
         if isinstance(other, str) and not isinstance(value, list):
-            return f"put it in quotes: {text}"
+            return _("put it in quotes: {text}", text=text)
         if isinstance(value, str) and written is None and not isinstance(other, list):
-            return f"write {text} without quotes"
-        return f"write {_as_line_of_file(location, text)}"
+            return _("write {text} without quotes", text=text)
+        return _("write {as_line_of_file}", as_line_of_file=_as_line_of_file(location, text))
     return _example_hint(location) + (
-        ", or delete this key" if _is_null_for_optional_field(item) else ""
+        _(", or delete this key") if _is_null_for_optional_field(item) else ""
     )
 
 
@@ -214,7 +240,7 @@ def _range_hint(location: Sequence[str | int]) -> str:
     }
     if limits.keys() != {"ge", "le"}:
         return _example_hint(location)
-    return f"write a number from {limits['ge']} to {limits['le']}"
+    return _("write a number from {ge} to {le}", ge=limits["ge"], le=limits["le"])
 
 
 def _choice_hint(document: Document, item: ErrorDetails) -> str:
@@ -224,10 +250,10 @@ def _choice_hint(document: Document, item: ErrorDetails) -> str:
     written = document.plain.get(item["loc"])
     if not isinstance(value, str):
         if written in choices:
-            return f"put it in quotes: {as_flow_yaml(written)}"
+            return _("put it in quotes: {written}", written=as_flow_yaml(written))
     elif close := nearest_word(value, choices):
-        return f"did you mean {as_flow_yaml(close)}?"
-    return f"choose one of: {', '.join(map(as_flow_yaml, choices))}"
+        return _("did you mean {close}?", close=as_flow_yaml(close))
+    return _("choose one of: {choices}", choices=", ".join(map(as_flow_yaml, choices)))
 
 
 def unknown_key_message(key: str, names: Sequence[str], present: Container[str] = ()) -> str:
@@ -236,19 +262,22 @@ def unknown_key_message(key: str, names: Sequence[str], present: Container[str] 
     A name in `present` is never proposed: it would appear twice.
     """
     if close := nearest_word(key, [name for name in names if name not in present]):
-        return f"unknown key; did you mean {close}?"
+        return _("unknown key; did you mean {close}?", close=close)
     if close := nearest_word(key, names):
-        return f"unknown key; delete it, because {close} is already set"
-    return f"unknown key; valid keys here: {', '.join(names)}"
+        return _("unknown key; delete it, because {close} is already set", close=close)
+    return _("unknown key; valid keys here: {names}", names=", ".join(names))
 
 
 def _unknown_key_message_at(document: Document, item: ErrorDetails, missing: Sequence[str]) -> str:
     """Return which key was meant: one of the missing ones, if only such a one takes the value."""
     location = item["loc"]
     if renamed := find_renamed_key(location):
-        return (
-            f"Chautari {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
-            f"instead, or run: deploy migrate {argument_for_region(document.file)}"
+        return _(
+            "Chautari {release} renamed this key to {new}; write {new} instead, or run: "
+            "deploy migrate {argument_for_region}",
+            release=renamed.release,
+            new=renamed.new,
+            argument_for_region=argument_for_region(document.file),
         )
     *parents, key = location
     model = _model_at(parents)
@@ -257,16 +286,16 @@ def _unknown_key_message_at(document: Document, item: ErrorDetails, missing: Seq
     close = nearest_word(str(key), [name for name in names if name not in present])
     fits = [name for name in missing if not parents and _accepts_value((name,), item["input"])]
     if fits and (close is None or close not in missing):
-        return f"unknown key; did you mean {fits[0]}?"
+        return _("unknown key; did you mean {fits}?", fits=fits[0])
     return unknown_key_message(str(key), names, present)
 
 
 def _example_hint(location: Sequence[str | int]) -> str:
     text = _example_text(location)
     return (
-        f"write, for example, {_as_line_of_file(location, text)}"
+        _("write, for example, {as_line_of_file}", as_line_of_file=_as_line_of_file(location, text))
         if text
-        else "see docs/reference/region.md"
+        else _("see docs/reference/region.md")
     )
 
 

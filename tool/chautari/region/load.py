@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import is_present
+from chautari.language import Text, Texts, _
 from chautari.region import error_messages, rules, toolkit_version, yaml_reader
 from chautari.region.field_types import URL, ImageVersion
 from chautari.region.locate import (
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from chautari.federation.peers import PinnedPeer
 
 _PIN_CODE = "invalid_pin"
-PIN_FORM = (
+PIN_FORM: Text = (
     "is not a valid pin; write NAME: "
     "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
-PIN_FIELDS = {
+PIN_FIELDS: Texts = {
     "url": "write the address of an archive: url: https://….tar.bz2 (or .tar.gz, .tar.xz, .zip)",
     "image": "write the name of a container image without a tag: image: docker.io/NAME/NAME",
     "sha256": "write the SHA-256 checksum: 64 digits from 0-9 and a-f, as `sha256sum` prints it",
@@ -100,8 +101,12 @@ def _check_pin_name(value: str) -> str:
     known = _pinnable_archive_names() | _pinnable_image_names()
     if value not in known:
         close = nearest_word(value, sorted(known))
-        hint = f"did you mean {close}?" if close else f"choose one of: {', '.join(sorted(known))}"
-        raise ValueError(f"no service uses an archive or image with this name; {hint}")
+        hint = (
+            _("did you mean {close}?", close=close)
+            if close
+            else _("choose one of: {known}", known=", ".join(sorted(known)))
+        )
+        raise ValueError(_("no service uses an archive or image with this name; {hint}", hint=hint))
     return value
 
 
@@ -116,7 +121,7 @@ def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) 
     elif item["type"] == "extra_forbidden":
         message = error_messages.unknown_key_message(str(path[-1]), list(_PinModel.model_fields))
     else:
-        message = PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM)
+        message = _(PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM))
     return document.problem_at(path, message, _PIN_CODE)
 
 
@@ -128,7 +133,7 @@ def _swapped_pin_problems(
         kind = "image" if name in _pinnable_image_names() else "url"
         for version, pin in versions.items():
             if pin.model_fields_set - {"sha256", "size", "signer"} != {kind}:
-                message = f"write only {kind} and sha256 here"
+                message = _("write only {kind} and sha256 here", kind=kind)
                 yield document.problem_at((name, version), message, _PIN_CODE)
 
 
@@ -256,8 +261,12 @@ def _read_named_peers(
             problems.append(
                 document.problem_at(
                     ("federation", "peers", index),
-                    f"{name} is not pinned; run: deploy federation join {region.region} URL; or "
-                    "remove it from the list",
+                    _(
+                        "{name} is not pinned; run: deploy federation join {region} URL; or "
+                        "remove it from the list",
+                        name=name,
+                        region=region.region,
+                    ),
                     "peer_not_pinned",
                 )
             )
@@ -293,10 +302,12 @@ def _validated_region(document: yaml_reader.Document) -> Region:
             [
                 document.problem_at(
                     (),
-                    "the file is empty; start it with region: NAME"
+                    _("the file is empty; start it with region: NAME")
                     if document.data is None
-                    else "the file must consist of lines such as key: value; start it with "
-                    "region: NAME",
+                    else _(
+                        "the file must consist of lines such as key: value; start it with "
+                        "region: NAME"
+                    ),
                     "invalid_yaml",
                 )
             ]
@@ -316,12 +327,16 @@ def _folder_name_problem(
     document: yaml_reader.Document, file: Path, region: Region
 ) -> ProblemInFile:
     folder = file.resolve().parent.name
-    rename = f"rename the folder to {region.region}"
+    rename = _("rename the folder to {region}", region=region.region)
     if reason := name_problem(folder):
         return document.problem_at(("region",), f"{reason}; {rename}", "wrong_folder")
     return document.problem_at(
         ("region",),
-        f"the folder is called {folder}; write region: {folder}, or {rename}",
+        _(
+            "the folder is called {folder}; write region: {folder}, or {rename}",
+            folder=folder,
+            rename=rename,
+        ),
         "wrong_folder",
     )
 
@@ -345,8 +360,9 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
         return {}, list(error.problems)
     if document.data is None:
         restore = shlex.join(("rm", str(file)))
-        message = (
-            f"the file contains no pins; add a pin, restore the file from git, or run {restore}"
+        message = _(
+            "the file contains no pins; add a pin, restore the file from git, or run {restore}",
+            restore=restore,
         )
         return {}, [document.problem_at((), message, _PIN_CODE)]
     try:

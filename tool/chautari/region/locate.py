@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.files import fix_for_unusable_path, is_present, refuse_special_file
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.suggestions import nearest_word
 
@@ -48,10 +49,10 @@ def find_region_file(name: str, root: Path) -> Path:
         _refuse_unusable_region_file(file.parent)
         beside = file.parent / REGION_FILE
         raise UnknownRegion(
-            f"{file}: no such file",
-            fix=f"did you mean {beside}?"
+            _("{file}: no such file", file=file),
+            fix=_("did you mean {close}?", close=beside)
             if beside.is_file()
-            else "write the name of a region, or the path of its region.yml",
+            else _("write the name of a region, or the path of its region.yml"),
         )
     _refuse_unusable_root(root)
     # A name must not climb out of the inventories folder.
@@ -65,12 +66,12 @@ def find_region_file(name: str, root: Path) -> Path:
     similar = _nearest_valid_name(name)
     close = similar if similar in there else nearest_word(name, there)
     if close:
-        hint = f"did you mean {close}?"
+        hint = _("did you mean {close}?", close=close)
     elif there:
-        hint = f"known regions: {', '.join(there)}"
+        hint = _("known regions: {there}", there=", ".join(there))
     else:
-        hint = f"create the file {root / (similar or 'NAME') / REGION_FILE}"
-    raise UnknownRegion(f"no region {name!r} under {root}/", fix=hint)
+        hint = _("create the file {root}", root=root / (similar or "NAME") / REGION_FILE)
+    raise UnknownRegion(_("no region {name!r} under {root}/", name=name, root=root), fix=hint)
 
 
 def find_all_regions(root: Path) -> list[str]:
@@ -82,7 +83,10 @@ def find_all_regions(root: Path) -> list[str]:
     _refuse_unusable_root(root)
     found = [folder.name for folder in _sorted_folder_entries(root) if _may_hold_region(folder)]
     if not found:
-        raise BadInput(f"there is no region in {root}/", fix=f"create {root}/NAME/{REGION_FILE}")
+        raise BadInput(
+            _("there is no region in {root}/", root=root),
+            fix=_("create {root}/NAME/{region_file}", root=root, region_file=REGION_FILE),
+        )
     return found
 
 
@@ -108,10 +112,14 @@ def _refuse_unusable_root(root: Path) -> None:
         next(root.iterdir(), None)
     except OSError as error:
         # Only this variable can name a folder that does not exist.
-        chosen = "set CHAUTARI_INVENTORIES to the folder that contains your regions, or unset it"
+        chosen = _("set CHAUTARI_INVENTORIES to the folder that contains your regions, or unset it")
         fix = fix_for_unusable_path(root, error.errno)
         raise BadInput(
-            f"the folder of the regions cannot be used: {root}: {error.strerror}",
+            _(
+                "the folder of the regions cannot be used: {root}: {strerror}",
+                root=root,
+                strerror=error.strerror,
+            ),
             fix=fix if isinstance(error, PermissionError) else chosen,
         ) from None
 
@@ -132,11 +140,17 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
             new = next(n for n in chain([valid], numbered) if n and not (root / n).exists())
             # A shell cannot read back a name that is shown with escapes.
             if folder.name.isprintable():
-                move = f"run `{_mv_command(folder, root / new)}`"
+                move = _("run `{mv_command}`", mv_command=_mv_command(folder, root / new))
             else:
-                move = f"rename this folder to {new}"
+                move = _("rename this folder to {new}", new=new)
             raise BadInput(
-                f"{folder}: {problem}", fix=f"{move}, then write `region: {new}` in {REGION_FILE}"
+                f"{folder}: {problem}",
+                fix=_(
+                    "{move}, then write `region: {new}` in {region_file}",
+                    move=move,
+                    new=new,
+                    region_file=REGION_FILE,
+                ),
             )
 
 
@@ -154,12 +168,20 @@ def _refuse_unusable_region_file(folder: Path) -> None:
     for entry in _find_region_like_files(folder):
         if entry.name == REGION_FILE:
             raise BadInput(
-                f"{entry} is not a file",
-                fix=f"run `{_mv_command(entry, folder / 'region.old')}`, then create {entry}",
+                _("{entry} is not a file", entry=entry),
+                fix=_(
+                    "run `{mv_command}`, then create {entry}",
+                    mv_command=_mv_command(entry, folder / "region.old"),
+                    entry=entry,
+                ),
             )
         if entry.is_file():
             raise BadInput(
-                f"{entry}: a region's file must be called {REGION_FILE}",
+                _(
+                    "{entry}: a region's file must be called {region_file}",
+                    entry=entry,
+                    region_file=REGION_FILE,
+                ),
                 fix=_mv_command(entry, file),
             )
 

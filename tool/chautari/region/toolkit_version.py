@@ -6,6 +6,7 @@ import re
 import shlex
 
 from chautari import __version__
+from chautari.language import _
 from chautari.paths import content_root, is_checkout
 
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
@@ -35,14 +36,20 @@ def too_old_message(required_version: object) -> str:
     version = parse_version(required_version)
     if version is None or version <= current_version():
         return ""
-    return (
-        f"this file was written for Chautari {required_version}, "
-        f"but this is Chautari {__version__}; {_update_step(str(required_version))}"
+    return _(
+        "this file was written for Chautari {required_version}, but this is Chautari "
+        "{version}; {update_step}",
+        required_version=required_version,
+        version=__version__,
+        update_step=_update_step(str(required_version)),
     )
 
 
 def _update_step(required_version: str) -> str:
     if is_checkout():
         root = shlex.quote(str(content_root()))
-        return f"update Chautari: git -C {root} pull && make -C {root} setup"
-    return f"install Chautari {required_version} or newer, as you installed this version"
+        return _("update Chautari: git -C {root} pull && make -C {root} setup", root=root)
+    return _(
+        "install Chautari {required_version} or newer, as you installed this version",
+        required_version=required_version,
+    )

@@ -18,6 +18,7 @@ import yaml
 
 from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import UnusableFile, read_regular_file
+from chautari.language import Text, _
 from chautari.region.printable_text import is_printable_line
 from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
 
@@ -74,9 +75,9 @@ _NEEDED = (
 )
 _NOT_IN_KEYS = {":", *FULL_WIDTH}
 _YAML = "invalid_yaml"
-_KEY_FORM = "a key must be one line of plain text"
-_TEMPLATE_HINT = "; {{ … }} is not evaluated in this file, so write the value itself"
-_NOT_UTF_8 = "the file is not in UTF-8; save it as UTF-8"
+_KEY_FORM: Text = "a key must be one line of plain text"
+_TEMPLATE_HINT: Text = "; {{ … }} is not evaluated in this file, so write the value itself"
+_NOT_UTF_8: Text = "the file is not in UTF-8; save it as UTF-8"
 _CONFLICTS = tuple(7 * character for character in "<>=|")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
 NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
@@ -128,30 +129,44 @@ class _YAMLReader:
         if self.nodes > MAX_NODES:
             raise self.fatal_problem(
                 event,
-                f"the file has more than {MAX_NODES} values, which is the limit; remove values "
-                "that are not needed, or split the region into smaller regions",
+                _(
+                    "the file has more than {max_nodes} values, which is the limit; remove "
+                    "values that are not needed, or split the region into smaller regions",
+                    max_nodes=MAX_NODES,
+                ),
             )
         if len(path) > MAX_DEPTH:
             raise self.fatal_problem(
-                event, f"nested deeper than {MAX_DEPTH} levels; remove the extra levels"
+                event,
+                _(
+                    "nested deeper than {max_depth} levels; remove the extra levels",
+                    max_depth=MAX_DEPTH,
+                ),
             )
         if isinstance(event, yaml.AliasEvent):
             raise self.fatal_problem(
                 event,
-                f"alias *{event.anchor} is not allowed; write the full value, or put text in "
-                "quotes",
+                _(
+                    "alias *{anchor} is not allowed; write the full value, or put text in quotes",
+                    anchor=event.anchor,
+                ),
             )
         if event.anchor:
             raise self.fatal_problem(
                 event,
-                f"anchor &{event.anchor} is not allowed; write the full value, or put text in "
-                "quotes",
+                _(
+                    "anchor &{anchor} is not allowed; write the full value, or put text in quotes",
+                    anchor=event.anchor,
+                ),
             )
         if event.tag:
             raise self.fatal_problem(
                 event,
-                f"tag {_short_yaml_tag(event.tag)} is not allowed; write a plain value, or put "
-                "text in quotes",
+                _(
+                    "tag {short_yaml_tag} is not allowed; write a plain value, or put text "
+                    "in quotes",
+                    short_yaml_tag=_short_yaml_tag(event.tag),
+                ),
             )
         self.document.marks.setdefault(path, _start_of_event(event))
         if isinstance(event, yaml.MappingStartEvent):
@@ -167,7 +182,11 @@ class _YAMLReader:
         # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
         if len(event.value) > MAX_LENGTH:
             raise self.fatal_problem(
-                event, f"this value is longer than {MAX_LENGTH} characters; shorten it"
+                event,
+                _(
+                    "this value is longer than {max_length} characters; shorten it",
+                    max_length=MAX_LENGTH,
+                ),
             )
         if hidden := find_hidden_character(event.value):
             raise self.fatal_problem(event, _hidden_character_message(hidden[1]))
@@ -178,20 +197,24 @@ class _YAMLReader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 template = isinstance(event, yaml.MappingStartEvent) and event.flow_style
-                raise self.fatal_problem(event, _KEY_FORM + _TEMPLATE_HINT * bool(template))
+                raise self.fatal_problem(event, _(_KEY_FORM) + _(_TEMPLATE_HINT) * bool(template))
             key = event.value
             hidden = find_hidden_character(key)
             if hidden or not is_printable_line(key) or len(key) > MAX_LENGTH:
-                raise self.fatal_problem(event, _KEY_FORM)
+                raise self.fatal_problem(event, _(_KEY_FORM))
             if wrong := next((letter for letter in key if letter in _NOT_IN_KEYS), None):
                 raise self.fatal_problem(
                     event,
-                    f"the key {key[:60]!r} contains {wrong}; write a colon and a space between "
-                    "a key and its value",
+                    _(
+                        "the key {key!r} contains {wrong}; write a colon and a space between "
+                        "a key and its value",
+                        key=key[:60],
+                        wrong=wrong,
+                    ),
                 )
             if key == "<<":
                 raise self.fatal_problem(
-                    event, "the merge key << is not allowed; write every key here"
+                    event, _("the merge key << is not allowed; write every key here")
                 )
             child = (*path, key)
             if key in result:
@@ -201,7 +224,10 @@ class _YAMLReader:
                         self.document.file,
                         *_start_of_event(event),
                         ".".join(map(str, child)),
-                        f"this key appears twice (first on line {first}); keep one of them",
+                        _(
+                            "this key appears twice (first on line {first}); keep one of them",
+                            first=first,
+                        ),
                         "duplicate_key",
                     )
                 )
@@ -228,7 +254,7 @@ class _YAMLReader:
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
             raise self.fatal_problem(
-                event, "a second YAML document starts here; the file must contain only one"
+                event, _("a second YAML document starts here; the file must contain only one")
             )
         return self.document
 
@@ -284,22 +310,23 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[ProblemInFile]:
         yield ProblemInFile(shown, line, column, "", _hidden_character_message(start[1]), _YAML)
     for number, line_text in enumerate(text.split("\n"), start=1):
         if line_text.startswith(_CONFLICTS) and not line_text[7:8].strip():
-            message = (
-                "git could not merge two versions here; keep one of them and delete the lines "
-                "that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
+            message = _(
+                "git could not merge two versions here; keep one of them and delete the "
+                "lines that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
             )
             yield ProblemInFile(shown, number, 1, "", message, _YAML)
             return  # each conflict has several such lines
         if line_text.isascii():
             continue
         if space := re.match(_NO_BREAK_SPACE, line_text):
-            message = (
-                f"this is a no-break space (U+{ord(space[2]):04X}), but YAML needs a normal one; "
-                "type the space again"
+            message = _(
+                "this is a no-break space (U+{code:04X}), but YAML needs a normal one; "
+                "type the space again",
+                code=ord(space[2]),
             )
             yield ProblemInFile(shown, number, space.start(2) + 1, "", message, _YAML)
         elif quote := re.match(_CURLY_VALUE, line_text):
-            message = f"{quote[1]} is a curly quote; type a straight quote: ' or \""
+            message = _("{quote} is a curly quote; type a straight quote: ' or \"", quote=quote[1])
             yield ProblemInFile(shown, number, quote.start(1) + 1, "", message, _YAML)
 
 
@@ -324,20 +351,26 @@ def read_text(file: Path, shown: Path) -> str:
         text = raw.decode("utf-8")
     except UnusableFile as error:
         about = "it " if error.reason.startswith("is ") else ""
-        reason = f"cannot read the file: {about}{error.reason}; {error.fix}"
+        reason = _(
+            "cannot read the file: {about}{reason}; {fix}",
+            about=about,
+            reason=error.reason,
+            fix=error.fix,
+        )
         raise InvalidRegion(
             [ProblemInFile(shown, 1, 1, "", reason, UnusableFile.error_code)]
         ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _NOT_UTF_8, _YAML)]) from None
+        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _(_NOT_UTF_8), _YAML)]) from None
     # Text in UTF-16 or UTF-32 without a byte-order mark is valid UTF-8, but full of NUL.
     if raw.count(0) * 4 > len(raw):
-        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _NOT_UTF_8, _YAML)])
+        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _(_NOT_UTF_8), _YAML)])
     if len(raw) > MAX_BYTES:
-        message = (
-            f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit; remove what does "
-            "not belong in it"
+        message = _(
+            "the file is larger than {max_bytes} kB, which is the limit; remove what "
+            "does not belong in it",
+            max_bytes=MAX_BYTES // 1000,
         )
         raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message, _YAML)])
     return text.removeprefix(BYTE_ORDER_MARK)
@@ -348,7 +381,7 @@ def _short_yaml_tag(tag: str) -> str:
 
 
 def _hidden_character_message(character: str) -> str:
-    return f"hidden character U+{ord(character):04X}; delete it"
+    return _("hidden character U+{code:04X}; delete it", code=ord(character))
 
 
 def _start_of_event(event: Any) -> Mark:

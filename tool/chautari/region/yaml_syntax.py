@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from chautari.language import N_, _
+
 FULL_WIDTH = dict(zip("：，｛｝［］＂＇", ":,{}[]\"'", strict=True))
 _LONGEST_VALUE = 80
 _LONGEST_LINE = 1000  # on longer ones, a pattern could take long
@@ -39,22 +41,22 @@ class _MistakePattern(NamedTuple):
 _VALUE_CLUES = (
     _MistakePattern(
         r"(?P<part>\{\{.*?\}\})",
-        "{{ … }} is not evaluated in this file",
-        "the value itself",
+        N_("{{ … }} is not evaluated in this file"),
+        N_("the value itself"),
     ),
     _MistakePattern(
         r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$",
-        "in double quotes, a backslash begins an escape sequence",
+        N_("in double quotes, a backslash begins an escape sequence"),
         "{}",
     ),
     _MistakePattern(
         r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$",
-        "text follows the end of this value",
+        N_("text follows the end of this value"),
         "{}",
     ),
     _MistakePattern(
         rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))",
-        "a value that contains a colon and a space needs quotes",
+        N_("a value that contains a colon and a space needs quotes"),
         "{}",
     ),
 )
@@ -62,28 +64,28 @@ _VALUE_CLUES = (
 _KEY_CLUES = (
     _MistakePattern(
         _START + r"(?P<part>(?P<key>[\w-]+):(?P<rest>[^\s:/].*))$",
-        "a space is missing after the colon",
+        N_("a space is missing after the colon"),
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
         _START + r"(?P<part>(?P<key>[\w-]+) *[=;] *(?P<rest>.*))$",
-        "a colon and a space must follow a key",
+        N_("a colon and a space must follow a key"),
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
         _START + r"(?P<part>(?P<key>[\w-]+)) *(?:#.*)?$",
-        "a colon is missing after this key (or a dash and a space before an item of a list)",
+        N_("a colon is missing after this key (or a dash and a space before an item of a list)"),
         r"\g<key>:",
     ),
     _MistakePattern(
         _START + r"(?P<part>(?P<key>[\w-]+) +(?P<rest>(?!.*: )[^\s#].*))$",
-        "a colon is missing after the key",
+        N_("a colon is missing after the key"),
         r"\g<key>: \g<rest>",
     ),
     _MistakePattern(
         r"^(?P<part>\.\.\.)\s*$",
-        "this line ends the YAML document",
-        "the file without this line",
+        N_("this line ends the YAML document"),
+        N_("the file without this line"),
     ),
 )
 
@@ -94,14 +96,14 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     lines = re.split(r"\r\n|\r|\n", text)
     if mark is None or mark.line >= len(lines):
-        return SyntaxMistake(1, 1, f"not valid YAML: {what}")
+        return SyntaxMistake(1, 1, _("not valid YAML: {what}", what=what))
     wrong = lines[mark.line]
     if "\t" in wrong[: len(wrong) - len(wrong.lstrip())]:
-        message = f"not valid YAML: {what}; indent with spaces, not with tabs"
+        message = _("not valid YAML: {what}; indent with spaces, not with tabs", what=what)
         return SyntaxMistake(mark.line + 1, mark.column + 1, message)
-    hint = "check the indentation of this line and of the line above"
+    hint = _("check the indentation of this line and of the line above")
     if "'-' indicator" in what:
-        hint = "write a dash and a space before every item of this list, or before no item"
+        hint = _("write a dash and a space before every item of this list, or before no item")
     return (
         _find_open_quote(text, error)
         or _find_mistake_by_parser_error(lines, error)
@@ -109,7 +111,7 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
         or SyntaxMistake(
             mark.line + 1,
             mark.column + 1,
-            f"not valid YAML: {what}; {hint}",
+            _("not valid YAML: {what}; {hint}", what=what, hint=hint),
         )
     )
 
@@ -124,13 +126,15 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     """Return the quote that was never closed, or was closed by the next quote of another line."""
     if error.context and "quoted scalar" in error.context and "end of stream" in error.problem:
         start = error.context_mark
-        return _unclosed_quote_mistake(start, "is not closed")
+        return _unclosed_quote_mistake(start, _("is not closed"))
     try:
         for token in yaml.scan(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             begin, end = token.start_mark, token.end_mark
             is_quoted = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
             if is_quoted and begin.line < end.line == error.problem_mark.line:
-                return _unclosed_quote_mistake(begin, f"is closed only in line {end.line + 1}")
+                return _unclosed_quote_mistake(
+                    begin, _("is closed only in line {line}", line=end.line + 1)
+                )
             if begin.line > error.problem_mark.line:
                 break
     except yaml.YAMLError:
@@ -139,7 +143,10 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
 
 
 def _unclosed_quote_mistake(start: Any, where: str) -> SyntaxMistake:
-    message = f"the quote that begins here {where}; write the closing quote at the end of the value"
+    message = _(
+        "the quote that begins here {where}; write the closing quote at the end of the value",
+        where=where,
+    )
     return SyntaxMistake(start.line + 1, start.column + 1, message)
 
 
@@ -164,18 +171,20 @@ def _match_mistake_patterns(
     if len(line) > _LONGEST_LINE:
         return None
     if wide := re.match(rf"[\x20-\x7e]*([{''.join(FULL_WIDTH)}])", line):
-        message = (
-            f"{wide[1]} is full-width punctuation; write {FULL_WIDTH[wide[1]]} instead, and add a "
-            "space after a colon or a comma"
+        message = _(
+            "{wide} is full-width punctuation; write {full_width} instead, and add a "
+            "space after a colon or a comma",
+            wide=wide[1],
+            full_width=FULL_WIDTH[wide[1]],
         )
         return SyntaxMistake(number + 1, wide.end(), message)
     for clue in clues:
         if match := re.search(clue.pattern, line):
             value = re.split(r"\s+#", match["part"])[0].rstrip()
-            fix = quote_for_yaml(value) if clue.fix == "{}" else match.expand(clue.fix).rstrip()
+            fix = quote_for_yaml(value) if clue.fix == "{}" else match.expand(_(clue.fix)).rstrip()
             if len(fix) > _LONGEST_VALUE:
-                fix = "it" if clue.fix != "{}" else "the value in quotes"
-            message = f"{clue.reason}; write {fix}"
+                fix = "it" if clue.fix != "{}" else _("the value in quotes")
+            message = _("{reason}; write {fix}", reason=_(clue.reason), fix=fix)
             return SyntaxMistake(number + 1, match.start("part") + 1, message)
     return None
 
@@ -186,16 +195,21 @@ def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     if not value or value[0] not in "*&!|>%@`,?:-]}" or not re.search(_BEGINS_VALUE, before):
         return None
     if value[0] in "-?" and not before.strip():
-        message = f"a line that begins with {value[0]} is not allowed here; delete the {value[0]}"
+        message = _(
+            "a line that begins with {value} is not allowed here; delete the {value}",
+            value=value[0],
+        )
         return SyntaxMistake(begin.line + 1, begin.column + 1, message)
     in_flow = before.count("{") + before.count("[") > before.count("}") + before.count("]")
     plain = re.split(r"[,\]}]" if in_flow else r"\s+#", value)[0].rstrip()
     if in_flow and not plain:
         return None
-    shown = quote_for_yaml(plain) if len(plain) <= _LONGEST_VALUE else "the value in quotes"
-    message = f"a value that begins with {value[0]} needs quotes; write {shown}"
+    shown = quote_for_yaml(plain) if len(plain) <= _LONGEST_VALUE else _("the value in quotes")
+    message = _(
+        "a value that begins with {value} needs quotes; write {shown}", value=value[0], shown=shown
+    )
     if plain.startswith("- "):
-        message += f", or [{plain[2:]}] for a list"
+        message += _(", or [{plain}] for a list", plain=plain[2:])
     return SyntaxMistake(begin.line + 1, begin.column + 1, message)
 
 
@@ -206,7 +220,9 @@ def _find_last_bracket(lines: list[str], last: int) -> SyntaxMistake | None:
         if column >= 0:
             opened = lines[number][column]
             closing = "}" if opened == "{" else "]"
-            message = f"this {opened} is not closed; write {closing}"
+            message = _(
+                "this {opened} is not closed; write {closing}", opened=opened, closing=closing
+            )
             return SyntaxMistake(number + 1, column + 1, message)
     return None
 
@@ -220,16 +236,24 @@ def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
             return _find_last_bracket(lines, start.line)
         closing = "}" if opened == "{" else "]"
         if mark.line == start.line and character not in tuple("]}"):
-            message = (
-                "an entry cannot continue here; write a comma before the next entry, or put the "
-                "whole value in quotes"
+            message = _(
+                "an entry cannot continue here; write a comma before the next entry, or "
+                "put the whole value in quotes"
             )
             return SyntaxMistake(mark.line + 1, mark.column + 1, message)
-        message = f"this {opened} is not closed, or a comma is missing before line {mark.line + 1}"
+        message = _(
+            "this {opened} is not closed, or a comma is missing before line {line}",
+            opened=opened,
+            line=mark.line + 1,
+        )
         if mark.line == start.line:
-            message = f"this {opened} is not closed"
-        return SyntaxMistake(start.line + 1, start.column + 1, f"{message}; write {closing}")
+            message = _("this {opened} is not closed", opened=opened)
+        return SyntaxMistake(
+            start.line + 1,
+            start.column + 1,
+            _("{message}; write {closing}", message=message, closing=closing),
+        )
     if character in tuple("]}"):
-        message = f"this {character} closes nothing; delete it"
+        message = _("this {character} closes nothing; delete it", character=character)
         return SyntaxMistake(mark.line + 1, mark.column + 1, message)
     return None

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, NamedTuple, get_args
 
 from chautari import __version__
+from chautari.language import _
 from chautari.region.field_types import to_canonical_address, validate_domain, validate_name
 from chautari.region.model import OperatingSystem
 from chautari.services.registry import SERVICES
@@ -116,17 +117,29 @@ def parse_node(text: str) -> NodeAnswer:
     name, equals, rest = text.partition("=")
     if not equals:
         raise ValueError(
-            f"{text!r} is not NAME=ADDRESS; write, for example, bog1=root@203.0.113.10"
+            _("{text!r} is not NAME=ADDRESS; write, for example, bog1=root@203.0.113.10", text=text)
         )
     login, *extras = rest.split(",")
     node = parse_login(validate_name(name), login)
     for extra in extras:
         key, equals, value = extra.partition("=")
         if not equals or key not in _KEYS:
-            raise ValueError(f"{extra!r} is not one of: {', '.join(f'{x}=…' for x in _KEYS)}")
+            raise ValueError(
+                _(
+                    "{extra!r} is not one of: {keys}",
+                    extra=extra,
+                    keys=", ".join(f"{x}=…" for x in _KEYS),
+                )
+            )
         valid = _KEYS[key]
         if valid and value not in valid:
-            raise ValueError(f"{value!r} is not a valid value; choose one of: {', '.join(valid)}")
+            raise ValueError(
+                _(
+                    "{value!r} is not a valid value; choose one of: {valid}",
+                    value=value,
+                    valid=", ".join(valid),
+                )
+            )
         changed: Any = {key: value if valid else to_canonical_address(value)}
         node = node._replace(**changed)
     return node
@@ -142,15 +155,19 @@ def parse_login(name: str, text: str) -> NodeAnswer:
     if not _is_ipv6(place):
         found = _LOGIN.fullmatch(text)
         if not found:
-            raise ValueError(f"{text!r} is not an address; write, for example, root@203.0.113.10")
+            raise ValueError(
+                _("{text!r} is not an address; write, for example, root@203.0.113.10", text=text)
+            )
         user, at = found["user"] or "", "@" if found["user"] is not None else ""
         place, port = found["ipv6"] or found["host"] or "", int(found["port"] or 22)
     else:
         port = 22
     if at and not _USER.fullmatch(user):
-        raise ValueError(f"{user!r} is not an account; write, for example, root@203.0.113.10")
+        raise ValueError(
+            _("{user!r} is not an account; write, for example, root@203.0.113.10", user=user)
+        )
     if not 1 <= port <= 65535:
-        raise ValueError(f"{port} is not a port; write a number from 1 to 65535")
+        raise ValueError(_("{port} is not a port; write a number from 1 to 65535", port=port))
     return NodeAnswer(name, to_canonical_address(place), user or "root", port)
 
 
@@ -160,10 +177,10 @@ def parse_service(text: str) -> ServiceAnswer:
     Raises:
         ValueError: with what to write instead.
     """
-    service, _, node = text.partition("@")
+    service, __, node = text.partition("@")
     if service not in SERVICES:
         hint = fix_for_unknown_word(service, list(SERVICES))
-        raise ValueError(f"there is no service {service!r}; {hint}")
+        raise ValueError(_("there is no service {service!r}; {hint}", service=service, hint=hint))
     return ServiceAnswer(service, node)
 
 
@@ -174,7 +191,9 @@ def check_relay_account(text: str) -> str:
         ValueError: with what to write instead.
     """
     if not _ACCOUNT.fullmatch(text):
-        raise ValueError(f"{text!r} is not an account; use letters, digits and . _ @ + -")
+        raise ValueError(
+            _("{text!r} is not an account; use letters, digits and . _ @ + -", text=text)
+        )
     return text
 
 
@@ -186,7 +205,9 @@ def parse_relay(text: str) -> tuple[str, int]:
     """
     host, colon, port = text.partition(":")
     if colon and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
-        raise ValueError(f"{port!r} is not a port; write, for example, smtp.example.org:587")
+        raise ValueError(
+            _("{port!r} is not a port; write, for example, smtp.example.org:587", port=port)
+        )
     return validate_domain(host), int(port) if colon else 587
 
 

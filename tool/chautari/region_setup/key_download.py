@@ -5,7 +5,8 @@ from __future__ import annotations
 import requests
 
 from chautari.errors import BadInput
-from chautari.region.field_types import validate_public_key
+from chautari.language import _
+from chautari.region.ssh_key_types import validate_public_key
 
 MAX_BYTES = 20_000
 MAX_KEYS = 10
@@ -18,9 +19,9 @@ def fetch_keys(url: str) -> list[str]:
     Raises:
         BadInput: when the page cannot be read, or has no such key.
     """
-    fix = "send the file in another way, and use it: --key FILE"
+    fix = _("send the file in another way, and use it: --key FILE")
     if not url.startswith("https://"):
-        raise BadInput(f"{url} is not an https:// address", fix=fix)
+        raise BadInput(_("{url} is not an https:// address", url=url), fix=fix)
     try:
         with requests.get(
             url, timeout=SECONDS, stream=True, allow_redirects=False, auth=lambda request: request
@@ -31,9 +32,13 @@ def fetch_keys(url: str) -> list[str]:
                 if len(body) > MAX_BYTES:
                     break
     except (OSError, ValueError) as error:
-        raise BadInput(f"{url} cannot be read: {type(error).__name__}", fix=fix) from None
+        raise BadInput(
+            _("{url} cannot be read: {name}", url=url, name=type(error).__name__), fix=fix
+        ) from None
     if code != 200 or len(body) > MAX_BYTES:
-        raise BadInput(f"{url} did not answer with a list of keys (HTTP {code})", fix=fix)
+        raise BadInput(
+            _("{url} did not answer with a list of keys (HTTP {code})", url=url, code=code), fix=fix
+        )
     return usable_keys(url, body)
 
 
@@ -51,7 +56,11 @@ def usable_keys(source: str, body: bytes) -> list[str]:
             reasons.append(str(error))
     if not found:
         raise BadInput(
-            f"{source} has no key that can be used: {reasons[0] if reasons else 'it is empty'}",
-            fix="create one: ssh-keygen -t ed25519",
+            _(
+                "{source} has no key that can be used: {reasons}",
+                source=source,
+                reasons=reasons[0] if reasons else _("it is empty"),
+            ),
+            fix=_("create one: ssh-keygen -t ed25519"),
         )
     return found

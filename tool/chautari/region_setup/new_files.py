@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput, InvalidRegion
 from chautari.files import is_present, temp_files_root
+from chautari.language import _
 from chautari.region.load import load_region
 from chautari.region.locate import REGION_FILE
 
@@ -21,7 +22,7 @@ def refuse_existing(file: Path, fix: str) -> None:
         BadInput: when there is one.
     """
     if is_present(file):
-        raise BadInput(f"{file} already exists; nothing was written", fix=fix)
+        raise BadInput(_("{file} already exists; nothing was written", file=file), fix=fix)
 
 
 def check_region_text(name: str, text: str, fix: str) -> None:

@@ -11,7 +11,7 @@ from chautari.account import home_dir
 from chautari.errors import ChautariError
 from chautari.files import read_regular_file
 from chautari.process import ProcessError, run
-from chautari.region.field_types import validate_public_key
+from chautari.region.ssh_key_types import validate_public_key
 
 AGENT = "ssh-agent"
 MAX_KEYS = 50

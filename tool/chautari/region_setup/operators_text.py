@@ -9,6 +9,7 @@ from typing import Any
 
 from chautari.errors import BadInput, InvalidRegion
 from chautari.files import read_regular_file
+from chautari.language import _
 from chautari.migration.rewrite import Rewrite, write_region_text
 from chautari.region.load import check_region_text
 from chautari.region.yaml_reader import BYTE_ORDER_MARK, MAX_BYTES, Document, parse_yaml
@@ -84,10 +85,10 @@ def _checked(
             data = None
     if new is None or data != {**document.data, KEY: dict(wanted)}:
         raise BadInput(
-            f"{file} is written in a form that this command cannot change",
-            fix=f"change {KEY} in this file by hand, and run: deploy validate",
+            _("{file} is written in a form that this command cannot change", file=file),
+            fix=_("change {key} in this file by hand, and run: deploy validate", key=KEY),
         )
-    _, problems = check_region_text(file, new)
+    __, problems = check_region_text(file, new)
     if problems:
         raise InvalidRegion(problems)
     return Rewrite(old, new, (), None, document)

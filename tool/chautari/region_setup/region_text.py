@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from chautari.language import _
 from chautari.region.error_messages import as_flow_yaml
 from chautari.region.model import Region
 from chautari.region_setup.machines import Machine
@@ -57,7 +58,7 @@ def _nodes_lines(nodes: Mapping[str, Any], machines: Sequence[Machine]) -> Itera
         yield from _comment_lines(region_setup_texts.machine_comment(machine.as_object()), 4)
         for key, value in nodes[machine.node.name].items():
             if key == "host_key":
-                yield from _comment_lines(region_setup_texts.HOST_KEY_NOTE, 4)
+                yield from _comment_lines(_(region_setup_texts.HOST_KEY_NOTE), 4)
             yield f"    {key}: {as_flow_yaml(value)}"
 
 
@@ -68,7 +69,7 @@ def _services_lines(proposal: Proposal) -> Iterator[str]:
         yield from _comment_lines(_first_sentence(_field_with_key(Region, "services")))
         yield "services:"
     for name, values in settings.items():
-        yield from _comment_lines(f"{SERVICES[name].title}: {SERVICES[name].summary}.", 2)
+        yield from _comment_lines(f"{SERVICES[name].title}: {_(SERVICES[name].summary)}.", 2)
         placed = reasons[name]
         yield from _comment_lines(
             region_setup_texts.placement_reason(placed.code, placed.data | {"node": placed.node}), 2
@@ -102,7 +103,7 @@ def _field_with_key(model: type[BaseModel], key: str) -> FieldInfo:
 
 
 def _first_sentence(field: FieldInfo) -> str:
-    return (field.description or "").partition(". ")[0].rstrip(".") + "."
+    return _(field.description or "").partition(". ")[0].rstrip(".") + "."
 
 
 def _comment_lines(text: str, indent: int = 0) -> Iterator[str]:

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from chautari.language import Text, _
 from chautari.node.backup import reasons
 from chautari.node.restore import texts as restore_texts
 from chautari.report.message_templates import Data, Template, fill_template
-from chautari.report.text_format import to_one_line
+from chautari.report.text_format import count_with_noun, to_one_line
 
-_BACK_UP = "run: deploy backup {region} --node {node}"
+_BACK_UP: Text = "run: deploy backup {region} --node {node}"
 MAX_REASON = 400  # characters
 MAX_PROBLEMS = 5  # of one error
 
 
 def _step_after_failed_backup(data: Data) -> str:
-    first = f"{data['fix']}; then " if data.get("fix") else ""
-    return f"{first}run: deploy backup {data['region']} --node {data['node']}"
+    first = _("{fix}; then ", fix=data["fix"]) if data.get("fix") else ""
+    return _(
+        "{first}run: deploy backup {region} --node {node}",
+        first=first,
+        region=data["region"],
+        node=data["node"],
+    )
 
 
 def _failed_backup_text(data: Data) -> str:
     if data.get("stored"):  # the archive is complete, and something after it failed
-        return f"the last backup is {data['age']} old, but there is a problem: {data['reason']}"
+        return _(
+            "the last backup is {age} old, but there is a problem: {reason}",
+            age=data["age"],
+            reason=data["reason"],
+        )
     if data.get("age"):
-        return f"the last backup failed: {data['reason']}; the newest backup is {data['age']} old"
-    return f"the last backup failed: {data['reason']}; no backup is stored yet"
+        return _(
+            "the last backup failed: {reason}; the newest backup is {age} old",
+            reason=data["reason"],
+            age=data["age"],
+        )
+    return _("the last backup failed: {reason}; no backup is stored yet", reason=data["reason"])
 
 
 def _failed_drill_text(data: Data) -> str:
     reason = f": {data['reason']}" if data.get("reason") else ""
-    return f"the last test of a restore failed {data['age']} ago{reason}"
+    return _("the last test of a restore failed {age} ago{reason}", age=data["age"], reason=reason)
 
 
 # How the backups of a node in a target stand, and what to do. `reason` is the text of an error.
@@ -128,11 +142,13 @@ def backup_state_texts(code: str, data: Data) -> tuple[str, str]:
 
 def age_text(seconds: float) -> str:
     """Return an age in the unit that people would choose."""
-    for unit, length, least in (("day", 86_400, 2), ("hour", 3600, 1), ("minute", 60, 1)):
-        number = int(seconds // length)
-        if number >= least:
-            return f"{number} {unit}{'' if number == 1 else 's'}"
-    return "less than a minute"
+    if (days := int(seconds // 86_400)) >= 2:
+        return count_with_noun(days, "day")
+    if (hours := int(seconds // 3600)) > 0:
+        return count_with_noun(hours, "hour")
+    if (minutes := int(seconds // 60)) > 0:
+        return count_with_noun(minutes, "minute")
+    return _("less than a minute")
 
 
 def size_text(number: float) -> str:
@@ -141,7 +157,7 @@ def size_text(number: float) -> str:
         if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
-    return f"{number:.1f} TB"
+    return _("{number:.1f} TB", number=number)
 
 
 def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
@@ -166,4 +182,4 @@ def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
 def backup_error_line(code: str, data: Data) -> str:
     """Return why a backup failed, and what to do, in one line."""
     what, fix = backup_error_texts(code, data)
-    return f"{what}. Fix: {fix}" if fix else what
+    return _("{what}. Fix: {fix}", what=what, fix=fix) if fix else what

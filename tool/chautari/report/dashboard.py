@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from chautari.language import _
 from chautari.report.text_format import count_with_noun, to_one_line
 
 Level = Literal["broken", "warning", "ok", "unknown"]
@@ -109,10 +110,10 @@ def dashboard_lines(dashboard: Dashboard, width: int, *, complete: bool = False)
 
 def _title(dashboard: Dashboard, width: int) -> Text:
     broken, warnings = dashboard.count("broken"), dashboard.count("warning")
-    parts = [f"{broken} broken"] if broken else []
+    parts = [_("{broken} broken", broken=broken)] if broken else []
     parts += [count_with_noun(warnings, "warning")] if warnings else []
     level: Level = "broken" if broken else "warning" if warnings else "ok"
-    words = ", ".join(parts) or "no problem found"
+    words = ", ".join(parts) or _("no problem found")
     line = Text(f"{to_one_line(dashboard.region)}: {words}", style=_STYLES[level])
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(dashboard.time))
     gap = width - line.cell_len - len(when)
@@ -193,17 +194,22 @@ def _finding_lines(dashboard: Dashboard, width: int, room: int | None) -> list[T
     more = len(found) - len(shown)
     details = f"deploy status {to_one_line(dashboard.region)} --details"
     if more:
-        lines += [Text(part) for part in _wrap(f"and {more} more: {details}", width, "  ")]
+        lines += [
+            Text(part)
+            for part in _wrap(
+                _("and {more} more: {details}", more=more, details=details), width, "  "
+            )
+        ]
     step = _next_step_text(found[0])
     # One line has no room for half a command.
     fits = bool(step) and (width < _NARROW or cell_len(step) <= width)
-    text = step if fits else f"Next: {details}"
+    text = step if fits else _("Next: {details}", details=details)
     return [*lines, *(Text(part, style="cyan") for part in _wrap(text, width, "  "))]
 
 
 def _next_step_text(item: Finding) -> str:
     step = to_one_line(item.next_step).removeprefix("run: ")
-    return f"Next: {step}" if step else ""
+    return _("Next: {step}", step=step) if step else ""
 
 
 def _finding_text(item: Finding) -> Text:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from chautari.language import Text, Texts
 from chautari.report.message_templates import Data, Template, fill_template
 
-STATE_WORDS = {
+STATE_WORDS: Texts = {
     "right": "right",
     "wrong": "WRONG",
     "missing": "missing",
@@ -26,25 +27,25 @@ _STEPS: dict[str, Template] = {
     ),
     "unknown": "{name} {kind}: no name server answered.",
 }
-_CAA_WRONG = (
+_CAA_WRONG: Text = (
     "The CAA record of {name} ({found}) forbids the region's certificate authority. Add this "
     "record: {name} CAA {value}"
 )
-_CAA_MISSING = (
+_CAA_MISSING: Text = (
     "Recommended: create {name} CAA {value}. Then no other authority can issue certificates for "
     "the domain."
 )
-_NODE_MISSING = (
+_NODE_MISSING: Text = (
     "Recommended: create {name} {kind} {value}. The machine {purpose} uses this name, and some "
     "mail servers check this record."
 )
 
-FROM_CACHE = (
+FROM_CACHE: Text = (
     "The domain's own name servers could not be queried, perhaps because this network blocks "
     "such queries. These answers are from this machine's DNS server, and may be some hours old."
 )
 
-PROBLEMS: dict[str, tuple[str, str]] = {
+PROBLEMS: dict[str, tuple[Template, Template]] = {
     "domain_not_delegated": (
         "{domain} has no name servers yet: only the registry {zone} answered.",
         "register the domain, or set its name servers at the registrar; then run the command again",

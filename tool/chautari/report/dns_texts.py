@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import _
 from chautari.report.message_templates import Data, Template
 
 
@@ -9,37 +10,56 @@ def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
     name, kind, right = data["name"], data["kind"], data["right"]
     if kind == "AAAA" and right:
-        return (
-            "Write the machine's own IPv6 address as address6 in region.yml. Or set this as the "
-            f"only AAAA record for {name} at your DNS provider, then deploy again: "
-            f"{name} AAAA {right}"
+        return _(
+            "Write the machine's own IPv6 address as address6 in region.yml. Or set this "
+            "as the only AAAA record for {name} at your DNS provider, then deploy again: "
+            "{name} AAAA {right}",
+            name=name,
+            right=right,
         )
     if kind == "AAAA":
-        return (
-            "Write the machine's own IPv6 address as address6 in region.yml. Or delete the AAAA "
-            f"record for {name} at your DNS provider, then deploy again."
+        return _(
+            "Write the machine's own IPv6 address as address6 in region.yml. Or delete "
+            "the AAAA record for {name} at your DNS provider, then deploy again.",
+            name=name,
         )
     if right:
-        return (
-            f"Set this as the only {kind} record for {name} at your DNS provider, then deploy "
-            f"again: {name} {kind} {right}"
+        return _(
+            "Set this as the only {kind} record for {name} at your DNS provider, then "
+            "deploy again: {name} {kind} {right}",
+            kind=kind,
+            name=name,
+            right=right,
         )
-    return f"Delete the {kind} record for {name} at your DNS provider, then deploy again."
+    return _(
+        "Delete the {kind} record for {name} at your DNS provider, then deploy again.",
+        kind=kind,
+        name=name,
+    )
 
 
 def _domain_fix(data: Data) -> str:
     """Return how to leave the website at the domain alone, or to use the domain."""
     name, kind, right = data["name"], data["kind"], data["right"]
-    other_name = (
-        "If the domain has a website, choose another name in region.yml, for example services: "
-        f"{{{data['service']}: {{host: start}}}}."
+    other_name = _(
+        "If the domain has a website, choose another name in region.yml, for example "
+        "services: {{{service}: {{host: start}}}}.",
+        service=data["service"],
     )
     if right:
-        return (
-            f"{other_name} To use the domain itself, set this as its only {kind} record: "
-            f"{name} {kind} {right}"
+        return _(
+            "{other_name} To use the domain itself, set this as its only {kind} record: "
+            "{name} {kind} {right}",
+            other_name=other_name,
+            kind=kind,
+            name=name,
+            right=right,
         )
-    return f"{other_name} To use the domain itself, delete its {kind} record."
+    return _(
+        "{other_name} To use the domain itself, delete its {kind} record.",
+        other_name=other_name,
+        kind=kind,
+    )
 
 
 DNS_RECORDS: dict[str, tuple[Template, Template]] = {

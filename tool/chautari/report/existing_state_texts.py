@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from chautari.language import _
 from chautari.report.message_templates import Data, Template
 
 # Commands that end a firewall for good.
@@ -19,14 +20,17 @@ def _turn_off_firewall_fix(data: Data) -> str:
     program, table = data["program"], data["table"]
     command = _FIREWALL_COMMANDS.get(program)
     own = (
-        f"Run `{command}` on the machine"
+        _("Run `{command}` on the machine", command=command)
         if command
-        else "Stop the program that loads this table. Then run "
-        f"`nft delete table {shlex.join(table.split())}`"
+        else _(
+            "Stop the program that loads this table. Then run `nft delete table {split}`",
+            split=shlex.join(table.split()),
+        )
     )
-    return (
-        f"{own}. The role `firewall` opens the ports of the services. `adopt` has no effect on "
-        "this existing firewall."
+    return _(
+        "{own}. The role `firewall` opens the ports of the services. `adopt` has no "
+        "effect on this existing firewall.",
+        own=own,
     )
 
 

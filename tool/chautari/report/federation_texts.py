@@ -6,17 +6,18 @@ the service's own package.
 
 from __future__ import annotations
 
+from chautari.language import Text
 from chautari.report.message_templates import Template
 
-_ASK_THEM = (
+_ASK_THEM: Text = (
     "ask the other group to deploy again; if the error happens again, ask them by telephone "
     "what they published"
 )
-_TRY_LATER = "check the address, then try again later or ask the other group by telephone"
-_DO_NOT_TRUST = (
+_TRY_LATER: Text = "check the address, then try again later or ask the other group by telephone"
+_DO_NOT_TRUST: Text = (
     "do not trust this descriptor; call the other group on a number that you already know"
 )
-_PIN_AGAIN = (
+_PIN_AGAIN: Text = (
     "if the other group confirms a new key in a call, run: deploy federation leave, then deploy "
     "federation join"
 )

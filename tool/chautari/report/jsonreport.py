@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from chautari.errors import BadInput
 from chautari.files import read_regular_file
+from chautari.language import _
 from chautari.report.model import (
     BackupStatus,
     CheckResult,
@@ -51,8 +52,8 @@ def read_report(file: Path) -> RegionReport:
         return TypeAdapter(RegionReport).validate_python(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise BadInput(
-            f"{file} is not a report that this version can read",
-            fix="open report.html in the same folder, or run deploy verify again",
+            _("{file} is not a report that this version can read", file=file),
+            fix=_("open report.html in the same folder, or run deploy verify again"),
         ) from None
 
 

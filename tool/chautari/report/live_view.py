@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from chautari.language import _
+
 Row = tuple[str, str, str, str, str]
 _ROOM = 6  # lines of the terminal that the live view leaves free
 
@@ -43,7 +45,7 @@ class LiveView:
         rows = self._rows()
         shown = list(rows[: max(1, self._console.height - _ROOM)])
         if len(shown) < len(rows):
-            shown.append(("", "", f"and {len(rows) - len(shown)} more", "", ""))
+            shown.append(("", "", _("and {count} more", count=len(rows) - len(shown)), "", ""))
         table = Table(box=None, show_header=False, pad_edge=False, expand=True)
         table.add_column(style="bold", no_wrap=True, max_width=16)
         table.add_column(style="cyan", no_wrap=True, max_width=12)

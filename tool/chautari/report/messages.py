@@ -6,14 +6,15 @@ says what a template may contain.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from chautari import language
+from chautari.language import _
 from chautari.node import reason_texts
 from chautari.report import federation_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
+from chautari.report.holder_text import holder_text
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
@@ -21,36 +22,20 @@ reason_texts.translate = language.translate
 MAX_REASONS = 4  # of a role, in one notice
 
 
-def _holder_text(data: Data, does: str = "is deploying to this node") -> str:
-    """Return who deploys to a node, since when, from where and with which run."""
-    details = [
-        _since_text(data.get("since")),
-        f"from {data['origin']}" if data.get("origin") else "",
-        f"run {data['run']}" if data.get("run") else "",
-    ]
-    shown = ", ".join(filter(None, details))
-    who = data.get("operator") or "another operator"
-    does = "is restoring a backup to this node" if data.get("restore") else does
-    return f"{who} {does}" + (f" ({shown})" if shown else "")
-
-
-def _since_text(began: object) -> str:
-    if isinstance(began, int | float) and 0 <= began < reason_texts.YEAR_10000:
-        return time.strftime("since %H:%M", time.localtime(began))
-    return ""
-
-
 def _run_not_started_text(data: Data) -> str:
-    return f"This run did not start: {_holder_text(data, 'was deploying to this node')}."
+    return _(
+        "This run did not start: {holder}.",
+        holder=holder_text(data, _("was deploying to this node")),
+    )
 
 
 def _other_run_hint(data: Data) -> str:
     other = (
-        f"To see the other run, use `deploy attach` with `--run {data['run']}`. "
+        _("To see the other run, use `deploy attach` with `--run {run}`. ", run=data["run"])
         if data.get("run")
         else ""
     )
-    return f"{other}To start this run, deploy again."
+    return _("{other}To start this run, deploy again.", other=other)
 
 
 def _nested_reason_text(data: Data) -> str:
@@ -59,21 +44,26 @@ def _nested_reason_text(data: Data) -> str:
 
 def _receipt_incomplete_text(data: Data) -> str:
     reason = _nested_reason_text(data["reason"])
-    return f"{data['role']}: {reason}; the next deploy runs this role again"
+    return _(
+        "{role}: {reason}; the next deploy runs this role again", role=data["role"], reason=reason
+    )
 
 
 def _manual_change_kept_text(data: Data) -> str:
     change = _nested_reason_text(data["change"])
-    return (
-        f"{data['role']}: {change}\nThis was changed manually. The role does not manage it, so "
-        "this change will not be reported again. If the change is wrong, undo it yourself."
+    return _(
+        "{role}: {change}\n"
+        "This was changed manually. The role does not manage it, so this change will not "
+        "be reported again. If the change is wrong, undo it yourself.",
+        role=data["role"],
+        change=change,
     )
 
 
 def _followup_role_text(data: Data) -> str:
     """Return that a role would run in a second pass, since the first changes what it uses."""
     why = "\n".join(_nested_reason_text(item) for item in data["reasons"][:MAX_REASONS])
-    return f"{data['role']} would run afterwards, in a second pass: {why}"
+    return _("{role} would run afterwards, in a second pass: {why}", role=data["role"], why=why)
 
 
 def _make_cause_or_fix_template(fix: str) -> Callable[[Data], str]:
@@ -338,7 +328,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Fix the problem that is reported for the canary, then deploy again.",
     ),
     "node_locked": (
-        lambda data: f"{_holder_text(data)}.",
+        lambda data: f"{holder_text(data)}.",
         "Wait for that run to finish, or add `--wait`.",
     ),
     "run_not_started": (_run_not_started_text, _other_run_hint),
@@ -421,9 +411,11 @@ PROGRESS: dict[str, Template] = {
     "unreachable": "unreachable",
     "disconnected": "disconnected",
     "failed": "failed",
-    "busy": lambda data: _holder_text(data) if data else "busy",
+    "busy": lambda data: holder_text(data) if data else "busy",
     "waiting": lambda data: (
-        _holder_text(data) + (f", role {data['role']}" if data.get("role") else "") + "; waiting"
+        holder_text(data)
+        + (_(", role {role}", role=data["role"]) if data.get("role") else "")
+        + _("; waiting")
     ),
 }
 
@@ -471,7 +463,7 @@ def status_text(code: str, data: Data) -> str:
 
 def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why a peer's descriptor was refused, and what to do."""
-    reason, fix = federation_texts.PEER_REFUSALS.get(code, (None, "update this toolkit"))
+    reason, fix = federation_texts.PEER_REFUSALS.get(code, (None, _("update this toolkit")))
     return fill_template(reason, code, data), fill_template(fix, code, data)
 
 

@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+from chautari.language import _
 from chautari.report.message_templates import Data, Template
 
 
 def _release_outdated_text(data: Data) -> str:
     """Return what is newer than a release: in its own series, and altogether."""
     same, newest = data["newest_of_series"], data["newest"]
-    newer = [f"{same} is the newest in its series"] if same != data["version"] else []
+    newer = [_("{same} is the newest in its series", same=same)] if same != data["version"] else []
     if newest != same:
-        newer.append(f"{newest} is the newest release")
+        newer.append(_("{newest} is the newest release", newest=newest))
     nodes = ", ".join(data["nodes"])
-    return f"newer releases: {data['name']} {data['version']} on {nodes}: {'; '.join(newer)}"
+    return _(
+        "newer releases: {name} {version} on {nodes}: {newer}",
+        name=data["name"],
+        version=data["version"],
+        nodes=nodes,
+        newer="; ".join(newer),
+    )
 
 
 # The known causes of failures, with what to do.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from chautari.language import _
 from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
 from chautari.report.summary import ServiceChecks, Tone
@@ -149,7 +150,7 @@ def _passed_checks_text(group: ServiceChecks) -> str:
     passed, failed = group.count_checks("passed"), group.count_checks("failed")
     if passed or failed:
         return f"{passed}/{passed + failed}"
-    return "skipped" if group.checks else ""
+    return _("skipped") if group.checks else ""
 
 
 def text_width(text: str, size: float, character: float) -> float:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from chautari.language import Text
 from chautari.report.message_templates import Data, Template, fill_template
 
-_AGAIN = "run the command again; the download continues where it stopped"
-_TAMPERED = (
+_AGAIN: Text = "run the command again; the download continues where it stopped"
+_TAMPERED: Text = (
     "do not use this file; run the command again over another internet connection, and report the "
     "problem to upstream if it happens again"
 )
-_UPSTREAM = "read upstream's page about the release; choose another version with --pin NAME=VERSION"
+_UPSTREAM: Text = (
+    "read upstream's page about the release; choose another version with --pin NAME=VERSION"
+)
 
 # Each code has what happened, and what to do.
 PIN_REFUSALS: dict[str, tuple[Template, Template]] = {

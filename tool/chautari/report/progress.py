@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from chautari.language import _
 from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class _NodeProgress:
     began: float
     ended: float | None = None
     role: str = ""
-    task: str = "connecting"
+    task: str = ""
     ok: int = 0
     changed: int = 0
     failed: int = 0
@@ -44,8 +45,8 @@ class _NodeProgress:
 
     def counts_text(self) -> str:
         """Return the counts that say something, in few words."""
-        named = [("ok", self.ok), ("changed", self.changed), ("failed", self.failed)]
-        named += [("passed", self.checks["passed"]), ("not passed", self.checks["failed"])]
+        named = [(_("ok"), self.ok), (_("changed"), self.changed), (_("failed"), self.failed)]
+        named += [(_("passed"), self.checks["passed"]), (_("not passed"), self.checks["failed"])]
         return " ".join(f"{number} {name}" for name, number in named if number)
 
 
@@ -120,8 +121,13 @@ class Progress:
         self._start_live_view()
         lines = _event_lines(node, event)
         if event.get("event") == "run_finished":
-            counts = f"changed={state.changed} failed={state.failed} {_seconds_text(event)}"
-            lines = [_join_columns(node, "done" if event.get("ok") else "FAILED", counts)]
+            counts = _(
+                "changed={changed} failed={failed} {seconds}",
+                changed=state.changed,
+                failed=state.failed,
+                seconds=_seconds_text(event),
+            )
+            lines = [_join_columns(node, _("done") if event.get("ok") else _("FAILED"), counts)]
         if lines and (not self._view or event.get("event") in _URGENT):
             self.print_line("\n".join(lines), "bold red" if _is_failure(event) else "yellow")
 
@@ -135,7 +141,7 @@ class Progress:
             self._view = self._view or LiveView(self._stream, self.rows)
 
     def _get_or_create_progress(self, node: str) -> _NodeProgress:
-        return self._nodes.setdefault(node, _NodeProgress(self._clock()))
+        return self._nodes.setdefault(node, _NodeProgress(self._clock(), task=_("connecting")))
 
     def _apply_event(self, state: _NodeProgress, event: Event) -> None:
         kind = event.get("event")
@@ -147,12 +153,12 @@ class Progress:
         elif kind == "download_progress":
             state.task = _download_text(event)
         elif kind == "check":
-            state.role, state.task = "checks", to_one_line(event.get("title", ""))
+            state.role, state.task = _("checks"), to_one_line(event.get("title", ""))
             outcome = str(event.get("outcome", ""))
             if outcome in state.checks:
                 state.checks[outcome] += 1
         elif kind == "run_finished":
-            state.role, state.task, state.ended = "", "done", self._clock()
+            state.role, state.task, state.ended = "", _("done"), self._clock()
 
     def rows(self) -> list[Row]:
         """Return a row for each node, those that run first."""
@@ -179,16 +185,23 @@ def _event_lines(node: str, event: Event) -> list[str]:
             return [_join_columns(node, role, _role_counts_text(event))]
         case "role_message":
             text = escape_unsafe_characters(event.get("text", ""))
-            return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
+            return _indent_further_lines(_join_columns(node, role, _("notice: {text}", text=text)))
         case "download_progress":
             return [_join_columns(node, _download_text(event))]
         case "failure":
             task = to_one_line(event.get("task", ""))
-            return _indent_further_lines(_join_columns(node, role, f"FAILED {task}: {message}"))
+            return _indent_further_lines(
+                _join_columns(node, role, _("FAILED {task}: {message}", task=task, message=message))
+            )
         case "check" if event.get("outcome") in ("failed", "skipped"):
             title = to_one_line(event.get("title") or event.get("check") or "")
             service = to_one_line(event.get("service", ""))
-            text = f"check {event['outcome']}: {title}: {message}"
+            text = _(
+                "check {outcome}: {title}: {message}",
+                outcome=_(event["outcome"]),
+                title=title,
+                message=message,
+            )
             return _indent_further_lines(_join_columns(node, service, text))
     return []
 
@@ -196,10 +209,17 @@ def _event_lines(node: str, event: Event) -> list[str]:
 def _download_text(event: Event) -> str:
     """Return how much of an archive is there, and when a broken download continues."""
     total = _read_event_number(event, "total") / 1e6
-    size = f"{_read_event_number(event, 'bytes') / 1e6:.1f}" + (f" of {total:.1f}" if total else "")
-    text = f"{to_one_line(event.get('title', ''))}: {size} MB"
+    size = f"{_read_event_number(event, 'bytes') / 1e6:.1f}" + (
+        _(" of {total:.1f}", total=total) if total else ""
+    )
+    text = _("{title}: {size} MB", title=to_one_line(event.get("title", "")), size=size)
     if error := to_one_line(event.get("error", "")):
-        return f"{text}, interrupted; continues in {_integer_field(event, 'pause')} s: {error}"
+        return _(
+            "{text}, interrupted; continues in {pause} s: {error}",
+            text=text,
+            pause=_integer_field(event, "pause"),
+            error=error,
+        )
     return text
 
 
@@ -214,7 +234,12 @@ def _indent_further_lines(text: str) -> list[str]:
 
 def _role_counts_text(event: Event) -> str:
     failed = f" failed={_integer_field(event, 'failed')}" if _integer_field(event, "failed") else ""
-    counts = f"changed={_integer_field(event, 'changed')} ok={_integer_field(event, 'ok')}{failed}"
+    counts = _(
+        "changed={changed} ok={ok}{failed}",
+        changed=_integer_field(event, "changed"),
+        ok=_integer_field(event, "ok"),
+        failed=failed,
+    )
     return f"{counts} {_seconds_text(event)}"
 
 

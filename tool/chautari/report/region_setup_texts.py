@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template as StringTemplate
 
+from chautari.language import Text, _
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.text_format import to_one_line
 
 _FILES = Path(__file__).with_name("templates") / "region"
 MAX_OS = 40  # characters of what a machine calls its system
-HOST_KEY_NOTE = "Compare this with the host key that the provider's console shows."
+HOST_KEY_NOTE: Text = "Compare this with the host key that the provider's console shows."
 
 _REASONS: dict[str, Template] = {
     "chosen": "Runs on {node}, as you chose.",
@@ -24,22 +25,30 @@ _REASONS: dict[str, Template] = {
 
 def region_file_comment(region: str) -> str:
     """Return the comment at the top of a new `region.yml`."""
-    return (
-        f"The region {region}. You can change every value later.\n"
-        f"To see what a key means: deploy explain KEY\n"
-        f"After each change: deploy validate {region}; deploy plan {region}; deploy region {region}"
+    return _(
+        "The region {region}. You can change every value later.\n"
+        "To see what a key means: deploy explain KEY\n"
+        "After each change: deploy validate {region}; deploy plan {region}; deploy "
+        "region {region}",
+        region=region,
     )
 
 
 def machine_comment(machine: Data) -> str:
     """Return what was seen on a machine, for a comment."""
     if not machine["reached"]:
-        return "This machine was not reached when this file was written. Check os and user."
-    os, arch = to_one_line(machine["os"])[:MAX_OS], machine["arch"] or "unknown processor"
-    return f"Seen: {os}, {arch}, {machine['cores']} cores, {machine['memory_mb']} MB of memory."
+        return _("This machine was not reached when this file was written. Check os and user.")
+    os, arch = to_one_line(machine["os"])[:MAX_OS], machine["arch"] or _("unknown processor")
+    return _(
+        "Seen: {os}, {arch}, {cores} cores, {memory_mb} MB of memory.",
+        os=os,
+        arch=arch,
+        cores=machine["cores"],
+        memory_mb=machine["memory_mb"],
+    )
 
 
-NOT_REACHED = "not reached"
+NOT_REACHED: Text = "not reached"
 
 
 def placement_reason(code: str, data: Data) -> str:
@@ -49,7 +58,12 @@ def placement_reason(code: str, data: Data) -> str:
 
 def postponed_text(title: str, reasons: Sequence[str]) -> str:
     """Return that a service does not run yet, and why."""
-    return "\n".join([f"{title} does not run on any node yet:", *(f"- {text}" for text in reasons)])
+    return "\n".join(
+        [
+            _("{title} does not run on any node yet:", title=title),
+            *(f"- {text}" for text in reasons),
+        ]
+    )
 
 
 def toolkit_note(is_wheel: bool, version: str) -> list[str]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from chautari.files import remove_folder
+from chautari.language import _
 from chautari.report import jsonreport
 
 LATEST = "latest"
@@ -31,7 +32,7 @@ def create_run_folder(folder: Path, verb: str) -> Path:
         except FileExistsError:
             continue
         return found
-    raise AssertionError("more than ten thousand runs ended in one second")
+    raise AssertionError(_("more than ten thousand runs ended in one second"))
 
 
 def mark_as_latest_run(run: Path) -> None:

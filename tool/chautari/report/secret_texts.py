@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import _
 from chautari.report.message_templates import Data
 from chautari.report.text_format import to_one_line
 
@@ -11,18 +12,27 @@ SECRET_TITLE = "The secret was changed after an operator left"
 
 def node_text(data: Data) -> str:
     """Return why a node must be deployed."""
-    return to_one_line(f"{data['node']} still has old secrets ({data['why']}).")
+    return to_one_line(
+        _("{node} still has old secrets ({why}).", node=data["node"], why=data["why"])
+    )
 
 
 def node_advice(data: Data) -> str:
     """Return the command that sends the new secrets."""
-    return f"deploy it: deploy region {data['region']} --node {data['node']}"
+    return _(
+        "deploy it: deploy region {region} --node {node}", region=data["region"], node=data["node"]
+    )
 
 
 def secret_text(data: Data) -> str:
     """Return why a secret must be changed."""
     return to_one_line(
-        f"{data['secret']} ({data['meaning']}) must be changed by a person ({data['why']})."
+        _(
+            "{secret} ({meaning}) must be changed by a person ({why}).",
+            secret=data["secret"],
+            meaning=data["meaning"],
+            why=data["why"],
+        )
     )
 
 
@@ -31,4 +41,4 @@ def secret_advice(data: Data) -> str:
     command = data["command"]
     if data["rotation"] == "named":
         command = f"deploy secrets rotate {data['region']} {data['secret']}"
-    return f"{data['note']} Then run: {command}".strip()
+    return _("{note} Then run: {command}", note=_(data["note"]), command=command).strip()

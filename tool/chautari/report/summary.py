@@ -95,10 +95,14 @@ class ServiceChecks(NamedTuple):
     def counts_text(self) -> str:
         """Return the counts in few words: `all 8 passed`, or `9 passed, 2 failed`."""
         if self.checks and self.count_checks("passed") == len(self.checks):
-            return f"all {len(self.checks)} passed" if len(self.checks) > 1 else "1 passed"
+            return (
+                _("all {count} passed", count=len(self.checks))
+                if len(self.checks) > 1
+                else _("1 passed")
+            )
         outcomes: tuple[Outcome, ...] = ("passed", "failed", "skipped")
         counts = ((self.count_checks(outcome), outcome) for outcome in outcomes)
-        return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
+        return ", ".join(f"{number} {_(outcome)}" for number, outcome in counts if number)
 
 
 def describe_node_state(node: NodeReport) -> NodeStateDescription:
@@ -120,7 +124,7 @@ def first_reasons_text(role: RoleReport) -> str:
     """Return why a role ran, one reason a line, the first few of them."""
     more = len(role.why) - MOST_REASONS
     first = [reason.text for reason in role.why[:MOST_REASONS]]
-    return "\n".join(first + ([f"and {more} more"] if more > 0 else []))
+    return "\n".join(first + ([_("and {more} more", more=more)] if more > 0 else []))
 
 
 def report_tone(report: RegionReport) -> Tone:
@@ -139,22 +143,38 @@ def report_tone(report: RegionReport) -> Tone:
 def verdict_sentence(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
-        return f"Nothing was done in region {to_one_line(report.region)}."
+        return _("Nothing was done in region {region}.", region=to_one_line(report.region))
     if report.ok and _is_plan_report(report):
         return _verdict_of_plan(report)
     if report.ok and _is_download_only_report(report):
         nodes, took = count_with_noun(len(report.nodes), "node"), duration_text(report.seconds)
         name = to_one_line(report.region)
-        return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
-    opening = {"good": "is healthy", "bad": "needs attention", "wait": "is not fully checked yet"}
+        return _(
+            "The downloads for the next deploy of {name} are on {nodes}; no role ran ({took}).",
+            name=name,
+            nodes=nodes,
+            took=took,
+        )
+    opening = {
+        "good": _("is healthy"),
+        "bad": _("needs attention"),
+        "wait": _("is not fully checked yet"),
+    }
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report), *_peers_phrases(report)]
     phrases += _backups_phrases(report)
     name = to_one_line(report.region)
-    subject = f"Region {name}"
+    subject = _("Region {name}", name=name)
     if report.left_out:
-        subject = f"This part of region {name}"
-        phrases.append(f"{count_with_noun(len(report.left_out), 'other node')} not included")
-    result = f"{', '.join(phrases)}, in {duration_text(report.seconds)}"
+        subject = _("This part of region {name}", name=name)
+        phrases.append(
+            _(
+                "{other_nodes} not included",
+                other_nodes=count_with_noun(len(report.left_out), "other node"),
+            )
+        )
+    result = _(
+        "{phrases}, in {seconds}", phrases=", ".join(phrases), seconds=duration_text(report.seconds)
+    )
     return f"{subject} {opening[report_tone(report)]}: {result}."
 
 
@@ -169,14 +189,22 @@ def _is_download_only_report(report: RegionReport) -> bool:
 def _verdict_of_plan(report: RegionReport) -> str:
     """Return the result of a plan in one sentence."""
     waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
-    took = f"the plan took {duration_text(report.seconds)}"
+    took = _("the plan took {seconds}", seconds=duration_text(report.seconds))
     if not waiting:
-        return f"A deploy of {to_one_line(report.region)} would change nothing ({took})."
+        return _(
+            "A deploy of {region} would change nothing ({took}).",
+            region=to_one_line(report.region),
+            took=took,
+        )
     roles = sum(bool(role.why) for node in waiting for role in node.roles)
-    return (
-        f"A deploy of {to_one_line(report.region)} would run {count_with_noun(roles, 'role')} on "
-        f"{len(waiting)} of {count_with_noun(len(report.nodes), 'node')}; "
-        f"nothing was changed ({took})."
+    return _(
+        "A deploy of {region} would run {roles} on {count} of {nodes}; nothing was "
+        "changed ({took}).",
+        region=to_one_line(report.region),
+        roles=count_with_noun(roles, "role"),
+        count=len(waiting),
+        nodes=count_with_noun(len(report.nodes), "node"),
+        took=took,
     )
 
 
@@ -185,23 +213,31 @@ def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
     waiting = sum(describe_node_state(node).tone == "wait" for node in nodes)
     changed = sum(node.changed for node in nodes)
     if bad:
-        yield f"{bad} of {count_with_noun(len(nodes), 'node')} not OK"
+        yield _("{bad} of {nodes} not OK", bad=bad, nodes=count_with_noun(len(nodes), "node"))
     if waiting:
-        yield f"{waiting} of {count_with_noun(len(nodes), 'node')} still running"
+        yield _(
+            "{waiting} of {nodes} still running",
+            waiting=waiting,
+            nodes=count_with_noun(len(nodes), "node"),
+        )
     if nodes and not bad and not waiting:
-        yield f"{count_with_noun(len(nodes), 'node')} OK ({count_with_noun(changed, 'change')})"
+        yield _(
+            "{nodes} OK ({changes})",
+            nodes=count_with_noun(len(nodes), "node"),
+            changes=count_with_noun(changed, "change"),
+        )
 
 
 def _checks_phrases(report: RegionReport) -> Iterable[str]:
     total = count_with_noun(len(report.checks), "check")
     if not report.checks:
-        yield "no checks ran"
+        yield _("no checks ran")
     elif report.count_checks("failed"):
-        yield f"{report.count_checks('failed')} of {total} failed"
+        yield _("{failed} of {total} failed", failed=report.count_checks("failed"), total=total)
     else:
-        yield f"{report.count_checks('passed')} of {total} passed"
+        yield _("{passed} of {total} passed", passed=report.count_checks("passed"), total=total)
     if report.count_checks("skipped"):
-        yield f"{report.count_checks('skipped')} skipped"
+        yield _("{skipped} skipped", skipped=report.count_checks("skipped"))
 
 
 def _peers_phrases(report: RegionReport) -> Iterable[str]:
@@ -209,7 +245,12 @@ def _peers_phrases(report: RegionReport) -> Iterable[str]:
     states = [peer.state for peer in report.peers]
     if states:
         worst = max(states, key=PAIR_STATES.index)
-        yield f"{states.count(worst)} of {count_with_noun(len(states), 'peer')} {worst}"
+        yield _(
+            "{count} of {peers} {worst}",
+            count=states.count(worst),
+            peers=count_with_noun(len(states), "peer"),
+            worst=_(worst),
+        )
 
 
 def _backups_phrases(report: RegionReport) -> Iterable[str]:
@@ -217,7 +258,12 @@ def _backups_phrases(report: RegionReport) -> Iterable[str]:
     states = [item.state for item in report.backups if item.target]
     worst = max(states, key=PAIR_STATES.index) if states else "green"
     if worst != "green":
-        yield f"{states.count(worst)} of {count_with_noun(len(states), 'backup')} {worst}"
+        yield _(
+            "{count} of {backups} {worst}",
+            count=states.count(worst),
+            backups=count_with_noun(len(states), "backup"),
+            worst=_(worst),
+        )
 
 
 def list_service_checks(report: RegionReport) -> list[ServiceChecks]:
@@ -304,7 +350,7 @@ def _join_first_places(places: list[str]) -> str:
     """Return the places that need a step, the first few of them by name."""
     named = [to_one_line(place) for place in places[:MOST_PLACES]]
     more = len(places) - len(named)
-    return "; ".join(named) + (f" and {more} more" if more else "")
+    return "; ".join(named) + (_(" and {more} more", more=more) if more else "")
 
 
 def _command_that_continues(report: RegionReport) -> str:
@@ -335,6 +381,4 @@ def _next_step_after_failure(failure: TaskFailure) -> str:
 
 
 def _next_step_for_failed_check(check: CheckResult) -> str:
-    return check.advice or messages.next_step_text(
-        "failed_check", {"check": check.title or check.check}
-    )
+    return check.advice_text or messages.next_step_text("failed_check", {"check": check.title_text})

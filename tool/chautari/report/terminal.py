@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chautari.language import _
 from chautari.report import summary, terminal_ending
 from chautari.report.model import (
     BackupStatus,
@@ -62,16 +63,16 @@ def print_report(
 def _print_doubles(report: RegionReport, console: Console) -> None:
     if not report.doubles:
         return
-    _print_heading(console, "Doubles: replacements, not the real software", "bold yellow")
+    _print_heading(console, _("Doubles: replacements, not the real software"), "bold yellow")
     for double in report.doubles:
-        label = f"double of {double.name} {double.version}".rstrip()
-        _print_field(console, "DOUBLE", f"{label}: {double.reason}", "yellow")
+        label = _("double of {name} {version}", name=double.name, version=double.version).rstrip()
+        _print_field(console, _("DOUBLE"), f"{label}: {double.reason}", "yellow")
 
 
 def _print_nodes(report: RegionReport, console: Console) -> None:
     if not report.nodes:
         return
-    _print_heading(console, "Nodes")
+    _print_heading(console, _("Nodes"))
     rows = []
     for node in report.nodes:
         words = summary.describe_node_state(node)
@@ -83,7 +84,9 @@ def _print_nodes(report: RegionReport, console: Console) -> None:
             _make_count_cell(node.failed, "bold red"),
             _clean_text(duration_text(node.seconds)),
         ))  # fmt: skip
-    _print_table(console, ("Node", "System", "State"), ("Changed", "Failed", "Time"), rows)
+    _print_table(
+        console, (_("Node"), _("System"), _("State")), (_("Changed"), _("Failed"), _("Time")), rows
+    )
 
 
 def _print_roles(report: RegionReport, console: Console) -> None:
@@ -92,13 +95,21 @@ def _print_roles(report: RegionReport, console: Console) -> None:
     if not any(role.why for node in changed for role in node.roles):
         return
     planned = any(node.state == "planned" for node in report.nodes)
-    _print_heading(console, "What would run, and why" if planned else "What ran, and why")
+    _print_heading(console, _("What would run, and why") if planned else _("What ran, and why"))
     for node in changed:
         ran = [role for role in node.roles if role.why]
         up_to_date = sum(role.up_to_date for role in node.roles)
-        rest = f"; {up_to_date} already up to date" if up_to_date else ""
+        rest = _("; {up_to_date} already up to date", up_to_date=up_to_date) if up_to_date else ""
         _print_item(
-            console, f"{node.name}: {len(ran)} of {len(ran) + up_to_date} roles{rest}", "bold"
+            console,
+            _(
+                "{name}: {count} of {count2} roles{rest}",
+                name=node.name,
+                count=len(ran),
+                count2=len(ran) + up_to_date,
+                rest=rest,
+            ),
+            "bold",
         )
         for role in ran:
             _print_labelled(
@@ -111,31 +122,42 @@ def _print_roles(report: RegionReport, console: Console) -> None:
             for difference in role.differences:
                 _print_labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
         if node.download_bytes is not None:
-            least = "at least " if node.download_at_least else ""
-            _print_field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
+            least = _("at least ") if node.download_at_least else ""
+            _print_field(
+                console,
+                _("Download"),
+                _(
+                    "{least}{download_bytes:.1f} MB",
+                    least=least,
+                    download_bytes=node.download_bytes / 1e6,
+                ),
+            )
 
 
 def _print_check_counts(report: RegionReport, console: Console) -> None:
     groups = [group for group in summary.list_service_checks(report) if group.checks]
     if not groups:
         return
-    _print_heading(console, "Checks")
+    _print_heading(console, _("Checks"))
     rows = [
         (
-            _clean_text(f"{group.service} (double)" if group.double else group.service, "bold"),
+            _clean_text(
+                _("{service} (double)", service=group.service) if group.double else group.service,
+                "bold",
+            ),
             _make_count_cell(group.count_checks("passed"), "green"),
             _make_count_cell(group.count_checks("failed"), "bold red"),
             _make_count_cell(group.count_checks("skipped"), "yellow"),
         )
         for group in groups
     ]
-    _print_table(console, ("Service",), ("Passed", "Failed", "Skipped"), rows)
+    _print_table(console, (_("Service"),), (_("Passed"), _("Failed"), _("Skipped")), rows)
 
 
 def _print_run_failures(report: RegionReport, console: Console) -> None:
     stopped = [n for n in report.nodes if n.failure or n.refusals or not n.ok]
     if stopped:
-        _print_heading(console, "Nodes that need attention", "bold red")
+        _print_heading(console, _("Nodes that need attention"), "bold red")
     for node in stopped:
         _print_node_needing_attention(node, console)
 
@@ -144,38 +166,42 @@ def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
     words = summary.describe_node_state(node)
     _print_item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
-        _print_field(console, "Why", refusal.reason)
-        _print_field(console, "Next", refusal.fix, "cyan")
+        _print_field(console, _("Why"), refusal.reason)
+        _print_field(console, _("Next"), refusal.fix, "cyan")
     if node.failure:
-        _print_field(console, "Where", f"role {node.failure.role}, task “{node.failure.task}”")
-        _print_field(console, "Why", node.failure.message)
+        _print_field(
+            console,
+            _("Where"),
+            _("role {role}, task “{task}”", role=node.failure.role, task=node.failure.task),
+        )
+        _print_field(console, _("Why"), node.failure.message)
         _print_journal(console, node.failure.journal)
 
 
 def _print_failed_checks(report: RegionReport, console: Console) -> None:
     checks = summary.failed_checks(report)
     if checks:
-        _print_heading(console, "Failed checks", "bold red")
+        _print_heading(console, _("Failed checks"), "bold red")
     for check in checks:
         _print_item(console, _label_of_check(check), "bold red")
-        _print_field(console, "Why", check.message)
-        _print_field(console, "Next", check.advice, "cyan")
+        _print_field(console, _("Why"), check.message)
+        _print_field(console, _("Next"), check.advice_text, "cyan")
         _print_journal(console, check.journal)
 
 
 def _print_skipped_checks(report: RegionReport, console: Console) -> None:
     checks = summary.skipped_checks(report)
     if checks:
-        _print_heading(console, "Skipped checks", "bold yellow")
+        _print_heading(console, _("Skipped checks"), "bold yellow")
     for check in checks:
         _print_item(console, _label_of_check(check), "yellow")
-        _print_field(console, "Why", check.message)
+        _print_field(console, _("Why"), check.message)
 
 
 def _print_notices(report: RegionReport, console: Console) -> None:
     notices = [(node.name, notice.text) for node in report.nodes for notice in node.notices]
     if notices:
-        _print_heading(console, "Notices")
+        _print_heading(console, _("Notices"))
     for name, notice in notices:
         _print_item(console, f"{name}: {notice}")
 
@@ -185,10 +211,10 @@ def _print_folded_notices(report: RegionReport, console: Console) -> None:
     notices = terminal_ending.one_line_notices(report)
     if not notices:
         return
-    _print_heading(console, "Notices")
+    _print_heading(console, _("Notices"))
     for notice in notices:
         console.print(Text(f"  {_shorten_text_to_width(notice, console.width - 2)}"))
-    _print_copyable(console, "In full", f"deploy report {to_one_line(report.region)}")
+    _print_copyable(console, _("In full"), f"deploy report {to_one_line(report.region)}")
 
 
 def _shorten_text_to_width(text: str, width: int) -> str:
@@ -203,14 +229,14 @@ def _shorten_text_to_width(text: str, width: int) -> str:
 
 def _print_services(report: RegionReport, console: Console) -> None:
     if report.services:
-        _print_heading(console, "Services")
+        _print_heading(console, _("Services"))
     doubled = {double.name for double in report.doubles}
     for service in report.services:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
-        _print_copyable(console, "Open", service.url)
+        _print_copyable(console, _("Open"), service.url)
         for label, value in terminal_ending.login_lines(service):
             _print_copyable(console, label, value)
-        _print_field(console, "Language", service.languages_text)
+        _print_field(console, _("Language"), service.languages_text)
 
 
 def _print_copyable(console: Console, label: str, value: str) -> None:
@@ -228,14 +254,14 @@ def _print_hosts_block(report: RegionReport, console: Console) -> None:
     """Print hosts entries of a sandbox as commands for a shell: at the margin, and unbroken."""
     block = terminal_ending.hosts_entries_command(report)
     if block:
-        _print_heading(console, "To open them in a browser on this machine, paste this block:")
+        _print_heading(console, _("To open them in a browser on this machine, paste this block:"))
     for line in block:
         console.print(Text(line), soft_wrap=True)
 
 
 def _print_peers(report: RegionReport, console: Console) -> None:
     if report.peers:
-        _print_heading(console, "Peers")
+        _print_heading(console, _("Peers"))
         print_peers(report.peers, console)
 
 
@@ -245,19 +271,19 @@ def print_peers(peers: Sequence[PeerStatus], console: Console | None = None) -> 
     for peer in peers:
         style = _STYLES[summary.PEER_TONES[peer.state]]
         domain = f" ({peer.domain})" if peer.domain else ""
-        _print_item(console, f"{to_one_line(peer.name)}: {peer.state}{domain}", style)
+        _print_item(console, f"{to_one_line(peer.name)}: {_(peer.state)}{domain}", style)
         for link in peer.links:
             style = _STYLES[summary.PEER_TONES[link.state]]
             cause = ", ".join(filter(None, (to_one_line(link.cause), link.since_text)))
             body = (
-                _clean_text(link.state, style)
+                _clean_text(_(link.state), style)
                 .append_text(Text(": "))
                 .append_text(_clean_text(cause))
             )
             _print_labelled(console, to_one_line(link.label), body, width=_PEER_LABEL, indent=4)
             if link.next_step:
                 step = _clean_text(to_one_line(link.next_step), "cyan")
-                _print_labelled(console, "Next", step, width=_PEER_LABEL, indent=4)
+                _print_labelled(console, _("Next"), step, width=_PEER_LABEL, indent=4)
 
 
 def _print_backups(report: RegionReport, console: Console) -> None:
@@ -268,21 +294,21 @@ def _print_backups(report: RegionReport, console: Console) -> None:
 def print_backups(backups: Sequence[BackupStatus], console: Console | None = None) -> None:
     """Print how the backups stand; each state is a word, not only a colour."""
     console = console or _plain_console()
-    _print_heading(console, "Backups")
+    _print_heading(console, _("Backups"))
     for item in backups:
         style = _STYLES[summary.PEER_TONES[item.state]]
-        body = _clean_text(item.state, style).append_text(Text(": "))
+        body = _clean_text(_(item.state), style).append_text(Text(": "))
         body.append_text(_clean_text(to_one_line(item.cause)))
         _print_labelled(console, to_one_line(item.label), body, width=_PEER_LABEL, indent=2)
         if item.next_step:
             step = _clean_text(to_one_line(item.next_step), "cyan")
-            _print_labelled(console, "Next", step, width=_PEER_LABEL, indent=4)
+            _print_labelled(console, _("Next"), step, width=_PEER_LABEL, indent=4)
 
 
 def _print_next_steps(report: RegionReport, console: Console) -> None:
     steps = terminal_ending.first_next_steps(report)
     if steps:
-        _print_heading(console, "Next steps")
+        _print_heading(console, _("Next steps"))
     for number, step in enumerate(steps, start=1):
         text, command = terminal_ending.split_command(step)
         _print_labelled(console, f"{number}.", _clean_text(text), width=3, indent=2)
@@ -293,7 +319,7 @@ def _print_next_steps(report: RegionReport, console: Console) -> None:
 def _print_counts(report: RegionReport, console: Console) -> None:
     lines = list(terminal_ending.node_and_check_counts(report))
     if lines:
-        _print_heading(console, "Counts")
+        _print_heading(console, _("Counts"))
     for line in lines:
         _print_item(console, line)
 
@@ -310,13 +336,20 @@ def _print_verdict(report: RegionReport, console: Console) -> None:
 
 
 def _label_of_check(check: CheckResult) -> str:
-    where = "seen from outside" if check.side == "outside" else "on the node"
-    return f"{check.service} on {check.node}: {check.title or check.check} ({where})"
+    where = _("seen from outside") if check.side == "outside" else _("on the node")
+    return _(
+        "{service} on {node}: {title} ({where})",
+        service=check.service,
+        node=check.node,
+        title=check.title_text,
+        where=where,
+    )
 
 
 def _label_of_service(service: ServiceAccess, double: bool) -> str:
     label = " ".join(part for part in (service.service, service.version) if part)
-    return f"{label} on {service.node}" + (" (DOUBLE)" if double else "")
+    place = _("{label} on {node}", label=label, node=service.node)
+    return place + _(" (DOUBLE)") if double else place
 
 
 def _print_journal(console: Console, lines: list[str]) -> None:
@@ -325,7 +358,9 @@ def _print_journal(console: Console, lines: list[str]) -> None:
     shown = lines[-_JOURNAL_LINES:]
     left_off = len(lines) - len(shown)
     _print_field(
-        console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else ""
+        console,
+        _("Journal"),
+        _("({left_off} earlier lines are in the report)", left_off=left_off) if left_off else "",
     )
     body = "\n".join(to_one_line(line) for line in shown)
     console.print(Padding(_clean_text(body, "dim"), (0, 0, 0, 4), expand=False))
@@ -341,7 +376,7 @@ def _print_item(console: Console, label: str, style: str = "") -> None:
 
 
 def _print_field(console: Console, name: str, value: str, style: str = "") -> None:
-    if value or name == "Journal":
+    if value or name == _("Journal"):
         _print_labelled(console, name, _clean_text(value, style), width=8, indent=4)
 
 

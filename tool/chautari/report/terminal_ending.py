@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from chautari.language import N_, _
 from chautari.report import summary
 from chautari.report.model import RegionReport, ServiceAccess
 from chautari.report.text_format import count_with_noun, to_one_line
 
+# What services call the command that shows a password.
+PASSWORD_LABELS = (N_("password"), N_("passwords"), N_("initial password"))
 MOST_NOTICES = 12  # that are shown in one line each
 _NOTE_WITH_COMMAND = re.compile(r"(?P<label>[a-z ]{1,20}): (?P<command>deploy [a-z0-9_ -]{1,120})")
 _STEP_WITH_COMMAND = re.compile(r"(?P<text>.+:) (?P<command>deploy [a-z][A-Za-z0-9_ ./-]{1,120})")
@@ -37,11 +40,11 @@ def is_copyable(text: str) -> bool:
 
 def login_lines(service: ServiceAccess) -> list[LoginLine]:
     """Return how to log in: the name, and the command that shows the password."""
-    found = [LoginLine("Login", service.login)] if service.login else []
+    found = [LoginLine(_("Login"), service.login)] if service.login else []
     note = to_one_line(service.note)
     if match := _NOTE_WITH_COMMAND.fullmatch(note):
-        return [*found, LoginLine(match["label"].capitalize(), match["command"])]
-    return [*found, LoginLine("Note", note)] if note else found
+        return [*found, LoginLine(_(match["label"]).capitalize(), match["command"])]
+    return [*found, LoginLine(_("Note"), _(note))] if note else found
 
 
 def hosts_entries_command(report: RegionReport) -> list[str]:
@@ -65,9 +68,9 @@ def first_next_steps(report: RegionReport) -> list[str]:
     if report.ok and report.services:
         region = to_one_line(report.region)
         if {node.state for node in report.nodes} <= _BEFORE_A_DEPLOY:
-            steps.append(f"Deploy the region: deploy region {region}")
+            steps.append(_("Deploy the region: deploy region {region}", region=region))
         else:
-            steps.append(f"Look at the region at any time: deploy status {region}")
+            steps.append(_("Look at the region at any time: deploy status {region}", region=region))
     return steps[: summary.MOST_STEPS]
 
 
@@ -85,7 +88,7 @@ def one_line_notices(report: RegionReport) -> list[str]:
         for notice in node.notices
     ]
     more = len(notices) - MOST_NOTICES
-    return notices[:MOST_NOTICES] + ([f"and {more} more"] if more > 0 else [])
+    return notices[:MOST_NOTICES] + ([_("and {more} more", more=more)] if more > 0 else [])
 
 
 def node_and_check_counts(report: RegionReport) -> Iterable[str]:
@@ -95,14 +98,14 @@ def node_and_check_counts(report: RegionReport) -> Iterable[str]:
         word = summary.describe_node_state(node).word
         states[word] = states.get(word, 0) + 1
     if states:
-        yield "Nodes: " + ", ".join(f"{number} {word}" for word, number in states.items())
+        yield _("Nodes: ") + ", ".join(f"{number} {word}" for word, number in states.items())
     if report.checks:
         outcomes = {
             "passed": report.count_checks("passed"),
             "failed": report.count_checks("failed"),
             "skipped": report.count_checks("skipped"),
         }
-        counts = ", ".join(f"{number} {word}" for word, number in outcomes.items())
-        yield f"Checks: {counts}"
+        counts = ", ".join(f"{number} {_(word)}" for word, number in outcomes.items())
+        yield _("Checks: {counts}", counts=counts)
     if changed := sum(node.changed for node in report.nodes):
-        yield f"Changed on the nodes: {count_with_noun(changed, 'item')}"
+        yield _("Changed on the nodes: {items}", items=count_with_noun(changed, "item"))

@@ -57,9 +57,9 @@ def duration_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE)
     if minutes < _HOUR:
-        return f"{minutes} min {rest} s"
+        return _("{minutes} min {rest} s", minutes=minutes, rest=rest)
     hours, minutes = divmod(minutes, _HOUR)
-    return f"{hours} h {minutes} min"
+    return _("{hours} h {minutes} min", hours=hours, minutes=minutes)
 
 
 def readable_time(stamp: str) -> str:
@@ -70,8 +70,11 @@ def readable_time(stamp: str) -> str:
         return to_one_line(stamp)
     text = _(
         "{day} {month} {year}, {time:%H:%M}",
-        day=time.day, month=_(_MONTHS[time.month - 1]), year=time.year, time=time,
-    )  # fmt: skip
+        day=time.day,
+        month=_(_MONTHS[time.month - 1]),
+        year=time.year,
+        time=time,
+    )
     return f"{text} {time.tzname() or ''}".rstrip()
 
 
@@ -80,7 +83,7 @@ def translations_text(languages: Mapping[str, str]) -> str:
     texts = []
     for language, name in languages.items():
         if not name:
-            texts.append(f"not {language}")
+            texts.append(_("not {language}", language=language))
         else:
             texts.append(language if name == language else f"{language} ({name})")
     return ", ".join(texts)

@@ -11,18 +11,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.language import Text, TextTemplate, _
 from chautari.region.load import LoadedRegion
 from chautari.secrets import signature
 from chautari.secrets.last_seen import LastSeen, load_last_seen, store_last_seen
 from chautari.secrets.private_keys import PrivateKey
 from chautari.secrets.store import SecretStore
 
-REPLACED = "secrets.age was changed by {author} at {time}, after this computer last used it."
-OLDER = (
+REPLACED: TextTemplate = (
+    "secrets.age was changed by {author} at {time}, after this computer last used it."
+)
+OLDER: Text = (
     "secrets.age is older than the one that this computer last used. Unless you went back to an "
     "older version on purpose, get the newest one: git pull"
 )
-UNSIGNED = (
+UNSIGNED: TextTemplate = (
     "secrets.age is not signed, so it is not known who wrote it. The next change of a secret signs "
     "it; to sign it now: deploy secrets sign {region}"
 )
@@ -45,10 +48,14 @@ def sign(
     signed = signature.sign(secrets.signed_message(region.region), keys, allowed)
     if not signed:
         raise BadInput(
-            f"{loaded_region.secrets_file} cannot be signed: none of your SSH keys is listed under "
-            "operators",
-            fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
-            "your private key: --identity FILE",
+            _(
+                "{secrets_file} cannot be signed: none of your SSH keys is listed under operators",
+                secrets_file=loaded_region.secrets_file,
+            ),
+            fix=_(
+                "add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or "
+                "specify your private key: --identity FILE"
+            ),
         )
     return secrets.signed(signed)
 
@@ -68,16 +75,16 @@ def check_author(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
         return
     if not secrets.signature:
         _refuse_unsigned(loaded_region, seen)
-        secrets.notices.append(UNSIGNED.format(region=loaded_region.region.region))
+        secrets.notices.append(_(UNSIGNED).format(region=loaded_region.region.region))
         return
     author = author_of(loaded_region, secrets)
     if author is None:
         raise _no_operator_error(loaded_region)
     if seen.digest and secrets.written < seen.written:
         _refuse_replay(loaded_region, secrets)
-        secrets.notices.append(OLDER)
+        secrets.notices.append(_(OLDER))
     elif seen.digest:
-        secrets.notices.append(REPLACED.format(author=author, time=_time_text(secrets.written)))
+        secrets.notices.append(_(REPLACED).format(author=author, time=_time_text(secrets.written)))
     store_last_seen(file, seen.model_copy(update={"signed": True}))
 
 
@@ -106,12 +113,20 @@ def check_side(
     if not secrets.signature or author_of(loaded_region, secrets) is None:
         file = loaded_region.secrets_file
         raise BadInput(
-            f"the version of {file} that git calls `{side}` is not signed with a key of an "
-            "operator in region.yml",
-            fix="if a new operator wrote it, settle region.yml first, then run: deploy secrets "
-            f"merge {loaded_region.region.region}. If a person wrote it who is no operator, keep "
-            "the other version: git checkout "
-            f"--{'theirs' if side == 'ours' else 'ours'} -- {file.name}",
+            _(
+                "the version of {file} that git calls `{side}` is not signed with a key of "
+                "an operator in region.yml",
+                file=file,
+                side=side,
+            ),
+            fix=_(
+                "if a new operator wrote it, settle region.yml first, then run: deploy "
+                "secrets merge {region}. If a person wrote it who is no operator, keep the "
+                "other version: git checkout --{value} -- {name}",
+                region=loaded_region.region.region,
+                value="theirs" if side == "ours" else "ours",
+                name=file.name,
+            ),
         )
 
 
@@ -132,8 +147,11 @@ def remember(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
 def _refuse_unsigned(loaded_region: LoadedRegion, seen: LastSeen) -> None:
     if seen.signed:
         raise BadInput(
-            f"{loaded_region.secrets_file} is not signed, but it was signed when this computer "
-            "last read it, so it may have been replaced by a person who is not an operator",
+            _(
+                "{secrets_file} is not signed, but it was signed when this computer last "
+                "read it, so it may have been replaced by a person who is not an operator",
+                secrets_file=loaded_region.secrets_file,
+            ),
             fix=_sign_advice(loaded_region),
         )
 
@@ -145,10 +163,16 @@ def _refuse_replay(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     listed += region.recovery.values()
     if {_bare(key) for key in secrets.recipients} - {_bare(key) for key in listed}:
         raise BadInput(
-            f"{loaded_region.secrets_file} is older than the one that this computer last used, and "
-            "is encrypted to a key that is no longer under operators",
-            fix="get the newest version: git pull. If you went back to this one on purpose, accept "
-            f"it: deploy secrets sign {region.region}",
+            _(
+                "{secrets_file} is older than the one that this computer last used, and is "
+                "encrypted to a key that is no longer under operators",
+                secrets_file=loaded_region.secrets_file,
+            ),
+            fix=_(
+                "get the newest version: git pull. If you went back to this one on purpose, "
+                "accept it: deploy secrets sign {region}",
+                region=region.region,
+            ),
         )
 
 
@@ -158,18 +182,22 @@ def _bare(key: str) -> str:
 
 def _no_operator_error(loaded_region: LoadedRegion) -> BadInput:
     return BadInput(
-        f"{loaded_region.secrets_file} is not signed with a key of an operator in region.yml, so "
-        "it may have been replaced by a person who is not an operator",
+        _(
+            "{secrets_file} is not signed with a key of an operator in region.yml, so it may "
+            "have been replaced by a person who is not an operator",
+            secrets_file=loaded_region.secrets_file,
+        ),
         fix=_sign_advice(loaded_region),
     )
 
 
 def _sign_advice(loaded_region: LoadedRegion) -> str:
     name = loaded_region.region.region
-    return (
-        "see who changed it: git log -- secrets.age; then restore the last version of an operator. "
-        "If an operator wrote it who has left since, or with an older version of Chautari, accept "
-        f"it: deploy secrets sign {name}"
+    return _(
+        "see who changed it: git log -- secrets.age; then restore the last version of an "
+        "operator. If an operator wrote it who has left since, or with an older version "
+        "of Chautari, accept it: deploy secrets sign {name}",
+        name=name,
     )
 
 

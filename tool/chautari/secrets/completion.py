@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import is_present, read_regular_file
+from chautari.language import TextTemplate, _
 from chautari.region.load import LoadedRegion
 from chautari.secrets import authorship, required_secrets, store
 from chautari.secrets.file_lock import hold_secrets_lock
@@ -19,7 +20,7 @@ from chautari.secrets.store import SecretStore
 from chautari.secrets.value_checks import check_values
 
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
-REMOVED_KEYS = (
+REMOVED_KEYS: TextTemplate = (
     "A key was removed from the operators. The person who has it knows all secrets. To replace "
     "them: deploy secrets rotate {region} --all"
 )
@@ -74,7 +75,12 @@ def _missing_values(
             new[spec.name] = spec.make()
         elif spec.name not in opened and not skip_unset:
             raise BadInput(
-                f"the secret {spec.name} ({spec.meaning}) is missing", fix=spec.set_command(name)
+                _(
+                    "the secret {name} ({meaning}) is missing",
+                    name=spec.name,
+                    meaning=_(spec.meaning),
+                ),
+                fix=spec.set_command(name),
             )
     return new
 
@@ -123,7 +129,7 @@ def _notices_of_removed_keys(
     """Return that people whose keys were removed have read the secrets."""
     region = loaded_region.region
     if region.sandbox is None and removed_keys(secrets, recipients):
-        return [REMOVED_KEYS.format(region=region.region)]
+        return [_(REMOVED_KEYS).format(region=region.region)]
     return []
 
 
@@ -183,8 +189,12 @@ def open_secrets(
             raise
         raise NotARecipient(
             error.message,
-            fix=f"if the keys of this sandbox were deleted, delete {file} too. The next deploy "
-            f"generates new secrets. Otherwise, {error.fix}",
+            fix=_(
+                "if the keys of this sandbox were deleted, delete {file} too. The next "
+                "deploy generates new secrets. Otherwise, {fix}",
+                file=file,
+                fix=error.fix,
+            ),
         ) from None
     authorship.check_author(loaded_region, opened)
     if check:
@@ -209,11 +219,20 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
     ):
         name = loaded_region.region.region
         raise BadInput(
-            f"{loaded_region.secrets_file} is missing, but {pinned} contains host keys of "
-            f"nodes in {name}. New secrets would replace every password on nodes that have "
-            "already been deployed",
-            fix="restore secrets.age from git or from another operator's copy. If no node has been "
-            f"deployed yet, or to replace all secrets, run: deploy secrets init {name}",
+            _(
+                "{secrets_file} is missing, but {pinned} contains host keys of nodes in "
+                "{name}. New secrets would replace every password on nodes that have already "
+                "been deployed",
+                secrets_file=loaded_region.secrets_file,
+                pinned=pinned,
+                name=name,
+            ),
+            fix=_(
+                "restore secrets.age from git or from another operator's copy. If no node "
+                "has been deployed yet, or to replace all secrets, run: deploy secrets init "
+                "{name}",
+                name=name,
+            ),
         )
 
 
@@ -261,13 +280,17 @@ def _refuse_unreadable(
         raise BadInput(
             "; ".join(
                 [
-                    "none of your SSH keys is listed under operators, so you would not be able to "
-                    "decrypt the secrets",
+                    _(
+                        "none of your SSH keys is listed under operators, so you would not "
+                        "be able to decrypt the secrets"
+                    ),
                     *unusable,
                 ]
             ),
-            fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
-            "your private key: --identity FILE",
+            fix=_(
+                "add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or "
+                "specify your private key: --identity FILE"
+            ),
         ) from None
 
 

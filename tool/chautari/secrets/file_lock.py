@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import state_dir
 
 MAX_WAIT_SECONDS = 60.0
@@ -64,7 +65,10 @@ def _wait_for_lock(handle: int, file: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise BadInput(
-                    f"another command on this computer has been changing {file} for a minute",
-                    fix="wait for that command to finish, or stop it; then run this one again",
+                    _(
+                        "another command on this computer has been changing {file} for a minute",
+                        file=file,
+                    ),
+                    fix=_("wait for that command to finish, or stop it; then run this one again"),
                 ) from None
         time.sleep(_PAUSE_SECONDS)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from chautari.language import Text, translate
 from chautari.secrets.store import SecretStore
 
-READ_BY_REMOVED = "it was changed while it was still encrypted to a key that was removed"
+READ_BY_REMOVED: Text = "it was changed while it was still encrypted to a key that was removed"
 
 
 class Merge(NamedTuple):
@@ -33,7 +34,7 @@ def merge_secrets(
     undeployed, _ = _merge(base.undeployed, ours.undeployed, theirs.undeployed)
     due, _ = _merge(base.due, ours.due, theirs.due)
     for name in _names_readable_by_removed(base, ours, theirs, recipients):
-        due.setdefault(name, READ_BY_REMOVED)
+        due.setdefault(name, translate(READ_BY_REMOVED))
     merged = SecretStore(
         values,
         recipients,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from chautari.errors import BadInput
 from chautari.files import read_bytes_if_present, write_atomically
+from chautari.language import _
 from chautari.process import CompletedProcess, ProcessError, run
 from chautari.region.locate import SECRETS_FILE
 
@@ -93,8 +94,11 @@ def versions_of_conflict(file: Path) -> Versions:
     if listed.code or not {"2", "3"} <= stages:
         raise BadInput(
             f"git has no conflict in {file}",
-            fix="run this command after `git merge`, `git rebase` or `git pull` has stopped with a "
-            "conflict in this file. If one side deleted the file, choose it with git",
+            fix=_(
+                "run this command after `git merge`, `git rebase` or `git pull` has stopped "
+                "with a conflict in this file. If one side deleted the file, choose it with "
+                "git"
+            ),
         )
     base, ours, theirs = (
         _git(file.parent, "show", f":{stage}:./{file.name}", check=True).stdout

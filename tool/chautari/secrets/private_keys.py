@@ -8,7 +8,7 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,29 @@ import pyrage
 from chautari.account import home_dir
 from chautari.errors import BadInput
 from chautari.files import read_regular_file
+from chautari.language import Text, _
 
 MAX_KEY_BYTES = 100_000
 PASSPHRASE_VARIABLE = "CHAUTARI_KEY_PASSPHRASE"
-NO_PASSPHRASE = f"this key has a passphrase, but {PASSPHRASE_VARIABLE} is not set"
-WRONG_PASSPHRASE = f"{PASSPHRASE_VARIABLE} is not the passphrase of this key"
-WRONG_TYPED_PASSPHRASE = "this is not the passphrase of this key"
-UNSUPPORTED_TYPE = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
-HARDWARE_KEY = (
+NO_PASSPHRASE: Text = "this key has a passphrase, but CHAUTARI_KEY_PASSPHRASE is not set"
+WRONG_PASSPHRASE: Text = "CHAUTARI_KEY_PASSPHRASE is not the passphrase of this key"
+WRONG_TYPED_PASSPHRASE: Text = "this is not the passphrase of this key"
+UNSUPPORTED_TYPE: Text = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
+HARDWARE_KEY: Text = (
     "a hardware key (sk-) can only sign, so it cannot decrypt secrets; use an ed25519 key here, "
     "and the hardware key for other logins"
 )
-OTHER_FORMAT = "this key is not in OpenSSH's format; convert a copy of it: ssh-keygen -p -f COPY"
+OTHER_FORMAT: Text = (
+    "this key is not in OpenSSH's format; convert a copy of it: ssh-keygen -p -f COPY"
+)
 # What people store or specify in place of the file that is meant, by how it begins.
-_OTHER_KEYS = {
+_OTHER_KEYS: Mapping[bytes, Text] = {
     b"PuTTY-User-Key-File": "this is a PuTTY key; export it as an OpenSSH key in PuTTYgen",
     b"AGE-SECRET-KEY-": "this is an age key, but it is damaged",
     b"age-encryption.org/": "this is a file encrypted with age, not a key",
     b"ssh-": "this is a public key; use the private key, the file without .pub",
-    b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
-    b"sk-": f"this is a public key, and {HARDWARE_KEY}",
+    b"ecdsa-": "this is a public key, and this type of key cannot decrypt secrets",
+    b"sk-": HARDWARE_KEY,
     b"-----BEGIN EC ": UNSUPPORTED_TYPE,
     b"-----BEGIN PRIVATE KEY": OTHER_FORMAT,
     b"-----BEGIN ENCRYPTED PRIVATE KEY": OTHER_FORMAT,
@@ -78,7 +81,7 @@ def call_pyrage(function: Callable[..., Any], *arguments: object) -> Any:
         return function(*arguments)
     except BaseException as error:
         if type(error).__name__ == "PanicException":
-            raise ValueError("the key is damaged") from None
+            raise ValueError(_("the key is damaged")) from None
         raise
 
 
@@ -127,7 +130,11 @@ def _read_private_key(path: Path, ask: bool) -> PrivateKey:
     raw = read_regular_file(path, MAX_KEY_BYTES)
     if len(raw) > MAX_KEY_BYTES:
         raise BadInput(
-            f"{path}: this file is larger than {MAX_KEY_BYTES // 1000} kB, so it is not an SSH key"
+            _(
+                "{path}: this file is larger than {max_key_bytes} kB, so it is not an SSH key",
+                path=path,
+                max_key_bytes=MAX_KEY_BYTES // 1000,
+            )
         )
     if line := _AGE_KEY.search(raw):
         return _age_key(path, line[0])
@@ -144,16 +151,16 @@ def _age_key(path: Path, line: bytes) -> PrivateKey:
     try:
         return PrivateKey(pyrage.x25519.Identity.from_str(line.decode().upper()), b"")
     except pyrage.IdentityError:
-        raise BadInput(f"{path}: {_OTHER_KEYS[b'AGE-SECRET-KEY-']}") from None
+        raise BadInput(f"{path}: {_(_OTHER_KEYS[b'AGE-SECRET-KEY-'])}") from None
 
 
 def _reason_key_is_unusable(raw: bytes, error: str) -> str:
     for beginning, reason in _OTHER_KEYS.items():
         if raw.lstrip().startswith(beginning):
-            return reason
+            return _(reason)
     if "unsupported key" in error:
-        return HARDWARE_KEY if _is_hardware_key(raw) else UNSUPPORTED_TYPE
-    return "this is not an SSH private key, or the key is damaged"
+        return _(HARDWARE_KEY if _is_hardware_key(raw) else UNSUPPORTED_TYPE)
+    return _("this is not an SSH private key, or the key is damaged")
 
 
 def _is_hardware_key(raw: bytes) -> bool:
@@ -168,11 +175,11 @@ def _is_hardware_key(raw: bytes) -> bool:
 def _unlock(path: Path, raw: bytes, ask: bool) -> PrivateKey:
     passphrase = os.environ.get(PASSPHRASE_VARIABLE) or _typed.get(path)
     if passphrase:
-        return _unlock_with_passphrase(path, raw, passphrase, WRONG_PASSPHRASE)
+        return _unlock_with_passphrase(path, raw, passphrase, _(WRONG_PASSPHRASE))
     if not ask:
-        raise _KeyHasPassphrase(f"{path}: {NO_PASSPHRASE}")
-    passphrase = getpass.getpass(f"Passphrase of {path}: ")
-    key = _unlock_with_passphrase(path, raw, passphrase, WRONG_TYPED_PASSPHRASE)
+        raise _KeyHasPassphrase(f"{path}: {_(NO_PASSPHRASE)}")
+    passphrase = getpass.getpass(_("Passphrase of {path}: ", path=path))
+    key = _unlock_with_passphrase(path, raw, passphrase, _(WRONG_TYPED_PASSPHRASE))
     _typed[path] = passphrase
     return key
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chautari.backup.secrets import PREFIX as BACKUP_PREFIX
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.secrets.required_secrets import required_secrets, secret_names_of_node
 from chautari.secrets.store import SecretStore
@@ -42,9 +43,13 @@ def rotate_named(region: Region, secrets: SecretStore, names: Sequence[str], why
     specs = [known[name] for name in names]
     for spec in specs:
         if spec.rotation in (Rotation.PERSON, Rotation.NEVER):
-            set_it = f" Then: {spec.set_command(region.region)}"
+            set_it = _(" Then: {set_command}", set_command=spec.set_command(region.region))
             raise BadInput(
-                f"{spec.name} ({spec.meaning}) cannot be replaced by a generated value",
+                _(
+                    "{name} ({meaning}) cannot be replaced by a generated value",
+                    name=spec.name,
+                    meaning=spec.meaning,
+                ),
                 fix=spec.rotation_note + (set_it if spec.rotation is Rotation.PERSON else ""),
             )
     return _rotated(region, secrets, specs, why)

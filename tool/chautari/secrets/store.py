@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import read_regular_file, write_atomically
+from chautari.language import _
 from chautari.secrets.private_keys import (
     PrivateKey,
     call_pyrage,
@@ -166,9 +167,15 @@ class SecretStore:
         """Return the content of `file`, encrypted to `recipients`."""
         if not recipients:
             raise BadInput(
-                f"{file} cannot be encrypted, because no SSH public key is listed under operators",
-                fix="add an operator with an SSH public key under operators; for a sandbox, run: "
-                "deploy sandbox up NAME",
+                _(
+                    "{file} cannot be encrypted, because no SSH public key is listed under "
+                    "operators",
+                    file=file,
+                ),
+                fix=_(
+                    "add an operator with an SSH public key under operators; for a sandbox, "
+                    "run: deploy sandbox up NAME"
+                ),
             )
         keys = [_parse_recipient(file, line) for line in recipients]
         body = self._content() | {"recipients": list(recipients)}
@@ -176,8 +183,12 @@ class SecretStore:
         sealed: bytes = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
-                f"{file} cannot be encrypted to so many SSH keys ({len(keys)})",
-                fix="remove keys under operators, or replace RSA keys with ed25519 keys",
+                _(
+                    "{file} cannot be encrypted to so many SSH keys ({count})",
+                    file=file,
+                    count=len(keys),
+                ),
+                fix=_("remove keys under operators, or replace RSA keys with ed25519 keys"),
             )
         return sealed
 
@@ -190,8 +201,14 @@ def _parse_recipient(file: Path, line: str) -> Recipient:
         return call_pyrage(pyrage.ssh.Recipient.from_str, key)
     except (pyrage.RecipientError, ValueError) as error:
         raise BadInput(
-            f"{file} cannot be encrypted to the key {key[:20]}…{key[-20:]} ({error})",
-            fix="replace this key under operators; create one with: ssh-keygen -t ed25519",
+            _(
+                "{file} cannot be encrypted to the key {key}…{key2} ({error})",
+                file=file,
+                key=key[:20],
+                key2=key[-20:],
+                error=error,
+            ),
+            fix=_("replace this key under operators; create one with: ssh-keygen -t ed25519"),
         ) from None
 
 
@@ -241,10 +258,12 @@ def decrypt_secrets(
     """
     if not keys:
         raise NoKeyOpensFile(
-            f"{file} cannot be decrypted, because no SSH private key could be read: "
-            + ("; ".join(unusable) or "there is none in ~/.ssh"),
-            fix="specify the private key that belongs to your public key under operators: "
-            "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
+            _("{file} cannot be decrypted, because no SSH private key could be read: ", file=file)
+            + ("; ".join(unusable) or _("there is none in ~/.ssh")),
+            fix=_(
+                "specify the private key that belongs to your public key under operators: "
+                "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE"
+            ),
         )
     try:
         body = call_pyrage(pyrage.decrypt, sealed, [key.identity for key in keys.values()])
@@ -253,16 +272,22 @@ def decrypt_secrets(
             raise NoKeyOpensFile(
                 "; ".join(
                     [
-                        f"{file} cannot be decrypted with {', '.join(map(str, keys))}: it is "
-                        "encrypted to other keys",
+                        _(
+                            "{file} cannot be decrypted with {keys}: it is encrypted to other keys",
+                            file=file,
+                            keys=", ".join(map(str, keys)),
+                        ),
                         *unusable,
                     ]
                 ),
-                fix="specify another of your keys with --identity FILE, or ask another operator to "
-                "add your public key under operators and to deploy",
+                fix=_(
+                    "specify another of your keys with --identity FILE, or ask another "
+                    "operator to add your public key under operators and to deploy"
+                ),
             ) from None
         raise BadInput(
-            f"{file} cannot be decrypted: it is damaged ({error})", fix="restore the file from git"
+            _("{file} cannot be decrypted: it is damaged ({error})", file=file, error=error),
+            fix=_("restore the file from git"),
         ) from None
     opened = _parse_decrypted_secrets(file, body)
     opened.digest = hashlib.sha256(sealed).hexdigest()
@@ -284,26 +309,38 @@ def check_encrypted(file: Path, sealed: bytes) -> bytes:
     Raises:
         BadInput: when it is not what age encrypted to keys.
     """
-    restore = "restore the file from git"
+    restore = _("restore the file from git")
     if len(sealed) > MAX_BYTES:
         raise BadInput(
-            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is not a valid secrets.age",
+            _(
+                "{file} is larger than {max_bytes} MB, so it is not a valid secrets.age",
+                file=file,
+                max_bytes=MAX_BYTES // 1_000_000,
+            ),
             fix=restore,
         )
     if _LEAKED_KEY.match(sealed):
         raise BadInput(
-            f"{file} contains a private key instead of encrypted secrets",
-            fix=f"delete the key from this file and {restore}; if other people could read the key, "
-            "replace it",
+            _("{file} contains a private key instead of encrypted secrets", file=file),
+            fix=_(
+                "delete the key from this file and {restore}; if other people could read the "
+                "key, replace it",
+                restore=restore,
+            ),
         )
-    header, end, _ = sealed[:MAX_HEADER_BYTES].partition(END_OF_HEADER)
+    header, end, __ = sealed[:MAX_HEADER_BYTES].partition(END_OF_HEADER)
     if not end:
         raise BadInput(
-            f"{file} cannot be decrypted: its age header is missing or incomplete", fix=restore
+            _("{file} cannot be decrypted: its age header is missing or incomplete", file=file),
+            fix=restore,
         )
     if b"\n-> scrypt " in header:
         raise BadInput(
-            f"{file} is encrypted with a passphrase, but must be encrypted to SSH keys", fix=restore
+            _(
+                "{file} is encrypted with a passphrase, but must be encrypted to SSH keys",
+                file=file,
+            ),
+            fix=restore,
         )
     return sealed
 
@@ -313,11 +350,11 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
         content = _SecretsFileContent.model_validate_json(body)
     except ValidationError as error:
         # Pydantic's message holds the value: only the place is shown.
-        places = {".".join(map(str, item["loc"])) or "the whole file" for item in error.errors()}
+        places = {".".join(map(str, item["loc"])) or _("the whole file") for item in error.errors()}
         raise BadInput(
-            f"{file} can be decrypted, but these parts of its content are invalid: "
+            _("{file} can be decrypted, but these parts of its content are invalid: ", file=file)
             + ", ".join(sorted(places)[:5]),
-            fix="restore the file from git",
+            fix=_("restore the file from git"),
         ) from None
     return SecretStore(
         content.secrets,

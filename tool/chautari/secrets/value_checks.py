@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chautari.backup.secrets import stored_key_spec
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region.load import LoadedRegion
 from chautari.secrets.required_secrets import required_secrets
 from chautari.secrets.store import SecretStore
@@ -25,6 +26,11 @@ def check_values(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
             spec.check(secrets[name], region, file)
         elif hidden := first_invisible_character(secrets[name]):  # of a service that was removed
             raise BadInput(
-                f"{file}: the secret {name} contains the hidden character U+{ord(hidden):04X}",
-                fix="restore secrets.age from git",
+                _(
+                    "{file}: the secret {name} contains the hidden character U+{code:04X}",
+                    file=file,
+                    name=name,
+                    code=ord(hidden),
+                ),
+                fix=_("restore secrets.age from git"),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.rule import Finding, Pins, Rule, placement_path
 from chautari.services.artifacts import Artifact
 from chautari.services.secret_spec import (
@@ -60,22 +61,29 @@ def redis_loopback_secret_variables(name: str, secrets: Secrets) -> Variables:
 def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
     """Return the rules that a service called `name` shares with the other one in containers."""
 
-    def redis_is_its_own(region: Region, _: Pins) -> Iterator[Finding]:
+    def redis_is_its_own(region: Region, __: Pins) -> Iterator[Finding]:
         """It connects to Redis with a password over loopback; Nextcloud's Redis has neither."""
         for node in region.nodes_running(name):
             if "nextcloud" in region.nodes[node].services:
                 yield (
                     placement_path(region, name, node),
-                    f"{name} needs its own Redis, but this node also runs nextcloud; move "
-                    "one of these services to another node",
+                    _(
+                        "{name} needs its own Redis, but this node also runs nextcloud; move "
+                        "one of these services to another node",
+                        name=name,
+                    ),
                 )
 
-    def servers_exist(region: Region, _: Pins) -> Iterator[Finding]:
+    def servers_exist(region: Region, __: Pins) -> Iterator[Finding]:
         """Rooms and pools need a server."""
         if region.nodes_running(name) and not region.nodes_running("bigbluebutton"):
             yield (
                 placement_path(region, name),
-                f"{name} requires BigBlueButton, but no node runs it; add bigbluebutton to a node",
+                _(
+                    "{name} requires BigBlueButton, but no node runs it; add bigbluebutton "
+                    "to a node",
+                    name=name,
+                ),
             )
 
     return (redis_is_its_own, servers_exist)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ValidationInfo
 
 from chautari.federation.descriptor import PeerDomain, is_within_domain
 from chautari.federation.public_addresses import is_allowed_peer_address
+from chautari.language import _
 
 if TYPE_CHECKING:
     from chautari.render.context import NodeContext
@@ -28,7 +29,7 @@ def validation_context(info: ValidationInfo) -> Any:
 def _validate_name_of_sender(value: str, info: ValidationInfo) -> str:
     domain = validation_context(info)["domain"]
     if not is_within_domain(value, domain):
-        raise ValueError(f"is not below {domain}")
+        raise ValueError(_("is not below {domain}", domain=domain))
     return value
 
 
@@ -40,10 +41,10 @@ def _validate_address_of_sender(value: str, info: ValidationInfo) -> str:
     try:
         address = str(ip_address(value))
     except ValueError:
-        raise ValueError("is not an IP address") from None
+        raise ValueError(_("is not an IP address")) from None
     networks = validation_context(info)["peer_networks"]
     if address != value or not is_allowed_peer_address(address, networks):
-        raise ValueError("is not a public address")
+        raise ValueError(_("is not a public address"))
     return value
 
 

@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from chautari.language import _
 from chautari.services.base import Role, Service
 from chautari.services.shared_roles import SHARED_ROLES
 
@@ -43,7 +44,9 @@ def roles_in_order(
         role = next((item for item in waiting if set(item.after) <= set(found)), None)
         if role is None:
             names = ", ".join(item.name for item in waiting)
-            raise ValueError(f"these roles require each other, so they have no order: {names}")
+            raise ValueError(
+                _("these roles require each other, so they have no order: {names}", names=names)
+            )
         found[role.name] = role
         waiting.remove(role)
     return tuple(found.values())

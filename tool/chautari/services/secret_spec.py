@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chautari.errors import BadInput
+from chautari.language import _, ngettext
 
 MAX_LINE = 1000
 MAX_WORD = 200
@@ -129,9 +130,19 @@ class SecretSpec(NamedTuple):
         """
         if reason := self._reason_value_is_invalid(value):
             raise BadInput(
-                f"{file}: the secret {self.name} ({self.meaning}) must be {self.form}; the stored "
-                f"value {reason}",
-                fix=f"restore secrets.age from git, or set a new value: {self.set_command(region)}",
+                _(
+                    "{file}: the secret {name} ({meaning}) must be {form}; the stored value "
+                    "{reason}",
+                    file=file,
+                    name=self.name,
+                    meaning=_(self.meaning),
+                    form=_(self.form),
+                    reason=reason,
+                ),
+                fix=_(
+                    "restore secrets.age from git, or set a new value: {set_command}",
+                    set_command=self.set_command(region),
+                ),
             )
 
     def check_new(self, value: str, region: str) -> None:
@@ -142,26 +153,37 @@ class SecretSpec(NamedTuple):
         """
         reason = self._reason_value_is_invalid(value)
         if reason is None and self.is_usable and not self.is_usable(value):
-            reason = "is not"
+            reason = _("is not")
         if reason:
-            advice = "enter the value that you were given" if self.user_supplied else "generate one"
+            advice = (
+                _("enter the value that you were given")
+                if self.user_supplied
+                else _("generate one")
+            )
             raise BadInput(
-                f"the secret {self.name} ({self.meaning}) must be {self.form}; the new value "
-                f"{reason}",
+                _(
+                    "the secret {name} ({meaning}) must be {form}; the new value {reason}",
+                    name=self.name,
+                    meaning=_(self.meaning),
+                    form=_(self.form),
+                    reason=reason,
+                ),
                 fix=f"{advice}: {self.set_command(region)}",
             )
 
     def _reason_value_is_invalid(self, value: str) -> str | None:
         """Return what is wrong with `value`, without showing it."""
         if not value:
-            return "is empty"
+            return _("is empty")
         if hidden := first_invisible_character(value):
-            return f"contains the hidden character U+{ord(hidden):04X}"
+            return _("contains the hidden character U+{code:04X}", code=ord(hidden))
         if re.fullmatch(self.pattern, value):
             return None
         if len(value.splitlines()) > 1 and "\n" not in self.pattern:
-            return "has several lines"
+            return _("has several lines")
         if value.strip() != value:
-            return "begins or ends with a space"
-        count = f"has {len(value):,} character{'' if len(value) == 1 else 's'}"
-        return count if self.pattern == ONE_LINE else f"{count}, or others than these"
+            return _("begins or ends with a space")
+        count = ngettext("has {count:,} character", "has {count:,} characters", len(value))
+        return (
+            count if self.pattern == ONE_LINE else _("{count}, or others than these", count=count)
+        )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
 from chautari.files import read_bytes_if_present
-from chautari.region.field_types import compute_key_fingerprint
+from chautari.language import _
+from chautari.region.ssh_key_types import compute_key_fingerprint
 
 if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
@@ -33,8 +34,12 @@ def read_known_hosts_text(file: Path) -> str:
     raw = read_bytes_if_present(file, MAX_BYTES)
     if len(raw) > MAX_BYTES:
         raise BadInput(
-            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is damaged",
-            fix="restore the file from git",
+            _(
+                "{file} is larger than {max_bytes} MB, so it is damaged",
+                file=file,
+                max_bytes=MAX_BYTES // 1_000_000,
+            ),
+            fix=_("restore the file from git"),
         )
     for number, line in enumerate(raw.split(b"\n"), 1):
         try:
@@ -43,8 +48,12 @@ def read_known_hosts_text(file: Path) -> str:
             text = "\0"
         if not text.replace("\t", "").isprintable():
             raise BadInput(
-                f"{file}:{number}:1: this line is not text, so the file is damaged",
-                fix="delete this line, or restore the file from git",
+                _(
+                    "{file}:{number}:1: this line is not text, so the file is damaged",
+                    file=file,
+                    number=number,
+                ),
+                fix=_("delete this line, or restore the file from git"),
             )
     return raw.decode()
 
@@ -78,9 +87,18 @@ def check_known_hosts_match_region(loaded_region: LoadedRegion) -> None:
         pinned = {pin.fingerprint for pin in find_known_hosts_lines(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:
             raise BadInput(
-                f"host_key of {name} in region.yml is {node.host_key}, but {file} pins "
-                f"{', '.join(sorted(pinned))}",
-                fix="find out which key is right: in the provider's console, run ssh-keygen -lf "
-                "/etc/ssh/ssh_host_ed25519_key.pub; then correct host_key, or delete the lines for "
-                f"{node.address} from {file}",
+                _(
+                    "host_key of {name} in region.yml is {host_key}, but {file} pins {pinned}",
+                    name=name,
+                    host_key=node.host_key,
+                    file=file,
+                    pinned=", ".join(sorted(pinned)),
+                ),
+                fix=_(
+                    "find out which key is right: in the provider's console, run ssh-keygen "
+                    "-lf /etc/ssh/ssh_host_ed25519_key.pub; then correct host_key, or delete "
+                    "the lines for {address} from {file}",
+                    address=node.address,
+                    file=file,
+                ),
             )

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from chautari.language import Text, _
 from chautari.process import OutputLimits, RunningCommand
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
@@ -23,8 +24,8 @@ Answer = TypeVar("Answer")
 NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20, lines=200_000)
 MAX_EVENTS = 100_000  # of one run, over all its connections
 MAX_SHOWN = 2000  # characters of what a machine says in place of an answer
-UNREADABLE = "the node sent an unreadable response"
-TOO_MUCH = "the node sent too much data for one response"
+UNREADABLE: Text = "the node sent an unreadable response"
+TOO_MUCH: Text = "the node sent too much data for one response"
 # Reads sources from standard input and runs the first: one line, for any account's login shell.
 # A login shell may have printed something without an end of line, so the first line is empty.
 _COMMAND = (
@@ -180,11 +181,11 @@ def call_runner(
         try:
             answer = answer or parse_answer(line, arguments["action"], kind)
         except MalformedMessage:
-            problem = UNREADABLE
+            problem = _(UNREADABLE)
         if answer is None and len(said) < MAX_SHOWN:
             said = f"{said}\n{line[:MAX_SHOWN]}".strip()
     if stream.flooded:
-        answer, problem = None, TOO_MUCH
+        answer, problem = None, _(TOO_MUCH)
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
     error = problem or stream.stderr or said
     return RunnerReply(answer, stream.code, error, cut and _has_lost_connection(stream.stderr))

@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from chautari.deploy.pinning.download import AllowedServers, fetch_small_file
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.deploy.pinning.signatures import file_digest
+from chautari.language import _
 from chautari.services.artifact_sources import AppCatalogue, ArtifactSource
 from chautari.services.artifacts import version_key
 from chautari.services.release_tags import VERSION
@@ -120,14 +121,14 @@ def _verified_key_of_app(
         certificate = x509.load_pem_x509_certificate(pem.encode())
         issuer = next((item for item in authorities if item.subject == certificate.issuer), None)
         if issuer is None:
-            raise ValueError("it names another issuer")
+            raise ValueError(_("it names another issuer"))
         certificate.verify_directly_issued_by(issuer)
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         key = certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey):
-            raise ValueError("its key is not an RSA key")
+            raise ValueError(_("its key is not an RSA key"))
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-        detail = str(error)[:200] or "its signature is not valid"
+        detail = str(error)[:200] or _("its signature is not valid")
         raise PinRefused(
             "certificate_untrusted", name=name, catalogue=catalogue.name, detail=detail
         ) from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from chautari.deploy.pinning.refusal import PinRefused
+from chautari.language import _
 from chautari.services.artifact_sources import ArtifactSource
 
 MAX_MEMBERS = 200_000
@@ -88,7 +89,7 @@ def _read_version_files_in_zip(release: _ArchiveOfRelease) -> Iterator[str]:
     start = end.rfind(b"PK\x05\x06")
     comment = int.from_bytes(end[start + 20 : start + 22], "little")
     if start < 0 or start + 22 + comment != len(end):
-        raise zipfile.BadZipFile("there are bytes after its end")
+        raise zipfile.BadZipFile(_("there are bytes after its end"))
     total = 0
     with zipfile.ZipFile(release.file) as archive:
         for count, member in enumerate(archive.infolist(), 1):
@@ -113,7 +114,7 @@ def _read_version_files_in_tar(release: _ArchiveOfRelease, kind: str) -> Iterato
         while piece := plain.read(_PIECE):
             total += len(piece)
             if piece.strip(b"\0"):
-                raise tarfile.ReadError("there are bytes after its end")
+                raise tarfile.ReadError(_("there are bytes after its end"))
             _refuse_unsafe_or_too_large_member(release, "", 0, total)
 
 

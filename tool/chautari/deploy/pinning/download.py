@@ -20,6 +20,7 @@ import urllib3
 
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.files import read_bytes_if_present, write_atomically
+from chautari.language import _
 
 PAUSES = (2, 5, 15, 30, 60, 120)  # seconds before the next try; the last one repeats
 NO_PROGRESS_SECONDS = 600
@@ -136,7 +137,7 @@ class Download:
         with _open_following_redirects(self.url, self.origin, headers) as answer:
             if answer.status_code == 416:
                 self.discard_received()
-                raise _Interrupted("the file on the server has changed")
+                raise _Interrupted(_("the file on the server has changed"))
             _check_http_status(self.url, answer)
             start = self._offset_of_answer(answer, size)
             length = _content_length(answer)
@@ -153,7 +154,7 @@ class Download:
                     if time.monotonic() - began > TOTAL_SECONDS:
                         raise PinRefused("too_slow", url=self.url, hours=TOTAL_SECONDS // 3600)
         if self._total is not None and self.received_bytes() < self._total:
-            raise _Interrupted("the connection ended early")
+            raise _Interrupted(_("the connection ended early"))
 
     def _offset_of_answer(self, answer: requests.Response, size: int) -> int:
         """Return where the answer's bytes belong; keep the mark of a file that begins again."""
@@ -162,7 +163,7 @@ class Download:
             return size
         if answer.status_code == 206:
             self.discard_received()
-            raise _Interrupted("the server sent a different part of the file")
+            raise _Interrupted(_("the server sent a different part of the file"))
         self.discard_received()
         mark = answer.headers.get("ETag", "")
         if re.fullmatch(r'"[\x21\x23-\x7e]{1,150}"', mark):
@@ -180,7 +181,7 @@ def _open_following_redirects(
 ) -> Iterator[requests.Response]:
     """Open an address, following redirects within the upstream's hosts."""
     first = _host_of_url(url)
-    for _ in range(MAX_REDIRECTS + 1):
+    for __ in range(MAX_REDIRECTS + 1):
         with _send_request(url, origin, headers) as answer:
             if answer.status_code not in _REDIRECTS:
                 yield answer
@@ -232,7 +233,7 @@ def _read_within_limit(
 def _check_http_status(url: str, answer: requests.Response) -> None:
     code = answer.status_code
     if code in _TEMPORARY:
-        raise _Interrupted(f"status {code}")
+        raise _Interrupted(_("status {code}", code=code))
     if code in (404, 410):
         raise PinRefused("not_found", url=url)
     if code not in (200, 206):
@@ -244,7 +245,7 @@ def _check_http_status(url: str, answer: requests.Response) -> None:
 def _require_complete_body(answer: requests.Response, size: int, url: str) -> None:
     length = _content_length(answer)
     if length is not None and size < length:
-        raise _Interrupted("the connection ended early")
+        raise _Interrupted(_("the connection ended early"))
 
 
 def _content_length(answer: requests.Response) -> int | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.deploy.pinning.signatures import file_digest
 from chautari.files import refuse_special_file
+from chautari.language import _
 from chautari.node.events import ArtifactDigestAnswer
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget
@@ -45,11 +46,11 @@ def additional_download_routes(
 ) -> list[DownloadRoute]:
     """Return the ways besides this machine's own connection."""
     found = [
-        DownloadRoute(f"the folder {folder}", _make_mirror_digest_function(folder))
+        DownloadRoute(_("the folder {folder}", folder=folder), _make_mirror_digest_function(folder))
         for folder in mirrors
     ]
     return found + [
-        DownloadRoute(f"the node {target.name}", _make_node_digest_function(target))
+        DownloadRoute(_("the node {name}", name=target.name), _make_node_digest_function(target))
         for target in nodes
     ]
 
@@ -82,12 +83,15 @@ def _make_node_digest_function(target: SSHTarget) -> Callable[[RemoteFile], str 
         }
         reply = call_runner(target, arguments, ArtifactDigestAnswer)
         answer = reply.answer
-        problem = answer["error"] if answer else reply.last_error or "no answer"
+        problem = answer["error"] if answer else reply.last_error or _("no answer")
         if answer is None or problem or not re.fullmatch("[0-9a-f]{64}", answer["sha256"]):
             raise PinRefused(
-                "digest_unknown", way=f"the node {target.name}", name=file.name,
-                version=file.version, detail=problem or "no digest",
-            )  # fmt: skip
+                "digest_unknown",
+                way=_("the node {name}", name=target.name),
+                name=file.name,
+                version=file.version,
+                detail=problem or _("no digest"),
+            )
         return answer["sha256"]
 
     return digest

@@ -27,6 +27,7 @@ from chautari.deploy.pinning.download_routes import (
 )
 from chautari.deploy.pinning.lock_file import Pin
 from chautari.deploy.pinning.refusal import PinRefused
+from chautari.language import _
 from chautari.paths import state_dir
 from chautari.region.load import LoadedRegion, missing_pins
 from chautari.services.artifact_sources import ArtifactSource, MissingPin
@@ -172,7 +173,9 @@ def _fetch_and_check_archive(
     archive = _find_archive(request, release, source)
     for folder in request.mirrors:
         if path := find_file_in_mirror(folder, archive.remote):
-            return _check_file_and_make_pin(request, archive, path, f"the folder {folder}", None)
+            return _check_file_and_make_pin(
+                request, archive, path, _("the folder {folder}", folder=folder), None
+            )
     download = _resumable_download(request, archive.remote)
     try:
         return _download_and_check(request, release, archive, download)
@@ -269,7 +272,7 @@ def _check_published_proofs_and_return_signer(
     found = []
     if source.checksum_suffixes:
         signatures.check_published_checksums(file, archive.url, source, archive.version, origin)
-        found.append("published checksum")
+        found.append(_("published checksum"))
     if source.signer is not None:
         found.append(
             signatures.check_openpgp_signature(file, archive.url, source, archive.version, origin)

@@ -13,6 +13,7 @@ from chautari import process
 from chautari.deploy.pinning.download import AllowedServers, fetch_small_file
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.files import temp_files_root
+from chautari.language import _
 from chautari.services.artifact_sources import ArtifactSource, OpenPGPSigner
 
 MAX_CHECKSUM = 4 << 10
@@ -87,18 +88,22 @@ def check_openpgp_signature(
         except process.ProgramNotStarted:
             raise PinRefused("gpgv_missing", name=source.name, version=version) from None
     _require_signer(done.text, done.code, signer, source.name, version)
-    return f"{signer.name}, OpenPGP {signer.fingerprint}"
+    return _("{name}, OpenPGP {fingerprint}", name=signer.name, fingerprint=signer.fingerprint)
 
 
 def _require_signer(status: str, code: int, signer: OpenPGPSigner, name: str, version: str) -> None:
     """Make sure that gpgv saw exactly one valid signature, made by the signer's key."""
     found = _VALID.findall(status)
-    others = [primary for _, primary in found if primary != signer.fingerprint]
+    others = [primary for __, primary in found if primary != signer.fingerprint]
     if others or "[GNUPG:] NO_PUBKEY" in status:
         raise PinRefused(
-            "other_signer", name=name, version=version, signer=signer.name,
-            expected=signer.fingerprint, found=others[0] if others else "another key",
-        )  # fmt: skip
+            "other_signer",
+            name=name,
+            version=version,
+            signer=signer.name,
+            expected=signer.fingerprint,
+            found=others[0] if others else _("another key"),
+        )
     if code != 0 or len(found) != 1:
         raise PinRefused("signature_invalid", name=name, version=version)
 

@@ -6,23 +6,26 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
 
 
-def check_operators_exist_and_have_keys(region: Region, _: Pins) -> Iterator[Finding]:
+def check_operators_exist_and_have_keys(region: Region, __: Pins) -> Iterator[Finding]:
     """Secrets are encrypted to the operators' keys; without an operator no key opens them."""
     if not region.operators and region.sandbox is None:
         yield (
             ("operators",),
-            "the region has no operator who can log in and decrypt the secrets; add one, for "
-            "example: ana: ssh-ed25519 AAAA… ana@laptop",
+            _(
+                "the region has no operator who can log in and decrypt the secrets; add one, "
+                "for example: ana: ssh-ed25519 AAAA… ana@laptop"
+            ),
         )
     for name, keys in region.operators.items():
         if not keys:
             yield (
                 ("operators", name),
-                "this operator has no key; paste the line from ~/.ssh/id_ed25519.pub",
+                _("this operator has no key; paste the line from ~/.ssh/id_ed25519.pub"),
             )
 
 
@@ -40,19 +43,27 @@ def is_reserved_account(name: str) -> bool:
     return name in _system_accounts() or name.startswith(SYSTEM_PREFIXES)
 
 
-def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Finding]:
+def check_operators_are_not_other_accounts(region: Region, __: Pins) -> Iterator[Finding]:
     """An operator with another account's name would take it over, and lock it on leaving."""
     logins = {node.user: name for name, node in region.nodes.items()}
     for name in region.operators:
         if is_reserved_account(name):
             yield (
                 ("operators", name),
-                f"{name} is reserved for a system account or group; give the operator another name",
+                _(
+                    "{name} is reserved for a system account or group; give the operator "
+                    "another name",
+                    name=name,
+                ),
             )
         elif name in logins:
             yield (
                 ("operators", name),
-                f"{name} is the `user` of node {logins[name]}; give the operator another name",
+                _(
+                    "{name} is the `user` of node {logins}; give the operator another name",
+                    name=name,
+                    logins=logins[name],
+                ),
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from chautari.language import _
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari.region.model import Region
 from chautari.region.operating_systems import MOVE_BY
@@ -22,7 +23,7 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
         if any(EXAMPLE_KEY in key for key in keys):
             yield (
                 ("operators", person),
-                "this is the example key from the README; paste your own key",
+                _("this is the example key from the README; paste your own key"),
             )
     if region.sandbox is not None:
         return
@@ -33,8 +34,12 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             yield (
                 ("nodes", name, "os"),
                 (
-                    f"the release of Ansible on {node.os} no longer receives fixes; "
-                    f"move this node to {newer}"
+                    _(
+                        "the release of Ansible on {os} no longer receives fixes; move this "
+                        "node to {newer}",
+                        os=node.os,
+                        newer=newer,
+                    )
                 ),
             )
         for field in ("address", "address6"):
@@ -50,14 +55,18 @@ def _backup_warnings(region: Region) -> Iterator[Finding]:
     if all(target and target.disk for target in targets):
         yield (
             ("backup", "to"),
-            "all backups are on disks of the nodes, so a theft or a fire can destroy them too; add "
-            "a peer or an SSH server",
+            _(
+                "all backups are on disks of the nodes, so a theft or a fire can destroy "
+                "them too; add a peer or an SSH server"
+            ),
         )
     if region.mail is None:
         yield (
             ("backup",),
-            "failed backups cannot be reported by mail, because the region has no mail relay; "
-            "write mail: {relay: smtp.example.org, user: …, from: …}",
+            _(
+                "failed backups cannot be reported by mail, because the region has no mail "
+                "relay; write mail: {relay: smtp.example.org, user: …, from: …}"
+            ),
         )
 
 
@@ -67,12 +76,12 @@ def _address_warning(address: IPv4Address | IPv6Address) -> str:
     else:
         example = address in _DOCUMENTATION6
     if example:
-        return "is reserved for examples, so no machine has this address; write the real address"
+        return _("is reserved for examples, so no machine has this address; write the real address")
     # Carrier-grade NAT (100.64.0.0/10) is neither private nor global.
     if not address.is_global:
-        return (
-            "is a private address, so users, mail and the certificate authority cannot reach it "
-            "from the internet; write the public address, unless the node serves only the local "
-            "network"
+        return _(
+            "is a private address, so users, mail and the certificate authority cannot "
+            "reach it from the internet; write the public address, unless the node "
+            "serves only the local network"
         )
     return ""

@@ -11,6 +11,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.services.base import MoveStep
 from chautari.services.bigbluebutton.packages import NAME, OS_OF
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -42,13 +43,24 @@ def move_steps(region: Region, to: str, release: str, known_hosts: Path) -> list
     os, node = OS_OF[release], region.nodes[to]
     if node.os != os:
         raise BadInput(
-            f"BigBlueButton {release} requires {os}; {to} has {node.os}",
-            fix=f"install {os} on {to}, write os: {os} for {to}, then run this command again",
+            _(
+                "BigBlueButton {release} requires {os}; {to} has {os2}",
+                release=release,
+                os=os,
+                to=to,
+                os2=node.os,
+            ),
+            fix=_(
+                "install {os} on {to}, write os: {os} for {to}, then run this command again",
+                os=os,
+                to=to,
+            ),
         )
     name = region.fqdn(region.settings_of(BigBlueButton).host)
     return [
         *_steps_before_switch(region, source, to, name, known_hosts),
         *_switch_steps(region, source, to, name, release),
+        *_final_steps(region, source, to),
     ]
 
 
@@ -56,30 +68,33 @@ def _node_to_move_from(region: Region, to: str) -> str:
     nodes_running = region.nodes_running(NAME)
     if is_pooled(region):
         raise BadInput(
-            "the region's servers form a pool, so there are no steps to move one of them",
-            fix="add bigbluebutton to the services of the new machine and deploy; then remove "
-            "bigbluebutton from the old machine and deploy again",
+            _("the region's servers form a pool, so there are no steps to move one of them"),
+            fix=_(
+                "add bigbluebutton to the services of the new machine and deploy; then "
+                "remove bigbluebutton from the old machine and deploy again"
+            ),
         )
     if not nodes_running:
         raise BadInput(
-            "no node in the region runs bigbluebutton, so there is nothing to move",
-            fix=f"add bigbluebutton to the services of {to} and deploy",
+            _("no node in the region runs bigbluebutton, so there is nothing to move"),
+            fix=_("add bigbluebutton to the services of {to} and deploy", to=to),
         )
     if to not in region.nodes:
         close = nearest_word(to, region.nodes)
         raise BadInput(
-            f"this region has no node {to!r}",
-            fix=(f"did you mean {close}? If not, " if close else "")
-            + f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
+            _("this region has no node {to!r}", to=to),
+            fix=(_("did you mean {close}? If not, ", close=close) if close else "")
+            + _("add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}", to=to),
         )
     if to in nodes_running:
         raise BadInput(
-            f"{to} already runs bigbluebutton", fix="write the name of the new machine after --to"
+            _("{to} already runs bigbluebutton", to=to),
+            fix=_("write the name of the new machine after --to"),
         )
     if region.nodes[to].services:
         raise BadInput(
-            f"{to} already runs {', '.join(region.nodes[to].services)}",
-            fix="BigBlueButton needs its own machine; choose another node",
+            _("{to} already runs {services}", to=to, services=", ".join(region.nodes[to].services)),
+            fix=_("BigBlueButton needs its own machine; choose another node"),
         )
     return nodes_running[0]
 
@@ -89,27 +104,34 @@ def _steps_before_switch(
 ) -> list[MoveStep]:
     return [
         MoveStep(
-            "Prepare the new machine",
-            "This step finds problems with the new machine while the old server keeps running.",
+            _("Prepare the new machine"),
+            _("This step finds problems with the new machine while the old server keeps running."),
             (f"deploy prepare {region.region} --node {to}",),
         ),
         MoveStep(
-            "Shorten the lifetime of the DNS records",
-            "One day before the move, set the TTL (time to live) of these records to 300 seconds.",
+            _("Shorten the lifetime of the DNS records"),
+            _(
+                "One day before the move, set the TTL (time to live) of these records to 300 "
+                "seconds."
+            ),
             tuple(
                 f"{name}  {_dns_record_type(address)}" for address in region.nodes[source].addresses
             ),
         ),
         MoveStep(
-            "Let the old server log in to the new one",
-            "The old server gets a key that is used only for this copy. Your own key and your SSH "
-            "agent stay on this machine.",
+            _("Let the old server log in to the new one"),
+            _(
+                "The old server gets a key that is used only for this copy. Your own key and "
+                "your SSH agent stay on this machine."
+            ),
             _commands_to_let_old_server_connect(region, source, to, known_hosts),
         ),
         MoveStep(
-            "Copy the recordings for the first time",
-            "This can take hours. You can interrupt the copy and run the last command again. The "
-            "old server keeps running.",
+            _("Copy the recordings for the first time"),
+            _(
+                "This can take hours. You can interrupt the copy and run the last command "
+                "again. The old server keeps running."
+            ),
             (
                 *(
                     _ssh_command_as_root(region, node, "apt-get install -y rsync")
@@ -119,9 +141,12 @@ def _steps_before_switch(
             ),
         ),
         MoveStep(
-            "Choose a time without meetings and wait until all recordings are processed",
-            "The first two commands show whether recordings are still being processed. Ask the "
-            "moderators whether meetings are running, because these commands do not show meetings.",
+            _("Choose a time without meetings and wait until all recordings are processed"),
+            _(
+                "The first two commands show whether recordings are still being processed. "
+                "Ask the moderators whether meetings are running, because these commands do "
+                "not show meetings."
+            ),
             (
                 _ssh_command_as_root(region, source, "bbb-record --list"),
                 _ssh_command_as_root(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
@@ -135,15 +160,21 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
     new = region.nodes[to]
     return [
         MoveStep(
-            "Point the DNS name to the new machine",
-            "Certificates and media need the new address. Change these DNS records, then wait "
-            "until the changes are visible.",
+            _("Point the DNS name to the new machine"),
+            _(
+                "Certificates and media need the new address. Change these DNS records, then "
+                "wait until the changes are visible."
+            ),
             tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),
         MoveStep(
-            "Move the service in region.yml",
-            f"Move bigbluebutton from the services of {source} to the services of {to}. The rooms "
-            "and the API secret stay the same.",
+            _("Move the service in region.yml"),
+            _(
+                "Move bigbluebutton from the services of {source} to the services of {to}. "
+                "The rooms and the API secret stay the same.",
+                source=source,
+                to=to,
+            ),
             (
                 f"{to}: {{…, services: [bigbluebutton]}}",
                 f"{source}: {{…, services: []}}",
@@ -152,13 +183,13 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
-            "Set up the new server",
-            "This step does not change the old server.",
+            _("Set up the new server"),
+            _("This step does not change the old server."),
             (f"deploy region {region.region} --node {to}",),
         ),
         MoveStep(
-            "Copy new recordings, and import them",
-            "The copy command is the same as before. Now it copies only the differences.",
+            _("Copy new recordings, and import them"),
+            _("The copy command is the same as before. Now it copies only the differences."),
             (
                 _rsync_command(region, source, to),
                 _ssh_command_as_root(
@@ -167,9 +198,14 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
                 _ssh_command_as_root(region, to, "bbb-record --list"),
             ),
         ),
+    ]
+
+
+def _final_steps(region: Region, source: str, to: str) -> list[MoveStep]:
+    return [
         MoveStep(
-            "Delete the key that the old server used",
-            "The key is no longer needed.",
+            _("Delete the key that the old server used"),
+            _("The key is no longer needed."),
             (
                 f"ssh {_ssh_destination(region, to)} "
                 f"'sed -i \"/ {MOVE_KEY}$/d\" ~/.ssh/authorized_keys'",
@@ -178,14 +214,17 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
-            "Remove BigBlueButton from the old server and verify everything",
-            f"The data stays on {source} until you deploy with --purge.",
+            _("Remove BigBlueButton from the old server and verify everything"),
+            _("The data stays on {source} until you deploy with --purge.", source=source),
             (f"deploy region {region.region}", f"deploy verify {region.region}"),
         ),
         MoveStep(
-            "Some weeks later, delete the old data if nothing is missing",
-            f"This command deletes the recordings on {source}. Afterwards, remove {source} from "
-            "region.yml.",
+            _("Some weeks later, delete the old data if nothing is missing"),
+            _(
+                "This command deletes the recordings on {source}. Afterwards, remove "
+                "{source} from region.yml.",
+                source=source,
+            ),
             (f"deploy region {region.region} --node {source} --purge",),
             later=True,
         ),

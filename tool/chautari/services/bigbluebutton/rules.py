@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.rule import Finding, Pins, Rule, field_path, placement_path
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled, own_servers
@@ -15,75 +16,92 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def check_media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Finding]:
+def check_media_need_an_ipv4_address(region: Region, __: Pins) -> Iterator[Finding]:
     """FreeSWITCH offers media on the node's IPv4 address."""
     for name in region.nodes_running(NAME):
         if ip_address(region.nodes[name].address).version != 4:
             yield (
                 ("nodes", name, "address"),
-                "BigBlueButton needs an IPv4 address for its media; write the IPv4 address in "
-                "`address`, and the IPv6 address in `address6`",
+                _(
+                    "BigBlueButton needs an IPv4 address for its media; write the IPv4 "
+                    "address in `address`, and the IPv6 address in `address6`"
+                ),
             )
 
 
-def check_server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding]:
+def check_server_has_a_machine_of_its_own(region: Region, __: Pins) -> Iterator[Finding]:
     """It uses port 443, half of all UDP ports, and every core while people meet."""
     for name in region.nodes_running(NAME):
         others = [item for item in region.nodes[name].services if item != NAME]
         if others:
             yield (
                 placement_path(region, NAME, name),
-                f"BigBlueButton needs its own machine, but this node also runs "
-                f"{', '.join(others)}; move one of them to another node",
+                _(
+                    "BigBlueButton needs its own machine, but this node also runs {others}; "
+                    "move one of them to another node",
+                    others=", ".join(others),
+                ),
             )
 
 
-def check_service_with_rooms_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
+def check_service_with_rooms_is_deployed(region: Region, __: Pins) -> Iterator[Finding]:
     """The service in which people find rooms runs on a node; else no program calls the server."""
     rooms = region.settings_of(BigBlueButton).rooms
     path = field_path(region, NAME, "rooms")
     if rooms == "nextcloud" and not region.nodes_running("nextcloud"):
         yield (
             path,
-            "BigBlueButton's rooms are in Nextcloud, but no node runs Nextcloud; add nextcloud to "
-            "a node, or write bigbluebutton: {rooms: none} if another program opens the meetings",
+            _(
+                "BigBlueButton's rooms are in Nextcloud, but no node runs Nextcloud; add "
+                "nextcloud to a node, or write bigbluebutton: {rooms: none} if another "
+                "program opens the meetings"
+            ),
         )
     if rooms == "greenlight" and not region.nodes_running("greenlight"):
         yield (
             path,
-            "BigBlueButton's rooms are in Greenlight, but no node runs Greenlight; add greenlight "
-            "to a node with Debian",
+            _(
+                "BigBlueButton's rooms are in Greenlight, but no node runs Greenlight; add "
+                "greenlight to a node with Debian"
+            ),
         )
 
 
-def check_settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
+def check_settings_do_not_conflict(region: Region, __: Pins) -> Iterator[Finding]:
     """Settings without effect, or that contradict each other, are mistakes."""
     settings = region.settings_of(BigBlueButton)
     if settings.version and not settings.version.startswith(f"{settings.release}."):
         yield (
             ("services", NAME, "version"),
-            f"{settings.version} does not belong to release line {settings.release}; write a "
-            f'{settings.release}.x version, or write release: "{settings.version[:3]}" for a new '
-            "server",
+            _(
+                "{version} does not belong to release line {release}; write a {release}.x "
+                'version, or write release: "{version2}" for a new server',
+                version=settings.version,
+                release=settings.release,
+                version2=settings.version[:3],
+            ),
         )
     if settings.consent and not settings.recordings:
         yield (
             ("services", NAME, "consent"),
-            "`consent` has no effect without recordings; set recordings: true or remove consent",
+            _("`consent` has no effect without recordings; set recordings: true or remove consent"),
         )
 
 
-def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
+def check_pool_has_no_recordings(region: Region, __: Pins) -> Iterator[Finding]:
     """Recordings of several servers would have to be copied to one place; that is not built."""
     if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
         yield (
             ("services", NAME, "recordings"),
-            "in a pool, recordings stay on the server that recorded the meeting, and users cannot "
-            "find them there; write recordings: false, or use one server without scalelite",
+            _(
+                "in a pool, recordings stay on the server that recorded the meeting, and "
+                "users cannot find them there; write recordings: false, or use one server "
+                "without scalelite"
+            ),
         )
 
 
-def check_lent_servers_and_lend_agree(region: Region, _: Pins) -> Iterator[Finding]:
+def check_lent_servers_and_lend_agree(region: Region, __: Pins) -> Iterator[Finding]:
     """A server is lent to a peer if both its node and `federation.lend` say so."""
     borrowers = region.federation.borrowers_of(NAME)
     for name, node in region.nodes.items():
@@ -91,32 +109,46 @@ def check_lent_servers_and_lend_agree(region: Region, _: Pins) -> Iterator[Findi
         if peer is None:
             continue
         if NAME not in node.services:
-            yield path, f"only nodes that run {NAME} are lent as a whole; remove lend_to here"
+            yield (
+                path,
+                _("only nodes that run {name} are lent as a whole; remove lend_to here", name=NAME),
+            )
         elif peer not in borrowers:
             yield (
                 path,
-                f"federation.lend does not name {NAME} for {peer}; write federation: {{lend: "
-                f"{{{peer}: [{NAME}]}}}}, or remove lend_to here",
+                _(
+                    "federation.lend does not name {name} for {peer}; write federation: "
+                    "{{lend: {{{peer}: [{name}]}}}}, or remove lend_to here",
+                    name=NAME,
+                    peer=peer,
+                ),
             )
     for peer in borrowers:
         if region.nodes_running(NAME) and not region.nodes_lent_to(peer, NAME):
             yield (
                 ("federation", "lend", peer, region.federation.lend[peer].index(NAME)),
-                f"no server is lent to {peer}; write lend_to: {peer} for a node that runs {NAME}, "
-                "or remove the entry here",
+                _(
+                    "no server is lent to {peer}; write lend_to: {peer} for a node that runs "
+                    "{name}, or remove the entry here",
+                    peer=peer,
+                    name=NAME,
+                ),
             )
 
 
-def check_a_server_stays_for_the_region(region: Region, _: Pins) -> Iterator[Finding]:
+def check_a_server_stays_for_the_region(region: Region, __: Pins) -> Iterator[Finding]:
     """Rooms and a pool need a server that is not lent."""
     needs_one = is_pooled(region) or region.settings_of(BigBlueButton).rooms != "none"
     if needs_one and not own_servers(region):
         for name in region.nodes_running(NAME)[:1]:
             yield (
                 ("nodes", name, "lend_to"),
-                "every BigBlueButton server is lent, so the region's own rooms have none; keep one "
-                "server by removing its lend_to. A region without rooms of its own needs no pool: "
-                "write bigbluebutton: {rooms: none} and remove scalelite",
+                _(
+                    "every BigBlueButton server is lent, so the region's own rooms have "
+                    "none; keep one server by removing its lend_to. A region without rooms "
+                    "of its own needs no pool: write bigbluebutton: {rooms: none} and remove "
+                    "scalelite"
+                ),
             )
 
 

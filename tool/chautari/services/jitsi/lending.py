@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from chautari.federation.descriptor import StrictDescriptorModel
+from chautari.language import _
 from chautari.services.base import LendingHooks, Port
 from chautari.services.jitsi.secrets import (
     KEY,
@@ -74,13 +75,13 @@ def _check_certificate(text: str, domain: str) -> None:
         hosts = set(names.get_values_for_type(x509.DNSName))
         others = len(list(names)) - len(names.get_values_for_type(x509.DNSName))
     except (ValueError, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError("the certificate cannot be read, or lacks an extension") from error
+        raise ValueError(_("the certificate cannot be read, or lacks an extension")) from error
     if limits.ca:
         raise ValueError(
-            "the certificate could sign other certificates; the peer must deploy again"
+            _("the certificate could sign other certificates; the peer must deploy again")
         )
     if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
-        raise ValueError("the certificate is for other names than the XMPP server's")
+        raise ValueError(_("the certificate is for other names than the XMPP server's"))
 
 
 def account_of_lender(peer: str) -> str:

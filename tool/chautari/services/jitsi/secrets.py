@@ -7,6 +7,7 @@ import functools
 import hashlib
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.services.secret_spec import (
     PRIVATE_KEY,
     WORD,
@@ -68,10 +69,10 @@ def meeting_starter_password_spec(name: str) -> SecretSpec:
     return SecretSpec(
         f"{MEMBER_PREFIX}{name}",
         "jitsi",
-        f"password of the Jitsi Meet member `{name}`",
+        _("password of the Jitsi Meet member `{name}`", name=name),
         pattern=WORD,
         form=WORD_FORM,
-        rotation_note="Give the member the new password.",
+        rotation_note=_("Give the member the new password."),
     )
 
 
@@ -80,10 +81,10 @@ def peer_password_spec(peer: str) -> SecretSpec:
     return SecretSpec(
         f"jitsi_peer_{peer}",
         "jitsi",
-        f"password of the video bridges that `{peer}` lends",
+        _("password of the video bridges that `{peer}` lends", peer=peer),
         pattern=WORD,
         form=WORD_FORM,
-        rotation_note="The peer gets it by its next deploy.",
+        rotation_note=_("The peer gets it by its next deploy."),
     )
 
 
@@ -114,8 +115,13 @@ def xmpp_certificate(key: str, name: str) -> str:
         private = None
     if not isinstance(private, rsa.RSAPrivateKey):
         raise BadInput(
-            f"the secret {KEY.name} ({KEY.meaning}) is not {KEY.form}",
-            fix="restore secrets.age from git, or set a new value: " + KEY.set_command("NAME"),
+            _(
+                "the secret {name} ({meaning}) is not {form}",
+                name=KEY.name,
+                meaning=_(KEY.meaning),
+                form=_(KEY.form),
+            ),
+            fix=_("restore secrets.age from git, or set a new value: ") + KEY.set_command("NAME"),
         )
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
     names = [x509.DNSName(item) for item in xmpp_server_names(name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.services.artifacts import Artifact
 from chautari.services.nextcloud import releases
 from chautari.services.nextcloud.bigbluebutton_rooms import has_bigbluebutton_rooms
@@ -42,7 +43,9 @@ def app_variables(context: NodeContext, version: str) -> Variables:
         artifact = context.endpoints.artifacts.get(name) or pin
         reason = context.endpoints.missing.get(name)
         if artifact is None or not artifact.sha256:
-            reason = reason or f"no release of this app is pinned for Nextcloud {version}"
+            reason = reason or _(
+                "no release of this app is pinned for Nextcloud {version}", version=version
+            )
         if artifact is None or reason:
             missing.append({"name": name, "reason": reason})
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.operating_systems import PHP_OF
 from chautari.region.rule import Finding, Pins, placement_path
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -72,8 +73,15 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
             other = releases.newest_release_with_rooms_app(region.nodes[node].os).version
             yield (
                 placement_path(region, releases.NAME, node),
-                f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
-                f"needs for rooms; for a new Nextcloud, write services: {{nextcloud: {{version: "
-                f"{other}}}}}; otherwise, to pin the app in artifacts.lock, run: deploy lock "
-                f"{region.region}",
+                _(
+                    "no checksum is known for {name} {version}, which Nextcloud {version2} "
+                    "needs for rooms; for a new Nextcloud, write services: {{nextcloud: "
+                    "{{version: {other}}}}}; otherwise, to pin the app in artifacts.lock, "
+                    "run: deploy lock {region}",
+                    name=app.name,
+                    version=app.version,
+                    version2=version,
+                    other=other,
+                    region=region.region,
+                ),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.nextcloud import releases
@@ -28,12 +29,17 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     known = ", ".join(sorted(known_pins, reverse=True))
     yield (
         VERSION_PATH,
-        f"no checksum is known for Nextcloud {version}; choose one of {known}, or pin {version} in "
-        f"artifacts.lock: run deploy lock {region.region}",
+        _(
+            "no checksum is known for Nextcloud {version}; choose one of {known}, or pin "
+            "{version} in artifacts.lock: run deploy lock {region}",
+            version=version,
+            known=known,
+            region=region.region,
+        ),
     )
 
 
-def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+def check_release_fits_the_os(region: Region, __: Pins) -> Iterator[Finding]:
     """Nextcloud 35 refuses to start on PHP 8.2, which Debian 12 has."""
     version = region.settings_of(Nextcloud).version
     if version is None:
@@ -44,8 +50,14 @@ def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             newest = releases.newest_release_for_os(os).version
             yield (
                 VERSION_PATH,
-                f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} "
-                f"includes; choose Nextcloud {newest} or another OS",
+                _(
+                    "Nextcloud {version} does not support PHP {php_version}, which {os} "
+                    "includes; choose Nextcloud {newest} or another OS",
+                    version=version,
+                    php_version=php_version_text(os),
+                    os=os,
+                    newest=newest,
+                ),
             )
 
 
@@ -59,10 +71,17 @@ def check_releases_on_the_way(context: NodeContext, installed: str) -> Iterator[
             continue
         yield (
             VERSION_PATH,
-            f"{context.node} runs Nextcloud {installed}; an upgrade to {target} goes through "
-            f"Nextcloud {major}, and no release of {major} is pinned. Find its newest release "
-            f"{major}.X.Y, and pin it in artifacts.lock: "
-            f"deploy lock {context.region.region} --pin nextcloud={major}.X.Y",
+            _(
+                "{node} runs Nextcloud {installed}; an upgrade to {target} goes through "
+                "Nextcloud {major}, and no release of {major} is pinned. Find its newest "
+                "release {major}.X.Y, and pin it in artifacts.lock: deploy lock {region} "
+                "--pin nextcloud={major}.X.Y",
+                node=context.node,
+                installed=installed,
+                target=target,
+                major=major,
+                region=context.region.region,
+            ),
         )
 
 

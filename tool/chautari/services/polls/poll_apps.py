@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from chautari.language import _
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifact_sources import ArtifactSource
 from chautari.services.artifacts import Artifact
@@ -124,5 +125,11 @@ APPS: dict[str, PollApp] = {
 def validate_app_name(value: str) -> str:
     """Return `value` when it names an app that can run the polls."""
     if value not in APPS:
-        raise ValueError(f"{value!r} is not a valid value; choose one of: {', '.join(APPS)}")
+        raise ValueError(
+            _(
+                "{value!r} is not a valid value; choose one of: {apps}",
+                value=value,
+                apps=", ".join(APPS),
+            )
+        )
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule, field_path
 from chautari.services.polls.poll_apps import APPS, NAME
@@ -26,12 +27,17 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
         return
     yield (
         field_path(region, NAME, "version"),
-        f"no checksum is known for {app.title} {version}; to pin the release in artifacts.lock, "
-        f"run: deploy lock {region.region}",
+        _(
+            "no checksum is known for {title} {version}; to pin the release in "
+            "artifacts.lock, run: deploy lock {region}",
+            title=app.title,
+            version=version,
+            region=region.region,
+        ),
     )
 
 
-def check_app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+def check_app_fits_the_os(region: Region, __: Pins) -> Iterator[Finding]:
     """An app that upstream no longer develops supports no newer PHP."""
     app = APPS[region.settings_of(Polls).app]
     for name in region.nodes_running(NAME):
@@ -40,8 +46,14 @@ def check_app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             supported = " or ".join(os for os in PHP_OF if app.supports_os(os))
             yield (
                 ("nodes", name, "os"),
-                f"{app.title} does not support PHP {php_version_text(os)}, which {os} includes; "
-                f"move polls to a node with os: {supported}",
+                _(
+                    "{title} does not support PHP {php_version}, which {os} includes; move "
+                    "polls to a node with os: {supported}",
+                    title=app.title,
+                    php_version=php_version_text(os),
+                    os=os,
+                    supported=supported,
+                ),
             )
 
 

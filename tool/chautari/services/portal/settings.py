@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
+from chautari.language import _
 from chautari.region.base import StrictModel
 from chautari.region.field_types import Label, check_language, check_single_line
 
@@ -26,7 +27,7 @@ def _check_language_or_any(value: str) -> str:
 def validate_paragraphs(value: str) -> str:
     """Return `value` when it is plain text; blank lines separate its paragraphs."""
     if not value.strip() or len(value) > LONGEST:
-        raise ValueError(f"write plain text with 1 to {LONGEST} characters")
+        raise ValueError(_("write plain text with 1 to {longest} characters", longest=LONGEST))
     return value.strip()
 
 

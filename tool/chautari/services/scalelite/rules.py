@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import _
 from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.scalelite.settings import Scalelite
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 TAGS_SINCE = (1, 6, 0)
 
 
-def check_release_knows_tags_of_servers(region: Region, _: Pins) -> Iterator[Finding]:
+def check_release_knows_tags_of_servers(region: Region, __: Pins) -> Iterator[Finding]:
     """Older releases would never open a meeting on a borrowed server."""
     version = region.settings_of(Scalelite).version
     if (
@@ -25,8 +26,11 @@ def check_release_knows_tags_of_servers(region: Region, _: Pins) -> Iterator[Fin
     ):
         yield (
             ("services", "scalelite", "version"),
-            f"Scalelite {version} cannot use borrowed servers; write version 1.6.0 or newer, or "
-            "remove bigbluebutton from federation.borrow",
+            _(
+                "Scalelite {version} cannot use borrowed servers; write version 1.6.0 or "
+                "newer, or remove bigbluebutton from federation.borrow",
+                version=version,
+            ),
         )
 
 
