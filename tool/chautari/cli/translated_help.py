@@ -24,6 +24,7 @@ def translate_command(command: click.Command) -> click.Command:
     """Translate the help of a command, of its options and of the commands below it."""
     command.help = _translated_help(command)
     translate_options(command.params)
+    vars(command)["_help_option"] = None  # click keeps it in the language of its first use
     if isinstance(command, click.Group):
         for name in command.commands:
             translate_command(command.commands[name])
