@@ -54,7 +54,7 @@ lint-rest:
 	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
 	$(BIN)/python -m chautari.reference.generate --check
-	$(BIN)/python -m chautari.reference.translations --check
+	$(BIN)/python .ci/translations.py --check
 
 unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
@@ -114,7 +114,7 @@ generate: setup  ## Write the files that are generated from the model and the co
 	$(BIN)/python -m chautari.reference.generate
 
 translations: setup  ## Collect the texts for translators, and update tool/chautari/translations
-	$(BIN)/python -m chautari.reference.translations
+	$(BIN)/python .ci/translations.py
 
 wheels: setup  ## Build both wheels of this commit into dist/, and try them in a fresh environment
 	$(BIN)/python .ci/release.py --no-tag

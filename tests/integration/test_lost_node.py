@@ -295,7 +295,9 @@ def test_lost_region_comes_back_with_the_commands_of_the_sheet(
         printed += deploy(*shlex.split(command)[1:], answer="y\n")
         progress.report(f"{command}: done after {time.monotonic() - began:.0f} s")
     progress.summarize(f"a lost region was back after {time.monotonic() - began:.0f} s")
-    figures = re.search(r"([\d,]+) files and ([\d,]+) rows in ([\d,]+) tables equal", printed)
+    figures = re.search(
+        r"([\d,]+) files and ([\d,]+) rows in ([\d,]+) tables are the same", printed
+    )
     assert figures, printed
     rows = archived_rows(world.manifest)
     assert [int(number.replace(",", "")) for number in figures.groups()[1:]] == [

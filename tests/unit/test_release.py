@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from ci_scripts import load_ci_script
 from region_samples import ROOT
 
 from chautari import __version__
 
-
-def load_release_script() -> ModuleType:
-    """Return `.ci/release.py`, which is in no package."""
-    spec = importlib.util.spec_from_file_location("release_script", ROOT / ".ci" / "release.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["release_script"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-release: Any = load_release_script()
+release: Any = load_ci_script("release")
 
 
 def git(root: Path, *arguments: str) -> str:

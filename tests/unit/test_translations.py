@@ -6,10 +6,12 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import report_samples
 from babel.messages.catalog import Catalog
+from ci_scripts import load_ci_script
 from region_samples import ROOT
 from rich.console import Console
 from unwrapped_texts import unwrapped_texts
@@ -18,12 +20,12 @@ from chautari import language
 from chautari.cli import main
 from chautari.language import N_, _, ngettext
 from chautari.po_file import PoTranslations
-from chautari.reference import translations
 from chautari.reference.translatable_texts import TranslatableText, texts_of_page, texts_of_python
 from chautari.report import html, jsonreport, terminal
 from chautari.report.model import RegionReport
 from chautari.report.text_format import count_with_noun, readable_time
 
+translations: Any = load_ci_script("translations")
 LANGUAGES = language.translations()
 TOOL = ROOT / "tool/chautari"
 # Texts of these places are translated; those of the others are for files, nodes and developers.

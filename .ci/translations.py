@@ -1,7 +1,7 @@
 """Write the files of translators: the template of all texts, and the texts of each language.
 
-make translations                              updates both
-python -m chautari.reference.translations --check   says whether the template is out of date
+make translations                     updates both
+python .ci/translations.py --check   says whether the template is out of date
 """
 
 from __future__ import annotations
