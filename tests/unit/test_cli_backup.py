@@ -113,7 +113,7 @@ def test_backup_without_a_subcommand_backs_up_now(
     assert "med1" not in out  # it has nothing to store
     assert "this is the first backup, so 10 B in 3 files are uploaded" in err
     assert "with the limit of 100 KiB/s" in err
-    assert "secrets.age now contains the keys" in out
+    assert "secrets.age now contains the backup keys" in out
 
 
 def test_key_of_a_new_repository_is_stored_in_the_secrets_once(

@@ -228,9 +228,9 @@ def test_list_shows_each_state(region: Path, capsys: pytest.CaptureFixture[str])
     assert run(["federation", "list", "andes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["himalaya", "current:"], ["old", "expired:"], ["silent", "pending:"], ["away", "named"],
+        ["himalaya", "current:"], ["old", "expired:"], ["silent", "pending:"], ["away", "listed"],
     ]  # fmt: skip
-    assert "not named in region.yml" in lines[1]
+    assert "not listed in region.yml" in lines[1]
 
 
 def test_status_keeps_going_when_one_peer_is_down(

@@ -79,7 +79,7 @@ def test_options_make_a_valid_region_and_its_repository(
         "Next steps:\n  1. deploy secrets set andes mail_relay_password\n"
         "  2. deploy dns andes --wait\n  3. deploy plan andes\n"
     )
-    assert f"The CI job needs {WHEEL.requirement}; " in out
+    assert f"The CI job needs {WHEEL.requirement}. " in out
     assert main.run(["validate", "andes"]) == 0
     assert main.run(["dns", "andes", "--format", "zone"]) == 0
     assert "inventories/andes/region.yml" in (folder / "README.md").read_text()
@@ -265,8 +265,9 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("Name of the region", "Andes"), ("Name of the region", "andes"),
     ("Domain", "andes.example.org"), ("Mail address", "ops@andes.example.org"),
     ("Country", "np"), ("Languages", "ne hi en"), ("slow connections", ""),
-    ("first machine", "203.0.113.10"), ("Its name", "ktm1"),
-    ("next machine", "203.0.113.10"), ("next machine", "203.0.113.11"), ("Its name", ""),
+    ("first machine", "203.0.113.10"), ("Name of this machine", "ktm1"),
+    ("next machine", "203.0.113.10"), ("next machine", "203.0.113.11"),
+    ("Name of this machine", ""),
     ("next machine", ""), ("Your name", "ana"), ("Services", "nextcloud portl"),
     ("Services", "nextcloud, portal"), ("Mail relay", "smtp.example.org"),
     ("Account", "andes"), ("Sender", ""), ("Is this right", "n"),

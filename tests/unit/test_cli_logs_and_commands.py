@@ -87,7 +87,7 @@ def test_run_without_a_command_lists_those_of_the_region() -> None:
         (("ssh", "andes", "x", "id"), "this region has no node 'x'"),
         (("logs", "andes", "nextclod"), "did you mean nextcloud?"),
         (("logs", "andes", "nextcloud", "--node", "bog1"), "bog1 does not run nextcloud"),
-        (("logs", "andes", "nextcloud", "--since", "soon"), "is not a length of time"),
+        (("logs", "andes", "nextcloud", "--since", "soon"), "is not a duration"),
         (("logs", "andes", "nextcloud", "--follow", "--json"), "never ends"),
     ],
 )

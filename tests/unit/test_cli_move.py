@@ -151,7 +151,7 @@ def test_restore_that_went_on_without_this_command_is_not_repeated(
     machine.restored = restored()
     assert main.run(RUN) == 0
     assert machine.ran == [*ALL[:7], "deploy region", *ALL[8:]]
-    assert "new1 has had the data of bog1-2026-11-30" in capsys.readouterr().out
+    assert "The data of bog1-2026-11-30" in capsys.readouterr().out
     load(machine.folder)
     machine.ran.clear()
     machine.restores_again = True

@@ -95,7 +95,7 @@ def test_healthy_region_has_no_problem(region: Region) -> None:
     text = text_of(dashboard)
     assert text.startswith("andes: no problem found")
     assert "bog1  deployed  60 %, 60 GB  not soon  61 d   0        no       2 (14)" in text
-    assert "cloud respond" in text and "nodes mail problems to" in text
+    assert "cloud respond" in text and "nodes send alerts to" in text
     assert len(text.splitlines()) <= 24
 
 
@@ -145,7 +145,7 @@ def test_details_show_each_problem_with_its_step(region: Region) -> None:
         assert item.subject in text
     assert "Next: deploy backup andes --node cal1" in text
     assert "Next: on the node, run: systemctl status unit-19.service" in text
-    assert "a-very-long-name-of-a-node: the node has not measured itself yet" in text
+    assert "a-very-long-name-of-a-node: there is no health measurement of this node yet" in text
 
 
 def test_peer_never_makes_the_region_broken(region: Region) -> None:
@@ -192,5 +192,5 @@ def test_region_without_mail_says_that_no_mail_is_sent(region: Region) -> None:
     silent = region.model_copy(update={"mail": None})
     found = region_status([state("bog1")], [health("bog1")])
     text = text_of(make_dashboard(silent, found, NOW))
-    assert "Mail       warning: no mail reports problems: region.yml has no mail relay" in text
+    assert "Mail       warning: no alerts by mail: region.yml has no mail relay" in text
     assert measured()["mails"]["on"]

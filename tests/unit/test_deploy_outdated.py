@@ -180,7 +180,7 @@ def test_status_prints_newer_releases(
     monkeypatch.setattr(status_command, "load_region", lambda _: region)
     assert main.run(["status", "andes"]) == 0
     shown = capsys.readouterr().out
-    assert "Releases   newer ones than nextcloud 35.0.1; unknown for calendar\n" in shown
+    assert "Releases   newer releases than nextcloud 35.0.1; unknown for calendar\n" in shown
     assert main.run(["status", "andes", "--details"]) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "newer releases: nextcloud 35.0.1 on med1: 35.0.10 is the newest in its series; "

@@ -222,7 +222,7 @@ def test_status_fits_the_terminal(
     words = " ".join(shown.split())
     assert "himalaya: pending (himalaya.example.org)" in words
     assert "Descriptor" in words and "Nextcloud on med1" in words
-    assert "former: pending" in words and "region.yml does not name it" in words
+    assert "former: pending" in words and "region.yml does not list it" in words
 
 
 # ── In a deploy ──────────────────────────────────────────────────────────────────────────────

@@ -190,8 +190,8 @@ def test_doctor_and_install_merge_set_up_a_clone(people: tuple[Person, Person]) 
     ana, luz = people
     for person in people:
         person.git("config", "--remove-section", f"merge.{merge_driver.NAME}")
-    assert "merge of secrets.age: now set up in" in ana.deploy("doctor").stdout
-    assert "merge of secrets.age: set up in" in ana.deploy("doctor").stdout
+    assert "merge driver for secrets.age: now set up in" in ana.deploy("doctor").stdout
+    assert "merge driver for secrets.age: set up in" in ana.deploy("doctor").stdout
     attributes = luz.clone / ".gitattributes"
     attributes.write_text("*.png binary")
     assert "run: deploy secrets install-merge" in luz.deploy("doctor").stdout

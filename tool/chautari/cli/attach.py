@@ -27,8 +27,8 @@ from chautari.deploy import attach
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.
 
-    The command also shows a run that has finished, but it never starts one. Each node keeps the
-    records of its last twenty deploys, and of the last twenty other runs, such as
-    plans and checks. `deploy status --json` lists all these runs.
+    If the newest run has finished, the command shows it too. It never starts a run. Each node keeps
+    the records of its last twenty deploys, and of the last twenty other runs, such as plans and
+    checks. `deploy status --json` lists all these runs.
     """
     return run_and_report(attach.follow_newest_run_of_each_node, "attach", name, as_json, **options)

@@ -43,8 +43,8 @@ def command() -> None:
 def now(name: str, as_json: bool, **options: Any) -> int:
     """Back up the nodes of a region now, and show the progress.
 
-    The command says how much is read before anything is uploaded. The first backup uploads
-    everything, and each later one only what changed. A backup continues on its node even if you
+    Before the upload starts, the command shows how much data will be read. The first backup uploads
+    everything; later backups upload only what changed. A backup continues on its node even if you
     close this terminal. To follow it, enter the same command again.
 
     After the first backup, the key of each repository is stored in secrets.age. Commit this file:
@@ -76,7 +76,7 @@ def now(name: str, as_json: bool, **options: Any) -> int:
         file = request.loaded_region.secrets_file
         echo(
             _(
-                "\n{file} now contains the keys of the backups of {saved}. Commit it.",
+                "\n{file} now contains the backup keys of {saved}. Commit this file.",
                 file=file,
                 saved=", ".join(saved),
             )
@@ -90,7 +90,7 @@ def now(name: str, as_json: bool, **options: Any) -> int:
 @identity_option
 @json_option
 def list_(name: str, as_json: bool, **options: Any) -> int:
-    """List the backups of the nodes of a region, by target."""
+    """List the backups of a region's nodes, by target."""
     request = _make_request(name, "deploy backup list", options)
     results = commands.list_archives(request)
     if as_json:
@@ -119,10 +119,10 @@ def list_(name: str, as_json: bool, **options: Any) -> int:
 @identity_option
 @json_option
 def check(name: str, as_json: bool, **options: Any) -> int:
-    """Check that the repositories of a region's backups are intact.
+    """Check that the backup repositories of a region are intact.
 
-    Each repository is read as a whole where it is stored, so this can take hours. Nothing is
-    repaired. To test that a backup can be restored, use a drill.
+    The command reads every repository completely, where it is stored, so this can take hours. It
+    repairs nothing. To test that a backup can be restored, use `deploy drill`.
     """
     request = _make_request(name, "deploy backup check", options)
     printer = ProgressPrinter(_print_progress)
@@ -151,10 +151,11 @@ def check(name: str, as_json: bool, **options: Any) -> int:
 @identity_option
 @json_option
 def keys(name: str, as_json: bool, **options: Any) -> int:
-    """Print the public keys with which the nodes log in to SSH servers that store backups.
+    """Print the public keys that the nodes use to log in to backup servers over SSH.
 
     Add the lines to `~/.ssh/authorized_keys` of the account on the server. If the server's provider
-    accepts only keys, use the part of each line from ssh-ed25519. Peers get the keys by themselves.
+    accepts only keys, use only the part of each line that begins with ssh-ed25519. Peers receive
+    the keys automatically.
     """
     request = _make_request(name, "deploy backup keys", options)
     region, found = request.loaded_region.region, commands.public_login_keys(request)

@@ -34,18 +34,19 @@ from chautari.suggestions import fix_for_unknown_word
 @region_argument
 @click.option(
     "--assume", "assumed", multiple=True, type=CheckedText("NODE:KEY=VALUE,…", parse_assumed_size),
-    help="Assume a size for the machine of a node: cores, memory (GB), disk (free GB) and mbit "
-    "(Mbit/s in each direction). You can repeat this option.",
+    help="Assume these values for the machine of a node: cores, memory (GB), disk (free GB) "
+    "and mbit (Mbit/s in each direction). You can repeat this option.",
 )  # fmt: skip
 @identity_option
 @json_option
 def command(
     name: str, assumed: tuple[AssumedSize, ...], identities: tuple[Path, ...], as_json: bool
 ) -> int:
-    """Show how many people, accounts and GB a region has room for, and what limits it first.
+    """Show how many people, accounts and GB fit into a region, and which limit it reaches first.
 
     The command reads the size of each machine over SSH, and changes nothing. It cannot measure the
-    speed of the connection; give it with --assume. Each figure has its source.
+    speed of the connection: specify this speed with --assume. The command shows the source of each
+    figure.
 
     \b
     deploy capacity andes --assume bog1:mbit=100

@@ -29,8 +29,8 @@ _SHOWN_MISSING = 8
 @region_argument
 @click.option(
     "--format", "form", type=click.Choice(["table", "zone"]), default="table", show_default=True,
-    help="Print a table with the state of each record, or the lines of a zone file. For a zone "
-    "file, no name server is asked.",
+    help="Print a table with the state of each record, or the lines of a zone file. `zone` "
+    "does not query name servers.",
 )  # fmt: skip
 @click.option(
     "--wait", "minutes", type=click.IntRange(1, MAX_MINUTES), is_flag=False,
@@ -52,7 +52,10 @@ def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_j
     """
     if form == "zone" and (as_json or minutes):
         raise click.UsageError(
-            _("--format zone asks no name server. Fix: remove --json and --wait, or --format zone.")
+            _(
+                "--format zone does not query name servers, and prints no JSON. Fix: remove "
+                "--json and --wait, or --format zone."
+            )
         )
     loaded_region = load_region(find_region_file(name, regions_root()), with_peers=False)
     region = loaded_region.region

@@ -52,7 +52,7 @@ def _check_merge_driver() -> Iterator[DoctorFinding]:
     repository = merge_driver.repository_of(root)
     if repository is None or repository.resolve() == content_root():
         return
-    name = _("merge of secrets.age")
+    name = _("merge driver for secrets.age")
     if not merge_driver.is_wanted(root):
         detail = _(
             "not set up in {repository}; only a region with several operators needs it. "

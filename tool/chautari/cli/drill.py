@@ -47,7 +47,7 @@ _RESTORE_RESULTS = (
 @from_option
 @click.option(
     "--network", default=sandbox_copy.DEFAULT_NETWORK, show_default=True, metavar="SUBNET",
-    help="Subnet of the containers, in a documentation network (RFC 5737).",
+    help="Subnet for the containers, in a network that is reserved for documentation (RFC 5737).",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Keep the containers after the drill.")
 @identity_option
@@ -55,10 +55,11 @@ _RESTORE_RESULTS = (
 def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     """Restore the newest backup of each node into containers on this machine, and check it there.
 
-    The containers never ran the services before. The command deploys a copy of the region there,
-    restores the backups, compares each file and table, and runs all checks, with their logins. It
-    cannot change the region's nodes: it only reads their backups where they are stored. The date
-    and the result are then recorded on each node, and `deploy status` shows them.
+    The containers are new: the services never ran in them. The command deploys a copy of the region
+    there, and restores the backups. Then it compares each file and table with the backup, and runs
+    all checks, including logins. It cannot change the services of the region's nodes: it only reads
+    their backups where they are stored. At the end, each node records the date and the result, and
+    `deploy status` shows them.
     """
     nodes, identities = options.pop("nodes"), options.pop("identities")
     loaded_region = load_region(find_region_file(name, regions_root()))

@@ -34,7 +34,8 @@ MAX_WIDTH = 96
 def command(key: str | None, as_json: bool) -> int:
     """Explain a key of region.yml: its meaning, type, default and an example.
 
-    Without a key, the command lists all keys. KEY is a path or the end of one.
+    Without a key, the command lists all keys. KEY is the path of a key, or the last part of the
+    path.
 
     \b
     deploy explain languages

@@ -41,7 +41,7 @@ from chautari.secrets.private_keys import default_private_keys
 
 @click.group("federation")
 def command() -> None:
-    """Manage the regions that a region trusts. Each group decides for its own region."""
+    """Manage the other regions that a region trusts. Each group decides this for its own region."""
 
 
 @command.command("invite")
@@ -51,8 +51,8 @@ def command() -> None:
 def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print what another group needs to trust this region. Nothing changes.
 
-    Send the printed address by mail. Read the printed words out in a call, because a mail can be
-    forged.
+    Send the printed address by mail. Read out the printed words in a call, because someone can
+    forge a mail.
     """
     loaded_region = _load_region_with_unpinned_peers(name)
     endpoints = known_endpoints(loaded_region)
@@ -115,7 +115,7 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--agreement", default="", metavar="TEXT",
-        help="Store this text in the peer's file: what both groups agreed, in your own words.",
+        help="Store this text in the peer's file. In the text, describe what both groups agreed.",
     ),
     json_option,
 )  # fmt: skip
@@ -123,23 +123,25 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 @_make_join_or_accept_command(
     "join",
-    "Show another region, and pin its key after you have confirmed the key.\n\nThe region is "
-    "trusted only when region.yml names it; the command prints the line to add.",
+    "Show another region, and pin its key after you have confirmed the key.\n\nYour region trusts "
+    "this region only after you add it to region.yml. The command prints the line to add.",
 )
 def join(**arguments: Any) -> None:
     """Pin a peer, and print the command that shows this region to the peer."""
     loaded_region = _pin_peer(**arguments)
     if loaded_region is not None:
         name = loaded_region.region.region
-        echo(_("After the deploy, show the address and the key of your region to the other group:"))
+        echo(
+            _("After the deploy, print the address and the key of your region for the other group:")
+        )
         echo(f"  deploy federation invite {name}")
 
 
 @_make_join_or_accept_command(
     "accept",
     "Show a region that joined yours, and pin its key after you have confirmed the key.\n\nThis "
-    "is the last step of an invitation. The region is trusted only when region.yml names it; the "
-    "command prints the line to add.",
+    "is the last step of an invitation. Your region trusts the other region only after you add it "
+    "to region.yml. The command prints the line to add.",
 )
 def accept(**arguments: Any) -> None:
     """Pin a peer that has joined this region."""
@@ -191,7 +193,7 @@ def _check_agreement_text(text: str) -> None:
                 "--agreement is longer than {max_agreement} characters",
                 max_agreement=peers.MAX_AGREEMENT,
             ),
-            fix=_("shorten the text, and keep the whole text where both groups can read it"),
+            fix=_("shorten the text, and store the full text where both groups can read it"),
         )
     if hidden := find_hidden_character(text):
         raise BadInput(
@@ -252,7 +254,7 @@ def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None
                 "add the fingerprint or the words that the other group read out: --fingerprint TEXT"
             ),
         )
-    echo(_("\nCall the other group, and let them read out the words of their key."), err=True)
+    echo(_("\nCall the other group, and ask them to read out the words of their key."), err=True)
     if not click.confirm(
         _("Are these words the same as the words above?"), default=False, err=True
     ):
@@ -266,7 +268,7 @@ def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None
 @region_argument
 @json_option
 def list_(name: str, as_json: bool) -> None:
-    """List the pinned peers of a region. Nothing is fetched."""
+    """List the pinned peers of a region, without connecting to them."""
     loaded_region = _load_region_with_unpinned_peers(name)
     states = peer_management.peer_states_from_pins(loaded_region, time.time())
     named = loaded_region.region.federation.peers
@@ -275,11 +277,11 @@ def list_(name: str, as_json: bool) -> None:
         _print_states_as_json(loaded_region, states)
         return
     for peer, state in states.items():
-        note = "" if peer in named else _(" (not named in region.yml)")
+        note = "" if peer in named else _(" (not listed in region.yml)")
         text, __ = peer_state_and_next_step_texts(state.code, data_for_descriptor_texts(state))
         echo(f"{peer:<16} {state.code}: {text}{note}")
     for peer in missing:
-        echo(_("{peer:<16} named in region.yml but not pinned", peer=peer))
+        echo(_("{peer:<16} listed in region.yml but not pinned", peer=peer))
     if not states and not missing:
         echo(_("No region is pinned."), err=True)
 
@@ -291,10 +293,10 @@ def list_(name: str, as_json: bool) -> None:
 def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     """Show the state of each peer (green, pending or broken), and the next step.
 
-    The command fetches the newest descriptor of each peer, and asks each node for the state of
-    its services with the peers. A valid descriptor with new content replaces the pinned one. A
-    descriptor that is refused changes nothing. The command also fetches the letters of peers with
-    which the region shares nodes or space.
+    The command fetches the newest descriptor of each peer, and asks each node how its services work
+    with the peers. A valid descriptor with new content replaces the pinned one. A refused
+    descriptor changes nothing. The command also fetches letters from the peers with which the
+    region shares nodes or disk space.
     """
     from chautari.deploy import peer_status  # only this command asks nodes
 
@@ -368,7 +370,7 @@ def _peer_state_object(is_named: bool, state: PeerState) -> dict[str, object]:
 @click.argument("peer", metavar="PEER")
 @json_option
 def leave(name: str, peer: str, as_json: bool) -> None:
-    """Remove the pin of a peer, and print what remains to do on both sides."""
+    """Unpin a peer, and print the remaining steps for both groups."""
     loaded_region = _load_region_with_unpinned_peers(name)
     region = loaded_region.region.region
     peer_management.delete_pin(loaded_region, peer)
@@ -386,7 +388,8 @@ def leave(name: str, peer: str, as_json: bool) -> None:
             echo(_("Remove {peer} from {key}.", peer=peer, key=key))
         echo(
             _(
-                "Then run: deploy region {region}. The deploy ends the access that the peer had.",
+                "Then run: deploy region {region}. After the deploy, the peer no longer has "
+                "access.",
                 region=region,
             )
         )

@@ -95,7 +95,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     ),
     click.option(
         "--ci", type=click.Choice(region_setup_texts.FORGES), default="github", show_default=True,
-        help="The kind of server that checks region.yml after each push.",
+        help="The CI system that checks region.yml after each push.",
     ),
     click.option("--yes", is_flag=True, help="Ask no questions; run the services on the "
     "proposed nodes."),
@@ -115,9 +115,9 @@ def _add_init_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(folder: Path | None, ci: str, yes: bool, as_json: bool, **given: Any) -> int:
     """Create the files of a new region: region.yml, and the files of its repository.
 
-    The command asks for what the options do not say. It looks at the machines over SSH and
-    proposes which machine runs which service. Nothing changes on the machines. Files that exist
-    are not replaced, and nothing is written before the last question.
+    The command asks for the values that you do not give as options. It inspects the machines over
+    SSH and proposes a machine for each service. It changes nothing on the machines. It does not
+    replace existing files, and it writes nothing before the last question.
 
     \b
     deploy init
@@ -242,11 +242,12 @@ def _print_init_result(
     for file in kept_files:
         echo(_("Kept {file}, which already existed", file=file))
     if new_region.proposal.postponed:
-        echo(_("The reasons why a service does not run yet are in region.yml."))
+        echo(_("For each service that does not run yet, region.yml contains the reason."))
     if wheel:
         echo(
             _(
-                "The CI job needs {wheel}; the comment in its file says how to build it.",
+                "The CI job needs {wheel}. The comment in the file of the CI job says how to "
+                "build it.",
                 wheel=wheel,
             )
         )

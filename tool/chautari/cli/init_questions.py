@@ -276,7 +276,7 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
         if node is None:
             break
         name = _ask_until_valid(
-            _("  Its name"), lambda text: _check_new_node_name(text, found), node.name
+            _("  Name of this machine"), lambda text: _check_new_node_name(text, found), node.name
         )
         found.append(node._replace(name=name))
     return tuple(found)
@@ -344,7 +344,7 @@ def _ask_services() -> tuple[ServiceAnswer, ...]:
 def _parse_services(text: str) -> tuple[ServiceAnswer, ...]:
     found = tuple(dict.fromkeys(answers.parse_service(word) for word in _split_words(text)))
     if not found:
-        raise ValueError(_("write at least one service"))
+        raise ValueError(_("enter at least one service"))
     return found
 
 

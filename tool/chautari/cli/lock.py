@@ -51,7 +51,9 @@ PROGRESS_SECONDS = 10
     help="Download the file on this node as well, and compare both downloads. You can repeat "
     "this option.",
 )  # fmt: skip
-@click.option("--upgrade", is_flag=True, help="Show newer releases and their effect; pin nothing.")
+@click.option(
+    "--upgrade", is_flag=True, help="Show newer releases and how to upgrade to them; pin nothing."
+)
 @click.option(
     "--yes", is_flag=True,
     help="Also pin a file that was downloaded over only one connection and that has no "
@@ -69,11 +71,11 @@ def command(
     identities: tuple[Path, ...],
     as_json: bool,
 ) -> int:
-    """Check the releases that a region needs and that have no pin, and write artifacts.lock.
+    """Check each release that a region needs but that has no pin, and pin it in artifacts.lock.
 
     The command downloads each release and checks upstream's checksum and signature. If upstream
-    publishes neither, the same file must arrive over two independent connections, for example over
-    yours and that of a node (--via-node). Nothing is unpacked.
+    publishes neither, two downloads over independent connections must be the same, for example over
+    your connection and over that of a node (--via-node). Nothing is unpacked.
 
     \b
     deploy lock andes

@@ -34,9 +34,7 @@ class Duration(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else logs_and_commands.parse_duration(value)
         except ValueError:
-            self.fail(
-                _("{value!r} is not a length of time. Fix: write 90s, 15m, 1h or 2d.", value=value)
-            )
+            self.fail(_("{value!r} is not a duration. Fix: write 90s, 15m, 1h or 2d.", value=value))
 
 
 class _LogPrinter:
@@ -63,7 +61,7 @@ class _LogPrinter:
 @identity_option
 @click.option(
     "--since", type=Duration(), default="1h", show_default=True, metavar="TIME",
-    help="Print the lines since this time ago, such as 90s, 15m, 1h or 2d.",
+    help="Print only lines that are not older than this, such as 90s, 15m, 1h or 2d.",
 )  # fmt: skip
 @click.option(
     "--lines", type=click.IntRange(1, logs_and_commands.MAX_LOG_LINES), default=200,
@@ -116,7 +114,7 @@ def command(
     )
     if not any(count):
         echo(
-            _("{title} logged nothing in this time. To see more: --since 7d", title=found.title),
+            _("{title} logged nothing in this period. To see more: --since 7d", title=found.title),
             err=True,
         )
     return 0

@@ -104,7 +104,7 @@ def _select_language(_context: click.Context, _param: click.Parameter, value: st
 @click.option(
     "--language", metavar="CODE", default="", is_eager=True, expose_value=False,
     callback=_select_language,
-    help="Language of the texts, such as es or pt_BR. Default: the one of your terminal.",
+    help="Language of the texts, such as es or pt_BR. Default: the language of your terminal.",
 )  # fmt: skip
 @click.version_option(__version__, prog_name="deploy")
 def deploy() -> None:

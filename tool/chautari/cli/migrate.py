@@ -39,10 +39,11 @@ def command(name: str, yes: bool, as_json: bool) -> int:
     """Adapt region.yml to this version of Chautari, after an update.
 
     The command replaces the old names of keys, and records the version in the key `toolkit`. All
-    other text stays as it is, comments included. The command shows the difference before it asks.
-    It also lists the changes since the version in `toolkit` that need an action in this region.
+    other text, including comments, stays as it is. The command shows what it will change, and asks
+    before it writes the file. It also lists the changes since the version in `toolkit` that need an
+    action in this region.
 
-    With --json, the command asks nothing, and writes the file only if you add --yes.
+    With --json, the command asks no questions, and writes the file only if you add --yes.
     """
     file = find_region_file(name, regions_root())
     found = rewrite.rewrite_region_text(file, read_text(file, file), __version__)
@@ -89,9 +90,9 @@ def _confirm_write(yes: bool) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
             _("without a terminal, no person can confirm the change; nothing was written"),
-            fix=_("read the difference above, then add --yes"),
+            fix=_("read the changes above, then add --yes"),
         )
-    click.confirm(_("Write this?"), default=True, abort=True, err=True)
+    click.confirm(_("Write these changes?"), default=True, abort=True, err=True)
 
 
 def _write_rewritten_file(file: Path, rewritten: Rewrite) -> None:
@@ -108,7 +109,8 @@ def _print_rewrite(file: Path, rewritten: Rewrite) -> None:
     if rewritten.new == rewritten.old:
         echo(
             _(
-                "{file} already has the names of Chautari {version}; there is nothing to write.",
+                "{file} already uses the key names of Chautari {version}; there is nothing to "
+                "write.",
                 file=file,
                 version=__version__,
             )

@@ -34,7 +34,8 @@ from chautari.suggestions import fix_for_unknown_word
 )
 @click.option(
     "--old", default="", metavar="NODE",
-    help="Node that ran the service before. Only needed once region.yml names the new node.",
+    help="Node that ran the service before. Only needed if region.yml already lists the "
+    "service on the new node.",
 )  # fmt: skip
 @click.option(
     "--release", metavar="LINE",
@@ -44,8 +45,8 @@ from chautari.suggestions import fix_for_unknown_word
 @click.option("--run", "runs", is_flag=True, help="Run the steps, one after the other.")
 @click.option(
     "--step", type=click.IntRange(1), metavar="NUMBER",
-    help="Begin with this step. Each step can be repeated. Default: with --run, the step after "
-    "the last one that was completed on this machine.",
+    help="Start with this step. You can repeat each step. With --run, the default is the "
+    "step after the last step that was completed on this machine.",
 )  # fmt: skip
 @identity_option
 @json_option
@@ -55,15 +56,17 @@ def command(
 ) -> int:  # fmt: skip
     """Print the steps to move a service to another node, or run them.
 
-    The steps back up the old node, set the service up on the new one, restore the backup there
-    and check it. The public name stays the same, and the data on the old node is kept. For
-    example, this is how a node gets a new release of its operating system.
+    The steps back up the old node, set the service up on the new one, restore the backup there and
+    check it. The public name stays the same, and the data on the old node is kept. For example, use
+    this to move a service to a node with a newer operating system.
 
     Without --run, nothing changes. With --run, the command asks before each step. If it is
     interrupted, the same command continues with the next step.
     """
     if runs and as_json:
-        raise BadInput(_("--json only prints the steps"), fix=_("leave out --run or --json"))
+        raise BadInput(
+            _("--json prints the steps, but does not run them"), fix=_("leave out --run or --json")
+        )
     move = _read_move(name, service, to, old, release)
     if as_json:
         objects = [item.as_object() for item in move.steps]

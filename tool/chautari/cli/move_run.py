@@ -210,14 +210,16 @@ def _is_data_restored(move: Move, identities: tuple[Path, ...]) -> bool:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.finished))
     echo(
         _(
-            "{to} has had the data of {archive} since {when}.",
+            "The data of {archive} was restored to {to} on {when}.",
             to=move.to,
             archive=last.archive,
             when=when,
         )
     )
     return not click.confirm(
-        _("Restore again? All changes that were made since then are lost."), default=False, err=True
+        _("Restore again? All changes that were made after that restore will be lost."),
+        default=False,
+        err=True,
     )
 
 

@@ -47,7 +47,8 @@ def command() -> None:
 def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """List the operators with the fingerprints of their keys.
 
-    If one of your keys opens secrets.age, the command also says to which keys it is encrypted.
+    If one of your keys can decrypt secrets.age, the command also shows the keys to which this file
+    is encrypted.
     """
     loaded_region = _load(find_region_file(name, regions_root()))
     recipients = _recipients_if_readable(loaded_region, identities)
@@ -62,7 +63,9 @@ def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     for who, keys in operators.items():
         for item in _key_objects(keys, recipients):
             note = (
-                "" if item["opens_secrets"] is not False else _(" (secrets.age: not yet; deploy)")
+                ""
+                if item["opens_secrets"] is not False
+                else _(" (secrets.age is not encrypted to this key yet; deploy)")
             )
             echo(f"{who:<16} {item['type']:<12} {item['fingerprint']}{note}")
     for place, key in loaded_region.region.recovery.items():
@@ -118,17 +121,17 @@ def add(
     identities: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Add an operator to region.yml, and encrypt secrets.age to that person too.
+    """Add an operator to region.yml, and encrypt secrets.age to this person's key too.
 
-    Compare the fingerprint with the person in a call: ssh-keygen -lf ~/.ssh/id_ed25519.pub
-    The next deploy creates the person's account on each node.
+    To see the fingerprint, the person runs `ssh-keygen -lf ~/.ssh/id_ed25519.pub`. Compare the
+    fingerprint in a call. The next deploy creates the person's account on each node.
     """
     file = find_region_file(name, regions_root())
     loaded_region = _load(file)
     if operator in loaded_region.region.operators:
         raise BadInput(
             _("{operator} is already an operator", operator=operator),
-            fix=_("to change the keys, write them under operators in {file}", file=file),
+            fix=_("to change the keys of an operator, edit operators in {file}", file=file),
         )
     keys = _read_keys(source)
     prints = [compute_key_fingerprint(key.split()[1]) for key in keys]
@@ -142,7 +145,7 @@ def add(
         return
     echo(
         _(
-            "{operator} is now in {file}. secrets.age is encrypted to this person too.",
+            "{operator} is now in {file}. secrets.age is now encrypted to this person's key too.",
             operator=operator,
             file=file,
         )
@@ -175,7 +178,7 @@ def _confirm_keys(operator: str, prints: Sequence[str], yes: bool) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
             _("no person at a terminal can confirm the fingerprint"),
-            fix=_("compare it with the person, then add: --yes"),
+            fix=_("compare the fingerprint with the person in a call, then add: --yes"),
         )
     click.confirm(_("Did the person confirm this fingerprint?"), abort=True, err=True)
 
@@ -189,8 +192,8 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     """Remove an operator from region.yml, and replace all secrets that the person could read.
 
     The next deploy locks the person's account on each node, and gives the services their new
-    secrets. Secrets that people must change are listed. Until they are changed and all nodes are
-    deployed, deploys of the region fail.
+    secrets. The command lists the secrets that you must change yourself. Until these secrets are
+    changed and all nodes are deployed, deploys of the region fail.
     """
     file = find_region_file(name, regions_root())
     before = _load(file)
@@ -221,9 +224,8 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     else:
         echo(
             _(
-                "secrets.age was not encrypted to keys that only this person has, so no "
-                "secret was replaced. Deploy, to lock the account:\n"
-                "  deploy region {name}",
+                "None of the keys that only this person has could decrypt secrets.age, so no "
+                "secret was replaced. To lock the account, deploy:\n  deploy region {name}",
                 name=name,
             )
         )
@@ -239,7 +241,8 @@ def _refuse_wrong_operator(loaded_region: LoadedRegion, operator: str) -> None:
     if len(known) == 1:
         raise BadInput(
             _(
-                "{operator} is the only operator, so no key would open the secrets",
+                "{operator} is the only operator; without this person, no key could decrypt "
+                "the secrets",
                 operator=operator,
             ),
             fix=_(

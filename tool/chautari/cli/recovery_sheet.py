@@ -44,14 +44,14 @@ WARNING = (
 def command(
     name: str, output: Path | None, printer: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Print the page with which anyone can restore the region from its backups.
+    """Print a page that contains everything needed to restore the region from its backups.
 
-    It contains the addresses, the passphrases, the keys and the commands, in 80 columns, and is
-    meant for paper. The command asks where to print it.
+    The page contains the addresses, the passphrases, the keys and the commands. It is 80 columns
+    wide, and meant to be printed on paper. The command asks where to print it.
     """
     if as_json and printer is None and output is None:
         raise click.UsageError(
-            _("--json asks nothing. Fix: add --output FILE or --printer PRINTER.")
+            _("--json asks no questions. Fix: add --output FILE or --printer PRINTER.")
         )
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region

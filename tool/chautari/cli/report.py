@@ -22,12 +22,14 @@ from chautari.report.text_format import to_one_line
 
 @click.command("report")
 @region_argument
-@click.option("--run", "run_id", metavar="RUN", default="", help="Show this run, not the newest.")
+@click.option(
+    "--run", "run_id", metavar="RUN", default="", help="Show this run instead of the newest one."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option("--list", "list_all", is_flag=True, help="List the runs that have a report.")
 @json_option
 def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bool) -> int:
-    """Print the whole report of the last deploy or check of the whole region.
+    """Print the full report of the last deploy or check of the whole region.
 
     \b
     deploy report andes
@@ -114,6 +116,6 @@ def _open_in_browser(page: Path, as_json: bool) -> int:
         print_json({"page": str(page), "opened": opened})
         return 0
     if not opened:
-        echo(_("There is no browser on this machine. Open this file on another one:"), err=True)
+        echo(_("There is no browser on this machine. Open this file on another machine:"), err=True)
     echo(str(page))
     return 0

@@ -86,7 +86,7 @@ at_option = click.option(
 )  # fmt: skip
 from_option = click.option(
     "--from", "target", default="", metavar="TARGET",
-    help="Read the backup at this target of region.yml. Default: the first one in `backup.to`.",
+    help="Use the backup at this target from region.yml. Default: the first target in `backup.to`.",
 )  # fmt: skip
 service_option = click.option(
     "--service", default="", metavar="SERVICE",
@@ -102,7 +102,7 @@ service_option = click.option(
 @from_option
 @click.option(
     "--backup-of", default="", metavar="NODE",
-    help="Restore the backup of this other node, for example of one that was replaced.",
+    help="Restore the backup of another node, for example of a node that was replaced.",
 )  # fmt: skip
 @click.option(
     "--into", type=click.Choice(["sandbox"]), default=None,
@@ -110,7 +110,7 @@ service_option = click.option(
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask before the restore.")
 @click.option("--follow", is_flag=True, help="Follow a restore that has started on a node.")
-@click.option("--list", "as_list", is_flag=True, help="List earlier restores of the nodes.")
+@click.option("--list", "as_list", is_flag=True, help="List earlier restores on the nodes.")
 @click.option(
     "--clean", is_flag=True, help="Delete the old data that earlier restores kept on the nodes."
 )
@@ -119,10 +119,10 @@ service_option = click.option(
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Restore services of a region from a backup.
 
-    The node first makes a complete copy next to the live data: files in a folder of their own,
+    The node first restores a complete copy next to the live data: files to a separate folder,
     databases under new names. It compares each file and each table with the backup. Only then does
-    it pause the services and exchange the data, for a few seconds. Old data is kept under another
-    name. If the restore is interrupted, the node completes or undoes it.
+    it pause the services for a few seconds, and replace the live data with the copy. The old data
+    is kept under another name. If the restore is interrupted, the node completes or undoes it.
 
     A new node must be deployed first: deploy region NAME.
     """
@@ -164,7 +164,7 @@ def _restore_after_confirmation(
 
 
 def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
-    echo(_("These nodes get the data of a backup:"), err=True)
+    echo(_("The data of a backup will be restored to these nodes:"), err=True)
     for order in orders:
         echo(f"  {order.describe(at)}", err=True)
         for state in order.states:
@@ -173,7 +173,10 @@ def _print_planned_restores(orders: Sequence[RestoreOrder], at: int) -> None:
             found = [*(_("database {name}", name=name) for name in databases), *paths]
             echo(f"    {state.name}: {', '.join(found)}", err=True)
     echo(
-        _("The services are paused for some seconds. The current data is kept under another name."),
+        _(
+            "The services are paused for a few seconds. The current data is kept under another "
+            "name."
+        ),
         err=True,
     )
 

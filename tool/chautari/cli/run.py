@@ -56,19 +56,22 @@ def command(
     identities: tuple[Path, ...],
     as_json: bool,
 ) -> int:
-    """Run a service's own command on its node, as root. Without a command, list them.
+    """Run a service's own command on its node, as root. Without a command, list the commands.
 
     \b
     deploy run andes
     deploy run andes occ status
     deploy run andes --terminal occ user:resetpassword ana
 
-    Options of `deploy run` come before the command. The exit code is that of the command, and
-    control characters in its output are shown as text.
+    Options of `deploy run` come before the command. The exit code is the exit code of the command.
+    Control characters in the output of the command are shown as text.
     """
     if terminal and as_json:
         raise click.UsageError(
-            _("--terminal prints to your terminal. Fix: remove --json or --terminal.")
+            _(
+                "--terminal prints to your terminal, so --json cannot print the output. Fix: "
+                "remove --json or --terminal."
+            )
         )
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region

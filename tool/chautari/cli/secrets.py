@@ -118,8 +118,8 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
             _("{file} already exists", file=file),
             fix=_(
                 "to generate missing secrets: deploy region {region}; to change one: deploy "
-                "secrets set {region} SECRET; if no operator can decrypt the file, run this "
-                "command again after you have renamed the file: {value}",
+                "secrets set {region} SECRET; if no operator can decrypt the file, rename it "
+                "({value}), then run this command again",
                 region=region.region,
                 value=shlex.join(("mv", file, f"{file}.old")),
             ),
@@ -219,9 +219,9 @@ def _read_new_value(spec: SecretSpec, region: str) -> str:
 def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Accept secrets.age as it is, and sign it with your key.
 
-    Each change of a secret signs the file. This command is for a file that was written with an
-    older version of Chautari, or by an operator who has left. Make sure first that an operator
-    wrote it: git log -- secrets.age
+    Chautari signs the file whenever a secret changes. Use this command only if the file was written
+    with an older version of Chautari, or by an operator who has left. First make sure that an
+    operator wrote the file: git log -- secrets.age
     """
     loaded_region = _load_region(name)
     endpoints = known_endpoints(loaded_region)
@@ -239,8 +239,8 @@ def recovery_key(as_json: bool) -> None:
     """Create a key that opens secrets.age if the operators' keys are lost.
 
     Write the public part under recovery in region.yml, and deploy. Print the secret part, keep the
-    paper in a safe place, and do not store it on a computer. To use it, type it into a file:
-    deploy secrets show NAME SECRET --identity FILE
+    paper in a safe place, and do not store the secret part on a computer. If you need this key,
+    type it into a file, and run: deploy secrets show NAME SECRET --identity FILE
     """
     import pyrage
 
@@ -249,7 +249,12 @@ def recovery_key(as_json: bool) -> None:
     if as_json:
         print_json({"public": public, "secret": secret})
         return
-    echo(_("Write this in region.yml. Choose the name of the place, here safe:"))
+    echo(
+        _(
+            "Write this in region.yml. Replace `safe` with a name for the place where you keep "
+            "the paper:"
+        )
+    )
     echo(_("recovery:\n  safe: {public}", public=public))
     echo(_("Keep this on paper:\n{secret}", secret=secret))
 

@@ -44,11 +44,12 @@ def merge(
     identities: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Settle a conflict of git in secrets.age.
+    """Resolve a git conflict in secrets.age.
 
-    Git runs the same merge by itself once `deploy secrets install-merge` has set it up. Use this
-    command if git stopped with a conflict in secrets.age: different secrets are merged, and the
-    options choose for those that both sides changed. No value is shown.
+    Git runs the same merge automatically after `deploy secrets install-merge`. Use this command if
+    git stopped with a conflict in secrets.age. The command merges the secrets that only one side
+    changed. For each secret that both sides changed, choose a version with the options. No value is
+    shown.
     """
     loaded_region = load_region(
         find_region_file(name, regions_root()), with_peers=False, with_pins=False
@@ -143,8 +144,8 @@ def _report_conflicts(loaded_region: LoadedRegion, path: Path, conflicts: Sequen
 def install(as_json: bool) -> None:
     """Let git merge each secret of secrets.age separately, in this clone of the repository.
 
-    The command adds a line to .gitattributes, which you commit once. The driver itself is a
-    setting of each clone: every operator runs this command, or `deploy doctor`, once.
+    The command adds a line to .gitattributes. Commit this line once. The merge driver itself is set
+    up separately in each clone: every operator runs this command, or `deploy doctor`, once.
     """
     root = regions_root()
     repository = merge_driver.repository_of(root)

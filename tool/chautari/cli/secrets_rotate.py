@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Generate new values for secrets. The next deploy applies them.
 
-    The services keep their data. Secrets that people must change themselves are listed, and so are
-    those whose change would make data unreadable.
+    The services keep their data. The command lists the secrets that you must change yourself, and
+    the secrets whose change would make data unreadable.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region

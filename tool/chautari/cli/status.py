@@ -31,15 +31,15 @@ from chautari.report.text_format import to_one_line
 @click.command("status")
 @click.argument("name", required=False, type=RegionName())
 @click.option(
-    "--details", is_flag=True, help="Show each problem with what to do, and the last deploys."
+    "--details", is_flag=True, help="Show how to fix each problem, and show the last deploys."
 )
 @identity_option
 @json_option
 def command(name: str | None, details: bool, identities: tuple[Path, ...], as_json: bool) -> int:
     """Show the state of a region on one screen: nodes, services, backups, peers and problems.
 
-    The exit code is 1 if something is broken, such as a backup that is older than 26 hours.
-    Warnings do not change it. Without a name, the command lists the regions.
+    The exit code is 1 if something is broken, for example if a backup is older than 26 hours.
+    Warnings do not change the exit code. Without a name, the command lists the regions.
     """
     if name is None:
         found = [n for n in find_all_regions(regions_root()) if name_problem(n) is None]

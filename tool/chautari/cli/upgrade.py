@@ -36,9 +36,9 @@ from chautari.region.locate import find_region_file
 def command(name: str, service: str, to: str, as_json: bool, **options: Any) -> int:
     """Show what an upgrade of a service would do. Nothing changes.
 
-    The command lists the releases on the way and the apps that do not support the new release. It
-    also shows the downloads, the disk space, and how long the service will be unavailable. To
-    upgrade, set `version` in region.yml and run `deploy region NAME`.
+    The command lists the releases that the upgrade goes through, and the apps that do not support
+    the new release. It also shows the downloads, the disk space, and how long the service will be
+    unavailable. To upgrade, set `version` in region.yml and run `deploy region NAME`.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
     found = service_to_upgrade(loaded_region, service)

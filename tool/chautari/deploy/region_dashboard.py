@@ -135,7 +135,7 @@ def _topics(
         yield _backups_topic("Backups", copies, "stored")
         yield _backups_topic("Drills", drills, "tested")
     else:
-        yield Topic("Backups", _("the region stores none: backup in region.yml"), "warning")
+        yield Topic("Backups", _("no backups are stored; set backup in region.yml"), "warning")
     if found.peers:
         yield _peers_topic(found.peers)
     yield _releases_topic(found)
@@ -149,7 +149,7 @@ def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
     silent = [name for name, item in known.items() if not item.responds]
     if silent:
         text = _(
-            "{names} silent, {count} of {count2} respond",
+            "no answer from {names}; {count} of {count2} respond",
             names=_names(silent),
             count=len(known) - len(silent),
             count2=len(known),
@@ -195,20 +195,20 @@ def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
 def _releases_topic(found: RegionStatus) -> Topic:
     outdated = found.releases["outdated"]
     if outdated is None:
-        return Topic("Releases", _("not asked: ask_upstream is false"), "unknown")
+        return Topic("Releases", _("not checked: ask_upstream is false"), "unknown")
     names = [f"{item['name']} {item['version']}" for item in outdated]
     unknown = [item["name"] for item in found.releases["releases_unknown"]]
-    parts = [_("newer ones than {names}", names=_names(names))] if names else []
+    parts = [_("newer releases than {names}", names=_names(names))] if names else []
     parts += [_("unknown for {names}", names=_names(unknown))] if unknown else []
-    return Topic("Releases", "; ".join(parts) or _("the newest are installed"))
+    return Topic("Releases", "; ".join(parts) or _("the newest releases are installed"))
 
 
 def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     if region.mail is None:
-        text = _("no mail reports problems: region.yml has no mail relay")
+        text = _("no alerts by mail: region.yml has no mail relay")
         return Topic("Mail", text, "warning")
     if not region.mail.alerts:
-        return Topic("Mail", _("no mail reports problems: mail.alerts is false"), "warning")
+        return Topic("Mail", _("no alerts by mail: mail.alerts is false"), "warning")
     failed = [name for name, item in health.items() if item.mails.failed]
     if failed:
         return Topic(
@@ -216,8 +216,8 @@ def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
         )
     silent = [name for name, item in health.items() if not item.mails.on]
     if silent or not health:
-        return Topic("Mail", _("nodes mail problems after the next deploy"), "unknown")
-    return Topic("Mail", _("nodes mail problems to {contact}", contact=region.contact))
+        return Topic("Mail", _("nodes send alerts after the next deploy"), "unknown")
+    return Topic("Mail", _("nodes send alerts to {contact}", contact=region.contact))
 
 
 def _names(names: Sequence[str]) -> str:

@@ -22,8 +22,8 @@ def signing_key_spec(service: str) -> SecretSpec:
         pattern=PATTERN,
         form="an ed25519 private key in OpenSSH format, without a passphrase",
         rotation=Rotation.NAMED,
-        rotation_note="Peers trust this key. After a change, each of them runs deploy federation "
-        "leave, invite and join again.",
+        rotation_note="Peers trust this key. After a change of this key, each peer must run "
+        "deploy federation leave, invite and join again.",
     )
 
 

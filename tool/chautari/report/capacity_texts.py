@@ -19,7 +19,8 @@ RESOURCES: Texts = {
 }
 NOT_KNOWN: Text = "not known"
 ESTIMATES: Text = (
-    "~ marks an estimate: a figure that was scaled to this machine, or that contains an assumption."
+    "~ marks an estimate: a value that was scaled to this machine, or that depends on "
+    "an assumption."
 )
 
 
@@ -34,7 +35,8 @@ def unknown_resources_text(node: str, resources: list[str]) -> str:
     """Return what is not known of a machine, and how to say it."""
     names = ", ".join(_(RESOURCES[resource]) for resource in resources)
     return _(
-        "These values are not known for {node}: {names}. They may make the real numbers smaller.",
+        "These values are not known for {node}: {names}. Because of this, the real numbers "
+        "may be smaller.",
         node=node,
         names=names,
     )

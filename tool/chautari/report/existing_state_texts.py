@@ -50,9 +50,9 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_databases": (
         "The machine already has databases: {paths}. The role {role} would close the ports of "
         "the database server.",
-        "Move the databases to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml. Only programs on the machine itself can then use the databases, over the "
-        "server's socket.",
+        "Move the databases to another machine. Or write `adopt: [{role}]` for this node "
+        "in region.yml. Then only programs on the machine itself can use the databases, "
+        "through the database server's socket.",
     ),
     "existing_firewall": (
         "A firewall from {program} would block the services, because its table {table} drops "
@@ -68,8 +68,8 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_listeners": (
         "Other machines can connect to these programs: {paths}. The firewall would close the "
         "ports of these programs.",
-        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for "
-        "this node in region.yml. Only programs on the machine itself can then connect to these "
-        "programs.",
+        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` "
+        "for this node in region.yml. Then only programs on the machine itself can connect "
+        "to them.",
     ),
 }

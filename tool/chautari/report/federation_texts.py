@@ -53,7 +53,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         _ASK_THEM,
     ),
     "hidden_character": (
-        "{path} contains {character}, a character that hides or changes what a person reads",
+        "{path} contains {character}, a character that can hide or change the text that a "
+        "person sees",
         _DO_NOT_TRUST,
     ),
     "template_mark": (
@@ -153,11 +154,11 @@ PEER_STATES: dict[str, tuple[Template, Template]] = {
     "unreachable": ("no descriptor was received: {reason}", "{fix}"),
     "refused": ("a newer descriptor was refused: {reason}", "{fix}"),
     "not_named": (
-        "{peer} is pinned, but region.yml does not name it",
+        "{peer} is pinned, but region.yml does not list it",
         "add {peer} to federation.peers in region.yml and deploy, or run: deploy federation leave",
     ),
     "not_pinned": (
-        "region.yml names {peer}, but it is not pinned",
+        "region.yml lists {peer}, but it is not pinned",
         "run: deploy federation join {region} URL",
     ),
 }
@@ -191,7 +192,7 @@ PEER_SERVICES: dict[str, tuple[Template, Template]] = {
         "use the version of Chautari that last deployed the region",
     ),
     "left": (
-        "{title} on {node} still has {peer} as a peer, but region.yml does not name it",
+        "{title} on {node} still has {peer} as a peer, but region.yml does not list it",
         "run: deploy region {region}",
     ),
 }
@@ -212,8 +213,9 @@ PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
     ),
     "letter_missing": (
         "{peer} has published no letter to {region}",
-        "ask the group of {peer} to name your region under federation.lend, federation.borrow or "
-        "backup, and to deploy; then run: deploy federation status {region}",
+        "ask the group of {peer} to list your region under federation.lend, "
+        "federation.borrow or backup, and to deploy; then run: deploy federation status "
+        "{region}",
     ),
     "letter_not_fetched": (
         "the letter from {peer} was not received yet",

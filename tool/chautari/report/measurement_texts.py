@@ -7,16 +7,22 @@ from chautari.report.message_templates import Data, Template, fill_template
 # Why the measurement of a node does not count, and what to do.
 _DEPLOY = "run: deploy region {region}"
 MEASUREMENTS: dict[str, tuple[Template, Template]] = {
-    "measurement_missing": ("the node has not measured itself yet", _DEPLOY),
-    "measurement_not_deployed": ("the node has not measured itself yet", _DEPLOY),
-    "measurement_unreachable": ("its measurement is not known: {reason}", _DEPLOY),
-    "measurement_unreadable": ("its measurement cannot be read: {reason}", _DEPLOY),
+    "measurement_missing": ("there is no health measurement of this node yet", _DEPLOY),
+    "measurement_not_deployed": ("there is no health measurement of this node yet", _DEPLOY),
+    "measurement_unreachable": (
+        "the health measurement of this node is not known: {reason}",
+        _DEPLOY,
+    ),
+    "measurement_unreadable": (
+        "the health measurement of this node cannot be read: {reason}",
+        _DEPLOY,
+    ),
     "measured_in_future": (
-        "its measurement is in the future, so its clock may be wrong",
+        "the health measurement has a time in the future, so the clock of this node may be wrong",
         "on the node, run: timedatectl",
     ),
     "measured_long_ago": (
-        "the newest measurement is {age} old",
+        "the newest health measurement is {age} old",
         "on the node, run: systemctl status chautari-health.timer",
     ),
 }

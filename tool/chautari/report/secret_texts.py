@@ -28,7 +28,7 @@ def secret_text(data: Data) -> str:
     """Return why a secret must be changed."""
     return to_one_line(
         _(
-            "{secret} ({meaning}) must be changed by a person ({why}).",
+            "You must change {secret} ({meaning}) yourself ({why}).",
             secret=data["secret"],
             meaning=data["meaning"],
             why=data["why"],
