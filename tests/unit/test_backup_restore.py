@@ -101,7 +101,7 @@ def test_backup_of_another_node_is_read_from_its_repository(tmp_path: Path) -> N
         (("new1",), {}, "runs no service that keeps data"),
         (("bog1",), {"service": "jitsi"}, "does not run jitsi"),
         (("bog1",), {"target": "himalaya"}, "stores no backups of bog1"),
-        (("bog2",), {"backup_of": "bog1", "target": "disk"}, "can be used now"),
+        (("bog2",), {"backup_of": "bog1", "target": "disk"}, "can be restored now"),
         (("bog1", "bog2"), {"backup_of": "bog1"}, "only be restored on one node"),
     ],
 )

@@ -224,5 +224,5 @@ def test_renames_that_lead_back_are_a_bug(file: Path, monkeypatch: pytest.Monkey
         RenamedKey(("sandbox", "other"), "stand_in", "0.2.0"),
     )
     monkeypatch.setattr(renamed_keys, "RENAMES", circle)
-    with pytest.raises(AssertionError, match="circle"):
+    with pytest.raises(AssertionError, match="cycle"):
         rewrite._rename_old_keys(file, OLD)

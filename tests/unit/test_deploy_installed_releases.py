@@ -36,7 +36,7 @@ def test_major_without_a_release_is_an_error_of_the_region(
     [problem] = raised.value.problems
     assert problem.file.name == "region.yml" and problem.line > 1
     assert problem.where == "services.nextcloud.version"
-    assert "med1 runs Nextcloud 31.0.2; an upgrade to 35.0.1 goes through" in problem.message
+    assert "med1 runs Nextcloud 31.0.2; an upgrade to 35.0.1 must first" in problem.message
     assert "deploy lock andes --pin nextcloud=32.X.Y" in problem.message
     assert raised.value.exit_code == 2
     assert (nodes.prepared, nodes.converged) == ([], [])

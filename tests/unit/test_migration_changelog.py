@@ -58,7 +58,7 @@ def test_parse_changelog_joins_lines_and_splits_off_the_action() -> None:
     ("change", "message"),
     [
         (("### Changed", "### Changes"), "line 7: unknown heading '### Changes'"),
-        (("### Fixed\n", ""), "line 17: this entry is under no heading"),
+        (("### Fixed\n", ""), "line 17: this entry is not under a heading"),
         (("## 0.1.0 (2026-11-30)", "## 0.1.0"), "line 14: write ## VERSION (DATE)"),
         (("## 0.1.0", "## 0.1"), "line 14: write ## VERSION (DATE)"),
         (("  in `region", "in `region"), "line 11: not part of an entry"),

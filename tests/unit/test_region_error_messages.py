@@ -146,7 +146,7 @@ def test_empty_choice_is_no_word(value: str, tmp_path: Path) -> None:
         ("    os: ubuntu-22.04", "    os: ubuntu-22.04\n    port: 0",
          ["0 is out of range; write a number from 1 to 65535"]),
         ("welcome: hello", "welcome: >\n      hello\n", ["the text contains a line break"]),
-        ("quota: 5 GB", "quota: 0 GB", ["whole number from 1 to 999999 and MB, GB or TB"]),
+        ("quota: 5 GB", "quota: 0 GB", ["whole number from 1 to 999999 and a unit (MB, GB or TB)"]),
         ("    version: 34.0.4", "    version: 35.0.1",
          ["for a new Nextcloud, write services: {nextcloud: {version: 34.0.4}}"]),
     ],

@@ -39,8 +39,8 @@ def problems(side: Side) -> list[str]:
         ),
         (
             "[jitsi, portal]", "[portal]",
-            "10:53: federation.borrow.himalaya.0: jitsi-bridge is used by jitsi, and no node runs "
-            "jitsi; add it to a node, or remove the entry here",
+            "10:53: federation.borrow.himalaya.0: jitsi-bridge is used by jitsi, but no node runs "
+            "jitsi; add jitsi to a node, or remove the entry here",
         ),
         (
             "[jitsi-bridge]", "[jitsi]",

@@ -55,7 +55,7 @@ def test_more_keys_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
     SecretStore({}, ()).save(file, [line] * 200)
     assert open_secrets_file(file, [tmp_path / "ana"]).names == []
     before = file.read_bytes()
-    with pytest.raises(BadInput, match="cannot be encrypted to so many SSH keys"):
+    with pytest.raises(BadInput, match="cannot be encrypted: there are too many SSH keys"):
         SecretStore({}, ()).save(file, [line] * 500)
     assert file.read_bytes() == before
 

@@ -190,7 +190,7 @@ def test_older_file_of_an_operator_is_said(tmp_path: Path) -> None:
     write_as(found, "ana")
     found.secrets_file.write_bytes(old)
     [notice] = load_and_complete_secrets(found, [tmp_path / "ana"], {}).notices
-    assert "is older than the one that this computer last used" in notice
+    assert "is older than the version that this computer last used" in notice
 
 
 def test_older_file_that_a_removed_operator_reads_is_refused(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_older_file_that_a_removed_operator_reads_is_refused(tmp_path: Path) -> 
     found = found._replace(region=without)
     write_as(found, "ana")
     found.secrets_file.write_bytes(old)
-    with pytest.raises(BadInput, match="is older than the one that this computer last used, and"):
+    with pytest.raises(BadInput, match="the version that this computer last used, and"):
         load_and_complete_secrets(found, [tmp_path / "ana"], {})
     sign_secrets(found, [tmp_path / "ana"], ())
     assert open_secrets(found, [tmp_path / "ana"]).notices == []

@@ -141,17 +141,17 @@ def test_peer_cannot_take_the_place_of_an_own_server(host: str, tmp_path: Path) 
     [
         (
             "[scalelite, portal]}", "[scalelite, portal], lend_to: andes}",
-            "6:64: nodes.ktm1.lend_to: only nodes that run bigbluebutton are lent as a whole; "
-            "remove lend_to here",
+            "6:64: nodes.ktm1.lend_to: only nodes that run bigbluebutton can be lent as a "
+            "whole; remove lend_to from this node",
         ),
         (
             ", lend: {andes: [bigbluebutton]}", "",
-            "7:78: nodes.ktm2.lend_to: federation.lend does not name bigbluebutton for andes; "
-            "write federation: {lend: {andes: [bigbluebutton]}}, or remove lend_to here",
+            "7:78: nodes.ktm2.lend_to: federation.lend does not list bigbluebutton for andes; "
+            "add federation: {lend: {andes: [bigbluebutton]}}, or remove lend_to from this node",
         ),
         (
             "lend_to: andes", "lend_to: karakoram",
-            "7:78: nodes.ktm2.lend_to: federation.lend does not name bigbluebutton for karakoram",
+            "7:78: nodes.ktm2.lend_to: federation.lend does not list bigbluebutton for karakoram",
         ),
         (
             ", lend_to: andes", "",
@@ -162,11 +162,11 @@ def test_peer_cannot_take_the_place_of_an_own_server(host: str, tmp_path: Path) 
             "203.0.113.42, os: ubuntu-22.04, services: [bigbluebutton]",
             "203.0.113.42, os: ubuntu-22.04, services: [bigbluebutton], lend_to: andes",
             "7:78: nodes.ktm2.lend_to: every BigBlueButton server is lent, so the region's own "
-            "rooms have none",
+            "rooms have no server",
         ),
         (
             "lend: {", "borrow: {",
-            "7:78: nodes.ktm2.lend_to: federation.lend does not name bigbluebutton for andes",
+            "7:78: nodes.ktm2.lend_to: federation.lend does not list bigbluebutton for andes",
         ),
         ("lend_to: andes", "lend_to: [andes]", "7:78: nodes.ktm2.lend_to: "),
         (
@@ -192,7 +192,7 @@ def test_rules_refuse_to_borrow_without_a_pool_that_knows_tags(tmp_path: Path) -
     borrower, _ = pinned_pools(tmp_path)
     text = borrower.text
     borrower.text = text.replace("[scalelite, portal]", "[portal]")
-    with pytest.raises(InvalidRegion, match="bigbluebutton is used by scalelite, and no node runs"):
+    with pytest.raises(InvalidRegion, match="bigbluebutton is used by scalelite, but no node runs"):
         borrower.load()
     (borrower.folder / "artifacts.lock").write_text(
         "scalelite:\n  1.5.2: {image: docker.io/x/s, sha256: %s}\n" % ("12" * 32)

@@ -68,7 +68,7 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
         ("cal3", "4.0", "no node 'cal3'"),
         ("cal1", "4.0", "cal1 already runs bigbluebutton"),
         ("med1", "4.0", "med1 already runs jitsi"),
-        ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04; cal2 has ubuntu-24.04"),
+        ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04, but cal2 has ubuntu-24.04"),
     ],
 )
 def test_unsuitable_machine_is_refused(to: str, release: str, message: str, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> No
                 env={"PATH": f"{bin_}:/usr/bin:/bin", "HOMES": str(home)},
             )  # fmt: skip
 
-    run("Let the old server log in to the new one")
+    run("Give the old server access to the new one")
     kept, added = authorized.read_text().splitlines()
     assert kept == "ssh-ed25519 AAAA ana@laptop"
     assert re.fullmatch(

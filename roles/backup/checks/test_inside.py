@@ -31,7 +31,7 @@ def test_only_root_can_read_the_keys(host: Host) -> None:
 @pytest.mark.advice("Deploy again to start the timers.", units=["chautari-backup"])
 @pytest.mark.parametrize("name", TIMERS)
 def test_timers_are_armed(host: Host, name: str) -> None:
-    """The timers of backups, checks and the watch run"""
+    """The timers for backups, for their checks and for mails about late backups are running"""
     timer = host.service(f"{name}.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"
@@ -39,7 +39,7 @@ def test_timers_are_armed(host: Host, name: str) -> None:
 
 @pytest.mark.advice("Deploy again.", units=[])
 def test_program_reads_its_settings(host: Host, settings: dict[str, Any]) -> None:
-    """The program of the backups reads its settings, and borg runs"""
+    """The backup program can read its settings, and borg works"""
     for target in settings["backup_settings"]["targets"]:
         result = host.run("chautari-backup borg %s --version", target["name"])
         assert result.rc == 0, result.stdout + result.stderr
@@ -68,7 +68,7 @@ def test_no_service_is_still_paused(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Run 'chautari-backup start' on the node, and read the reason.", units=["chautari-backup"]
+    "Run 'chautari-backup start' on the node, and read why it fails.", units=["chautari-backup"]
 )
 def test_last_backup_succeeded(host: Host) -> None:
     """The last backup to each target succeeded"""

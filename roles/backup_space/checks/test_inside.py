@@ -31,7 +31,7 @@ def test_homes_and_keys_belong_to_root(host: Host, settings: dict[str, Any], fol
 
 @pytest.mark.advice("Deploy again.", units=["ssh"])
 def test_keys_only_run_borg(host: Host, settings: dict[str, Any], folder: str) -> None:
-    """A key of a peer only adds to one repository, up to a quota"""
+    """Each key of a peer can only add data to one repository, up to a quota"""
     for peer in settings["backup_space_peers"]:
         lines = host.file(f"{folder}/{peer['account']}/.ssh/authorized_keys").content_string
         keys = [line for line in lines.splitlines() if line and not line.startswith("#")]
@@ -43,7 +43,7 @@ def test_keys_only_run_borg(host: Host, settings: dict[str, Any], folder: str) -
 
 @pytest.mark.advice("Deploy again.", units=[])
 def test_peers_cannot_read_each_other(host: Host, settings: dict[str, Any], folder: str) -> None:
-    """The account of a peer cannot read the copies, or the homes of other peers"""
+    """A peer's account cannot read the copies, or the home directories of other peers"""
     accounts = [peer["account"] for peer in settings["backup_space_peers"]]
     for account in accounts:
         others = [f"{folder}/{other}" for other in accounts if other != account]
@@ -54,7 +54,7 @@ def test_peers_cannot_read_each_other(host: Host, settings: dict[str, Any], fold
 
 @pytest.mark.advice("Deploy again to start the timer.", units=["chautari-backup-space"])
 def test_timer_is_armed(host: Host) -> None:
-    """The timer that checks the backups of peers runs"""
+    """The timer that checks the peers' backups is running"""
     timer = host.service("chautari-backup-space.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"
@@ -65,7 +65,7 @@ def test_timer_is_armed(host: Host) -> None:
     units=["chautari-backup-space"],
 )
 def test_backups_of_peers_are_whole(host: Host) -> None:
-    """The last check of the peers' backups found nothing wrong"""
+    """The last check of the peers' backups found no problem"""
     file = host.file(STATE)
     spaces = json.loads(file.content_string)["spaces"] if file.exists else {}
     for name, known in spaces.items():

@@ -96,7 +96,7 @@ def test_security_updates_are_armed(host: Host, timer: str) -> None:
     "Remove the files in /etc/apt/apt.conf.d that override these settings.", units=[]
 )
 def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None:
-    """Unattended updates are security updates only, and restart the node only if allowed"""
+    """Only security updates are automatic, and they restart the node only if this is allowed"""
     dump = host.check_output("apt-config dump").splitlines()
     origins = [line for line in dump if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
     assert origins, "no source for unattended updates is set"
@@ -121,7 +121,7 @@ def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> No
     units=["chautari-drift"],
 )
 def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> None:
-    """A timer checks for manual changes, as often as the region sets"""
+    """A timer checks for manual changes, as often as region.yml says"""
     wanted = settings.get("base_drift_mail", "never") != "never"
     timer = host.service("chautari-drift.timer")
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
@@ -132,7 +132,7 @@ def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> Non
     units=["chautari-health"],
 )
 def test_node_measures_itself(host: Host) -> None:
-    """A timer measures the node, and mails what got worse"""
+    """A timer checks the health of the node, and sends mails about problems"""
     timer = host.service("chautari-health.timer")
     assert (timer.is_enabled, timer.is_running) == (True, True)
     last = host.check_output("systemctl show -P Result chautari-health.service")

@@ -153,9 +153,7 @@ def test_proxy_has_the_certificate(host: Host) -> None:
     )
 
 
-@pytest.mark.advice(
-    "Close the ports, because only the node itself may use these interfaces.", units=[]
-)
+@pytest.mark.advice("Close the ports, because only the node itself may connect to them.", units=[])
 @pytest.mark.parametrize("port", [81, 82, 8021, 8085, 8090])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
     """Internal services listen only on the loopback address"""

@@ -246,7 +246,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
 def test_proxy_leads_http_to_its_two_doors(
     domain: str, web: Any, resolver_of_reachable_addresses: AddressResolver, ca_file: str
 ) -> None:
-    """HTTP/1.1 and HTTP/2 requests reach their own ports, with the client's address"""
+    """HTTP/1.1 and HTTP/2 requests reach the right ports, with the client's address"""
     seen = set()
     old = web.get(f"https://{domain}/chautari/door")
     assert old.status_code == 200, old.status_code

@@ -67,7 +67,7 @@ def test_code_is_not_writable_by_framadate(host: Any) -> None:
     "A person or a program changed the owner or the mode of these files. Deploy again.", units=[]
 )
 def test_settings_log_and_sessions_are_closed_to_others(host: Any) -> None:
-    """Other accounts cannot read settings, sessions and log, and these are outside the web root"""
+    """Other accounts cannot read the settings, sessions and log, which are outside the web root"""
     for path, owner, mode in (
         ("/etc/framadate/config.php", "root", 0o640),
         ("/etc/framadate/htpasswd", "root", 0o640),

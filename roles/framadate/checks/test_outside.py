@@ -159,7 +159,7 @@ def test_date_poll_is_made_voted_on_and_exported(make: Callable[..., Poll]) -> N
 
 @pytest.mark.advice("Read /var/log/framadate and the journal on the node.", units=UNITS)
 def test_classic_poll_is_made_voted_on_commented_and_exported(make: Callable[..., Poll]) -> None:
-    """A poll about other choices is created, voted on, commented and exported"""
+    """A poll about other choices is created, voted on, commented on and exported"""
     choices = ["Momo", "दाल भात", "Ají de gallina 🍲"]
     poll = make("classic", {"choices[]": choices, "fin_sondage_autre": "Next"})
     poll.vote("Ana", ["2", "0", "1"])
@@ -191,7 +191,7 @@ def test_poll_is_deleted_by_its_maker_alone(make: Callable[..., Poll]) -> None:
 def test_mails_about_a_poll_arrive(
     settings: dict[str, Any], make: Callable[..., Poll], mailbox: Any
 ) -> None:
-    """Mail about a new poll and mail about a vote arrive"""
+    """Mails about a new poll and about a vote arrive"""
     to = settings["framadate_check_email"]
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     poll.vote("Nandini", ["2", "0"])
@@ -217,7 +217,7 @@ def test_mails_about_a_poll_arrive(
 def test_administration_is_refused_without_a_login(
     base: str, web: Any, settings: dict[str, Any], secret: Callable[[str], str]
 ) -> None:
-    """The administration needs a login, and is open from outside only if the region sets this"""
+    """The administration pages need a login, and are public only if the region allows it"""
     login = ("admin", secret("framadate_admin_password"))
     opened = settings["framadate_admin_from_outside"]
     forged = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Remote-User": "admin"}
@@ -258,7 +258,7 @@ def test_security_headers_are_sent(base: str, web: Any) -> None:
 
 @pytest.mark.advice("Deploy again to write the settings that ignore forged headers.", units=UNITS)
 def test_forged_names_are_not_believed(base: str, web: Any) -> None:
-    """Forged headers of a request do not change the links in Framadate's pages"""
+    """Forged request headers do not change the links in Framadate's pages"""
     forged = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "forged.invalid"}
     text = web.get(f"{base}/", headers=forged).text
     assert "forged.invalid" not in text

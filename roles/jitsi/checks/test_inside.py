@@ -110,7 +110,7 @@ def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) 
 
 
 @pytest.mark.advice(
-    "Close the ports, because only the node itself may use these interfaces.", units=["prosody"]
+    "Close the ports, because only the node itself may connect to them.", units=["prosody"]
 )
 @pytest.mark.parametrize("port", [5280, 8888])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:

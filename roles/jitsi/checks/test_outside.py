@@ -77,9 +77,9 @@ def test_page_of_a_room_is_served(domain: str, web: Any) -> None:
         )
 
 
-@pytest.mark.advice("Deploy again to write the settings of the pages.", units=["nginx"])
+@pytest.mark.advice("Deploy again to write the settings of the web pages.", units=["nginx"])
 def test_page_asks_nobody_outside_the_region(domain: str, web: Any) -> None:
-    """The settings of the pages contain no third party's server"""
+    """The settings of the web pages contain no server of a third party"""
     answer = web.get(f"https://{domain}/config.js")
     assert answer.status_code == 200, f"{answer.status_code}"
     found = re.search(r"var config = (\{.*\});", answer.text, re.S)
@@ -104,7 +104,7 @@ def test_security_headers_are_sent(domain: str, web: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Close the ports, because only the node itself may use these interfaces.", units=UNITS
+    "Close the ports, because only the node itself may connect to them.", units=UNITS
 )
 def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
     """The private interfaces of Jicofo and the bridge are not reachable from outside"""

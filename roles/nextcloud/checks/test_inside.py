@@ -121,7 +121,7 @@ def test_background_jobs_ran(host: Any) -> None:
 
 @pytest.mark.advice("Deploy again to write the settings for temporary files.", units=[FPM])
 def test_temporary_files_are_on_the_disk(host: Any) -> None:
-    """Temporary files of uploads are on the disk of the data, not in memory"""
+    """Temporary files of uploads are on the data disk, not in memory"""
     settings = occ(host, "config:list system")["system"]
     assert settings["tempdirectory"] == f"{STATE}/tmp"
     pool = host.run("cat /etc/php/*/fpm/pool.d/nextcloud.conf").stdout
@@ -136,7 +136,7 @@ def test_temporary_files_are_on_the_disk(host: Any) -> None:
 
 @pytest.mark.advice("Deploy again to install the package that reads SVG.", units=[])
 def test_php_reads_svg(host: Any) -> None:
-    """Previews and themes may use SVG pictures"""
+    """Previews and themes can use SVG pictures"""
     formats = host.check_output("php -r %s", "echo implode(' ', Imagick::queryFormats('SVG'));")
     assert formats == "SVG", "imagick cannot read SVG"
 

@@ -107,7 +107,7 @@ def test_private_paths_are_not_found(settings: dict[str, Any], web: Any) -> None
 
 @pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
 def test_peers_cannot_read_the_list_of_people(settings: dict[str, Any], web: Any) -> None:
-    """Without `address_books`, nginx refuses peers that ask Nextcloud for people"""
+    """Without `address_books`, nginx does not let peers search for people in Nextcloud"""
     if not settings["nextcloud_peers"]:
         pytest.skip("the region has no peers")
     if settings["nextcloud_address_books"]:

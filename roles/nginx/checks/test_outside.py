@@ -62,7 +62,10 @@ def is_refused(context: ssl.SSLContext, address: str, name: str) -> bool:
     return False
 
 
-@pytest.mark.advice("Open TCP port 80 to the node. Renewals need it too.", units=["nginx"])
+@pytest.mark.advice(
+    "Open TCP port 80 to the node. The renewal of certificates needs this port too.",
+    units=["nginx"],
+)
 def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session) -> None:
     """HTTP redirects to HTTPS"""
     for name in settings.get("nginx_names", []):

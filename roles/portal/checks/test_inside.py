@@ -30,7 +30,7 @@ def verify(host: Any, key: str, namespace: str = "chautari-region") -> Any:
 @pytest.mark.advice("Deploy again to start the timers.", units=["chautari-portal-update"])
 @pytest.mark.parametrize("name", ["update", "sign"])
 def test_timers_are_armed(host: Any, name: str) -> None:
-    """The timers that check the services and renew the descriptor run"""
+    """The timers that check the services and renew the descriptor are running"""
     timer = host.service(f"chautari-portal-{name}.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"
@@ -42,7 +42,7 @@ def test_timers_are_armed(host: Any, name: str) -> None:
     "Run 'systemctl start chautari-portal-sign' on the node.", units=["chautari-portal-sign"]
 )
 def test_signature_of_the_descriptor_is_valid(host: Any) -> None:
-    """The descriptor is signed with the region's key, for this purpose only"""
+    """The descriptor is signed with the region's key, and the signature has no other purpose"""
     key = host.check_output("ssh-keygen -y -f %s", KEY).split()[:2]
     found = json.loads(host.file(PUBLISHED).content_string)
     assert found["key"] == " ".join(key)
@@ -56,7 +56,7 @@ def test_signature_of_the_descriptor_is_valid(host: Any) -> None:
     units=[],
 )
 def test_key_is_closed_to_other_accounts(host: Any) -> None:
-    """Only root can read the region's key, and the program of the pages cannot change it"""
+    """Only root can read the region's key, and the program for the pages cannot change it"""
     file = host.file(KEY)
     assert (file.user, file.mode & 0o077) == ("root", 0), f"{file.user} {file.mode:o}"
     for folder in ("/etc/chautari-portal", "/var/lib/chautari-portal/descriptor"):
@@ -75,7 +75,7 @@ def peers(settings: dict[str, Any]) -> list[str]:
     units=["chautari-portal-heartbeat"],
 )
 def test_peers_are_watched(host: Any, peers: list[str]) -> None:
-    """The node checks whether its peers respond; without peers, nothing runs"""
+    """The node checks whether its peers respond; if it has no peers, the check does not run"""
     states = [host.run(f"systemctl {verb} {TIMER}").rc == 0 for verb in ("is-enabled", "is-active")]
     assert states == [bool(peers)] * 2, f"the timer is enabled, and active: {states}"
     if not peers:

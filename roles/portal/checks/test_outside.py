@@ -71,7 +71,7 @@ def test_letters_are_those_of_the_descriptor(base: str, web: Any, settings: dict
 def test_page_is_in_the_language_of_the_reader(
     base: str, web: Any, settings: dict[str, Any]
 ) -> None:
-    """The page is in the reader's language if it can be, otherwise in the region's"""
+    """The page is in the reader's language if possible, otherwise in the region's language"""
     default = settings["portal_default_language"]
     wanted = {f"{name}-XX,xx;q=0.5": name for name in settings["portal_languages"]}
     wanted |= {"xx,pt-BR;q=0.8,en;q=0.7": "pt", "xx": default, "": default}
@@ -87,7 +87,7 @@ def test_page_is_in_the_language_of_the_reader(
 def test_page_of_each_language_is_light_and_loads_nothing(
     base: str, web: Any, settings: dict[str, Any]
 ) -> None:
-    """The page of each language is small, has no script and loads nothing"""
+    """The page of each language is small, has no script and loads no other files"""
     for language in settings["portal_languages"]:
         answer = web.get(f"{base}/{language}", headers={"Accept-Encoding": "identity"})
         assert answer.status_code == 200, f"{language}: {answer.status_code}"
@@ -122,7 +122,7 @@ def opened_elsewhere(content: dict[str, Any]) -> set[str]:
     units=UNITS,
 )
 def test_state_of_the_services_is_new(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """The state of the services is younger than 15 minutes"""
+    """The state of the services on the page is less than 15 minutes old"""
     state = web.get(f"{base}/state.json").json()
     age = time.time() - state["checked"]
     assert -60 < age < MAX_AGE_SECONDS, f"the last check was {age:.0f} seconds ago"
@@ -144,9 +144,9 @@ def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) 
     assert {key: answers[0].json().get(key) for key in body} == body
 
 
-@pytest.mark.advice("Deploy again to write the files for directories.", units=UNITS)
+@pytest.mark.advice("Deploy again to write the files for public lists of services.", units=UNITS)
 def test_directories_can_list_the_region(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """The descriptions for directories (nodeinfo, chatonsinfo) are readable"""
+    """The descriptions for public lists of services (nodeinfo, chatonsinfo) are readable"""
     [link] = web.get(f"{base}/.well-known/nodeinfo").json()["links"]
     assert link["href"].startswith(f"{base}/"), link
     nodeinfo = web.get(link["href"]).json()

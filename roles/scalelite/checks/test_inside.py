@@ -34,7 +34,7 @@ def test_containers_are_shut_in(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Deploy again to add the servers to the pool.", units=UNITS)
 def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) -> None:
-    """The pool has the region's servers and those of peers, and no other accepts meetings"""
+    """The pool has the region's servers and those of peers, and no other server accepts meetings"""
     listed = host.check_output("podman exec scalelite-api bundle exec rake servers")
     blocks = listed.split("id: ")[1:]
     known = {block.split()[0]: block for block in blocks}
@@ -54,7 +54,7 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
     units=["chautari-scalelite-overflow"],
 )
 def test_servers_of_peers_are_enabled_by_timer(host: Any, settings: dict[str, Any]) -> None:
-    """The timer that enables servers of peers is running, and its program worked the last time"""
+    """The timer that enables servers of peers is running, and its last run succeeded"""
     if not settings["scalelite_borrowed_servers"]:
         assert not host.file(OVERFLOW).exists, f"{OVERFLOW} exists, but no peer lends a server"
         return

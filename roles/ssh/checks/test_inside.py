@@ -86,6 +86,6 @@ def test_moduli_are_large(host: Host) -> None:
 
 @pytest.mark.advice("Deploy again to try the settings again.", units=["ssh"])
 def test_no_settings_wait_for_a_login(host: Host) -> None:
-    """No SSH settings wait for a login that confirms them"""
+    """A login has confirmed all SSH settings"""
     assert not host.file("/etc/ssh/sshd_config.d/00-a-chautari-trial.conf").exists
     assert host.file("/etc/ssh/sshd_config.d/00-chautari.conf").exists

@@ -65,11 +65,12 @@ def test_certificates_match_their_keys(host: Host, settings: dict[str, Any]) -> 
 
 
 @pytest.mark.advice(
-    "Create the DNS record that the deploy reports, or fix the authority's error. Deploy again.",
+    "Create the DNS record that the last deploy reported, or fix the error that the certificate "
+    "authority reported. Then deploy again.",
     units=["certbot"],
 )
 def test_certificates_come_from_the_authority(host: Host, settings: dict[str, Any]) -> None:
-    """Each name has a certificate from the authority that is valid for more than a week"""
+    """Each name has a certificate from the certificate authority, valid for more than a week"""
     for name in names(settings):
         path = f"/etc/chautari/tls/{name}/fullchain.pem"
         issuer = host.check_output("openssl x509 -noout -issuer -in %s", path)
@@ -80,7 +81,7 @@ def test_certificates_come_from_the_authority(host: Host, settings: dict[str, An
 
 @pytest.mark.advice("Deploy again to write the settings for renewals.", units=["certbot"])
 def test_renewal_knows_its_way(host: Host, settings: dict[str, Any]) -> None:
-    """Renewals use the web server and the region's authority"""
+    """Renewals of certificates use the web server and the region's certificate authority"""
     for name in names(settings):
         path = f"/etc/letsencrypt/renewal/{name}.conf"
         lines = host.file(path).content_string.splitlines() if host.file(path).exists else []

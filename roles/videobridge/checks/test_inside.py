@@ -55,7 +55,7 @@ def test_bridge_is_healthy(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Find in /var/log/jitsi/jvb.log why the bridge cannot log in at the meeting node. Check that "
+    "Read in /var/log/jitsi/jvb.log why the bridge cannot log in to the meeting node. Check that "
     "TCP port 5222 of the meeting node is open to this node.",
     units=UNITS,
 )
@@ -78,7 +78,7 @@ def test_bridge_has_joined_the_meeting_node(host: Host, settings: dict[str, Any]
 
 
 @pytest.mark.advice(
-    "The bridge is set to refuse new meetings. To accept meetings again, send POST to "
+    "The bridge is set to refuse new meetings. To accept meetings again, send a POST request to "
     "http://127.0.0.1:8080/colibri/drain/disable on the node.",
     units=UNITS,
 )
@@ -89,7 +89,7 @@ def test_bridge_takes_meetings(host: Host) -> None:
 
 @pytest.mark.advice("Deploy again to write the settings relays and region.", units=UNITS)
 def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) -> None:
-    """The bridge can send media to other bridges if the region sets relays"""
+    """The bridge can send media to other bridges if `relays` is true"""
     if not settings["videobridge_relays"]:
         pytest.skip("bridges of this region do not send media to each other")
     statistics = ask(host, "/colibri/stats")
@@ -97,9 +97,7 @@ def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) 
     assert statistics.get("relay_id") == settings["videobridge_relay_id"]
 
 
-@pytest.mark.advice(
-    "Close the port, because only the node itself may use this interface.", units=UNITS
-)
+@pytest.mark.advice("Close the port, because only the node itself may connect to it.", units=UNITS)
 def test_private_interface_is_on_the_loopback(host: Host) -> None:
     """The bridge's private interface listens only on the loopback address"""
     lines = host.check_output("ss -Hltn sport = :8080").splitlines()

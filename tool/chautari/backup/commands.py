@@ -75,8 +75,8 @@ def backed_up_nodes_of_request(request: Request) -> tuple[str, ...]:
         raise BadInput(
             _("region {region} stores no backups", region=region.region),
             fix=_(
-                "write in region.yml where backups are stored, such as backup: {{to: "
-                "[PEER]}}, and deploy: deploy region {region}",
+                "write in region.yml where backups are stored, for example backup: {{to: "
+                "[PEER]}}, then deploy: deploy region {region}",
                 region=region.region,
             ),
         )

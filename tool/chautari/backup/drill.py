@@ -116,8 +116,8 @@ def _replace_disk_target(
                 backup_of=order.backup_of,
             ),
             fix=_(
-                "back up to a peer or an SSH server as well; the node itself tests its disk "
-                "every week"
+                "back up to a peer or an SSH server as well; the node itself tests the backups "
+                "on its disk every week"
             ),
         )
     [found_order] = plan_orders(source, [order.node], target=others[0])

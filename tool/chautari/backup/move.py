@@ -34,7 +34,9 @@ def node_to_move_from(region: Region, service: str, to: str, old: str) -> str:
             )
     if old:
         if old == to:
-            raise BadInput(_("both nodes are the same"), fix=_("write the new machine after --to"))
+            raise BadInput(
+                _("both nodes are the same"), fix=_("write the name of the new machine after --to")
+            )
         return old
     running = [node for node in region.nodes_running(service) if node != to]
     if running:
@@ -122,7 +124,7 @@ def _require_backup_for_move(region: Region, source: str, to: str) -> None:
     if region.backup is None or not region.backup.to:
         raise BadInput(
             _(
-                "a move restores a backup of {source}, and {region} has no backups",
+                "a move restores a backup of {source}, but {region} has no backups",
                 source=source,
                 region=region.region,
             ),
@@ -205,9 +207,10 @@ def _close_service_step(region: Region, source: str, service: str, *, has_data: 
         if has_data
         else _("Close {service} on the old node", service=service),
         _(
-            "People can no longer use {service}, and its background jobs do not run, so no "
-            "data changes before the move. This stays so if {source} restarts.{also} To go "
-            "back before the next step: deploy region {region} --node {source}.",
+            "After this step, people cannot use {service}, and its background jobs do not run, "
+            "so its data no longer changes. {service} stays closed even if {source} "
+            "restarts.{also} To open {service} again instead of continuing: deploy region "
+            "{region} --node {source}.",
             service=service,
             source=source,
             also=also,
@@ -268,8 +271,8 @@ def _change_dns_records_step(region: Region, service: str, to: str) -> MoveStep:
     return MoveStep(
         _("Point the DNS names to the new machine"),
         _(
-            "Certificates need the new address. Change these records, then wait until the "
-            "changes are visible."
+            "The new machine gets certificates only when DNS points to it. Change these records, "
+            "then wait until the changes are visible."
         ),
         (*_dns_record_lines(region, service, to), command),
         (action,),
@@ -282,8 +285,8 @@ def _deploy_new_machine_step(region: Region, to: str, service: str) -> MoveStep:
     return MoveStep(
         _("Set up the service on the new machine"),
         _(
-            "{service} is empty on the new machine, and people can already open it. Ask "
-            "people to wait. This step does not change the old machine.",
+            "After this step, people can already open {service} on the new machine, but it is "
+            "still empty. Ask them to wait. This step does not change the old machine.",
             service=service,
         ),
         (command,),
@@ -322,9 +325,8 @@ def _steps_to_check_new_machine(
         MoveStep(
             _("Log in yourself, and look for your data"),
             _(
-                "You can still go back to {source}: undo the changes in region.yml and of "
-                "the DNS records, then run: {back}. Changes that people made on {to} would "
-                "be lost.",
+                "You can still go back to {source}: undo the changes in region.yml and in the "
+                "DNS records, then run: {back}. Changes that people made on {to} would be lost.",
                 source=source,
                 back=back,
                 to=to,
@@ -348,7 +350,7 @@ def _back_up_new_node_step(region: Region, to: str) -> MoveStep:
     peers = [name for name in region.backup.to if name not in targets]
     keys = f"deploy backup keys {region.region} --node {to}"
     command, action = _deploy_command_and_action("backup", "now", region.region, "--node", to)
-    why = [_("The backups of {to} have a key and repositories of their own.", to=to)]
+    why = [_("{to} has its own repositories for backups, with its own key.", to=to)]
     if servers:
         why.append(
             _(
@@ -373,7 +375,7 @@ def _steps_to_clean_up_old_machine(region: Region, service: str, source: str) ->
         MoveStep(
             _("Remove the service from the old machine"),
             _(
-                "Its data stays on {source}, and so do the backups of {source}. This deploy "
+                "Its data stays on {source}, and the backups of {source} are kept. This deploy "
                 "tells the other nodes where the service runs now.",
                 source=source,
             ),
@@ -397,8 +399,8 @@ def _advice_about_old_data(region: Region, service: str, source: str) -> str:
             source=source,
         )
     return _(
-        "If nothing is missing, delete the data on {source} by hand. The deploy that "
-        "removed {service} has reported where the data is. {source} still runs {others}.",
+        "If nothing is missing, delete the data on {source} by hand. The deploy that removed "
+        "{service} reported where the data is. {source} still runs {others}.",
         source=source,
         service=service,
         others=", ".join(others),

@@ -181,7 +181,7 @@ def _no_usable_target_error(
             ),
         )
     return BadInput(
-        _("{backup_of} has no target with backups that can be used now", backup_of=backup_of),
+        _("no target has backups of {backup_of} that can be restored now", backup_of=backup_of),
         fix=_("if a peer stores them, read its letter first: see docs/backups.md"),
     )
 

@@ -46,7 +46,7 @@ def stored_key_spec(name: str) -> SecretSpec | None:
         pattern=STORED_KEY_PATTERN,
         form="a key that borg exported",
         rotation=Rotation.NEVER,
-        rotation_note="It opens the backups' repository. No other value does.",
+        rotation_note="Only this value opens the repository of the backups.",
     )
 
 
@@ -66,9 +66,10 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
             "be read",
             node=node,
             rotation=Rotation.NEVER,
-            rotation_note="The repository keeps the old passphrase, so with another value backups "
-            "could not be read. A person who knows it also needs the login key or the disk. To "
-            "use another passphrase, back up to a new target, and delete the old repository.",
+            rotation_note="The repository keeps the old passphrase, so the backups could not be "
+            "read with a new one. The passphrase is not enough to read the backups: a person also "
+            "needs the login key or the disk. To use another passphrase, back up to a new target, "
+            "then delete the old repository.",
         ),
         SecretSpec(
             login_key_name(node),
@@ -79,8 +80,9 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
             form="an ed25519 private key in OpenSSH format, without a passphrase",
             generator="ssh-keygen -t ed25519 -N '' -f KEY && cat KEY",
             node=node,
-            rotation_note="Peers get the new key by their next deploy. On an SSH server of your "
-            "own, replace the old key: deploy backup keys NAME",
+            rotation_note="Each peer accepts the new key after its next deploy. On your own SSH "
+            "server, replace the old key with the one that this command prints: deploy backup "
+            "keys NAME",
         ),
     )
 

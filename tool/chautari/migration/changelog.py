@@ -78,7 +78,7 @@ class _ChangelogReader:
             self.end_entry()
             if not self.group:
                 raise ChangelogError(
-                    _("line {number}: this entry is under no heading", number=number)
+                    _("line {number}: this entry is not under a heading", number=number)
                 )
             self.lines, self.start = [line.removeprefix("- ")], number
         elif line.startswith(_INDENT) and self.lines:

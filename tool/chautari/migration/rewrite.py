@@ -96,12 +96,15 @@ def _rename_old_keys(file: Path, text: str) -> tuple[str, tuple[Renaming, ...]]:
         names = {path: item.new for path, item in found}
         if parse_yaml(text, file).data != _with_renamed_keys(document.data, names):
             raise AssertionError(
-                _("renaming {values} changed something else", values=", ".join(names.values()))
+                _(
+                    "renaming {values} would also change something else",
+                    values=", ".join(names.values()),
+                )
             )
         done += [
             Renaming(path, _path_after_renames(path, names), item.release) for path, item in found
         ]
-    raise AssertionError(_("the table of renamed keys has a circle"))
+    raise AssertionError(_("the table of renamed keys contains a cycle"))
 
 
 def _rename_conflicts(

@@ -40,8 +40,8 @@ def _check_absolute_folder(value: str) -> str:
     if not value.startswith("/") or not _FOLDER.fullmatch(value) or len(value) > 200:
         raise ValueError(
             _(
-                "{value!r} is not an absolute path; write the folder at which the disk is "
-                "mounted, such as /mnt/backup",
+                "{value!r} is not an absolute path; write the folder where the disk is mounted, "
+                "such as /mnt/backup",
                 value=value,
             )
         )
@@ -84,8 +84,8 @@ class Target(StrictModel):
 
     disk: AbsoluteFolder | None = Field(
         default=None,
-        description="Folder at which a disk is mounted on the node. If the disk is not mounted, "
-        "the backup is refused.",
+        description="Folder where a disk is mounted on the node. If the disk is not mounted, the "
+        "backup is refused.",
         examples=["/mnt/backup"],
     )
     ssh: Login | None = Field(
@@ -141,8 +141,8 @@ class Backup(StrictModel):
 
     to: tuple[Name, ...] = Field(
         default=(),
-        description="Where the region's backups are stored: names of peers that give space, or "
-        "of entries of `targets`. Each node stores its backups in all of them.",
+        description="Where the region's backups are stored: names of peers that give disk space, "
+        "and names from `targets`. Each node stores its backups in all these places.",
         examples=[["himalaya", "disk"]],
     )
     targets: dict[Name, Target] = Field(
@@ -154,8 +154,8 @@ class Backup(StrictModel):
         default_factory=dict,
         validate_default=True,
         description="How many archives (backups) are kept. Older archives are deleted. Some "
-        "targets, such as peers, only accept additions; they free the space of deleted archives "
-        "later.",
+        "targets, such as peers, do not let nodes delete data. There, the disk space of deleted "
+        "archives becomes free later.",
         examples=[{"daily": 7, "weekly": 4, "monthly": 6}],
     )
     time: Time = Field(
@@ -177,14 +177,14 @@ class Backup(StrictModel):
         ge=1,
         le=365,
         strict=True,
-        description="Days after which a successful test of a restore (drill) is too old. After "
-        "that, `deploy status` and the reports show a warning.",
+        description="Number of days after which the last successful test of a restore (drill) is "
+        "too old. Then `deploy status` and the reports show a warning.",
         examples=[14],
     )
     give: dict[Name, Size] = Field(
         default_factory=dict,
-        description="Space that the region gives to peers for their backups. A peer can use "
-        "this space as soon as its `to` names this region.",
+        description="Disk space that this region gives to peers for their backups. A peer can use "
+        "this space as soon as it lists this region in its own `backup.to`.",
         examples=[{"andes": "50 GB"}],
     )
     give_on: Name | None = Field(

@@ -299,8 +299,8 @@ def check_storage_size(value: str) -> str:
     if not _SIZE.fullmatch(value):
         raise ValueError(
             _(
-                "{value!r} is not an amount of storage; write a whole number from 1 to "
-                "999999 and MB, GB or TB, such as 5 GB",
+                "{value!r} is not an amount of storage; write a whole number from 1 to 999999 "
+                "and a unit (MB, GB or TB), such as 5 GB",
                 value=value,
             )
         )

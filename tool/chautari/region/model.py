@@ -118,10 +118,10 @@ class Node(StrictModel):
     )
     lend_to: Name | None = Field(
         default=None,
-        description="Peer to which the server on this node is lent as a whole. The region "
-        "itself then does not use this server. The peer can use the server if its `borrow` "
-        "names this region. The page of a service says whether its servers can be lent like "
-        "this.",
+        description="Peer to which this region lends the whole server on this node. This region "
+        "then does not use the server itself. The peer can use the server if it lists this "
+        "region in its own `borrow`. The page of each service says whether its servers can be "
+        "lent as a whole.",
         examples=["himalaya"],
     )
     services: tuple[ServiceName, ...] = Field(
@@ -163,14 +163,16 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node sends a mail to `contact` about changes on the node since "
-        "the last deploy. Each change is reported once. If nothing changed, no mail is sent.",
+        description="How often a node sends a mail to `contact` about changes that were made on "
+        "the node since the last deploy. Each change is reported once. If nothing changed, no "
+        "mail is sent.",
         examples=["daily"],
     )
     alerts: bool = Field(
         default=True,
-        description="Whether a node sends an email to `contact` when something on the node got "
-        "worse, such as a disk that fills or a unit that failed. Each change is reported once.",
+        description="Whether a node sends a mail to `contact` when it finds a new problem, such as "
+        "a disk that is almost full or a unit that has failed. The node also sends a mail if a "
+        "problem becomes worse.",
         examples=[False],
     )
 
@@ -199,8 +201,8 @@ class Federation(StrictModel):
     address_books: bool = Field(
         default=False,
         strict=True,
-        description="Whether users who share a file see the names and addresses of the users of "
-        "peers. Each region then sends a list of its users to its peers.",
+        description="Whether people who share a file see the names and addresses of the peers' "
+        "users. If `true`, each region sends the list of its users to its peers.",
         examples=[True],
     )
     silence_hours: int = Field(
@@ -208,20 +210,20 @@ class Federation(StrictModel):
         ge=2,
         le=168,
         strict=True,
-        description="Number of hours. If a peer publishes no new descriptor for this time, this "
-        "region sends a mail. The mail goes to the peer's contact, with a copy to `contact`.",
+        description="Number of hours after which this region reports by mail that a peer publishes "
+        "no new descriptor. The mail goes to the peer's contact, with a copy to `contact`.",
         examples=[24],
     )
     lend: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region lends, by peer. The peer can use these "
-        "nodes as soon as its `borrow` names this region.",
+        description="Services whose nodes this region lends, listed by peer. The peer can use "
+        "these nodes as soon as it lists this region in its own `borrow`.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
     borrow: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region borrows, by peer. The region uses these "
-        "nodes as soon as the peer's `lend` names this region.",
+        description="Services whose nodes this region borrows, listed by peer. This region uses "
+        "the nodes as soon as the peer lists this region in its own `lend`.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
 
@@ -274,9 +276,9 @@ class Sandbox(StrictModel):
     )
     neighbours: tuple[Name, ...] = Field(
         default=(),
-        description="Regions in other sandboxes on this machine. Their nodes and the nodes of "
-        "this region find each other by name, and trust each other's certificates. Only one of "
-        "two regions must list the other.",
+        description="Regions in other sandboxes on this machine. Their nodes and the nodes of this "
+        "region find each other by name, and trust each other's certificates. It is enough if "
+        "one of two regions lists the other.",
         examples=[["himalaya"]],
     )
 
@@ -333,8 +335,9 @@ class Region(StrictModel):
     )
     recovery: dict[Name, AgeKey] = Field(
         default_factory=dict,
-        description="Keys of age that open `secrets.age` if the operators' keys are lost, for "
-        "example one on paper. They cannot log in. To create one: `deploy secrets recovery-key`.",
+        description="Keys of age that decrypt `secrets.age` if the operators' keys are lost, for "
+        "example a key on paper. These keys cannot be used to log in. To create one: `deploy "
+        "secrets recovery-key`.",
         examples=[{"safe": "age1y2tkhlyw8cuefjqxnek763fgwhwqed7frya73g6cz6zm3tpwc3gqn3q0qk"}],
     )
     nodes: dict[Name, Node] = Field(
@@ -368,8 +371,8 @@ class Region(StrictModel):
     )
     backup: Backup | None = Field(
         default=None,
-        description="Nightly backups of the nodes, and space that is given to peers for theirs. "
-        "Without this key, no backups are stored.",
+        description="Nightly backups of the nodes, and the disk space that peers may use for their "
+        "own backups. Without this key, no backups are stored.",
         examples=[{"to": ["himalaya"]}],
     )
     ask_upstream: bool = Field(

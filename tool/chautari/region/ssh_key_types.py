@@ -97,8 +97,8 @@ def validate_age_key(value: str) -> str:
     if value.strip().upper().startswith("AGE-SECRET-KEY-"):
         raise ValueError(
             _(
-                "this is the secret part of the key, which must not be in this file; replace "
-                "the key, and write its public part here: age1…"
+                "this is the secret part of the key, which must not be in this file; create a "
+                "new key, and write the public part of the new key here: age1…"
             )
         )
     if not _AGE_KEY.fullmatch(value) or not _is_bech32(value):

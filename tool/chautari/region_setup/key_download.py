@@ -19,7 +19,7 @@ def fetch_keys(url: str) -> list[str]:
     Raises:
         BadInput: when the page cannot be read, or has no such key.
     """
-    fix = _("send the file in another way, and use it: --key FILE")
+    fix = _("copy the key to this machine as a file, and specify it: --key FILE")
     if not url.startswith("https://"):
         raise BadInput(_("{url} is not an https:// address", url=url), fix=fix)
     try:

@@ -22,12 +22,12 @@ REPLACED: TextTemplate = (
     "secrets.age was changed by {author} at {time}, after this computer last used it."
 )
 OLDER: Text = (
-    "secrets.age is older than the one that this computer last used. Unless you went back to an "
-    "older version on purpose, get the newest one: git pull"
+    "secrets.age is older than the version that this computer last used. If you did not go back "
+    "to it on purpose, get the newest version: git pull"
 )
 UNSIGNED: TextTemplate = (
-    "secrets.age is not signed, so it is not known who wrote it. The next change of a secret signs "
-    "it; to sign it now: deploy secrets sign {region}"
+    "secrets.age is not signed, so it is not known who wrote it. The next change of a secret "
+    "also signs the file; to sign it now: deploy secrets sign {region}"
 )
 
 
@@ -120,9 +120,9 @@ def check_side(
                 side=side,
             ),
             fix=_(
-                "if a new operator wrote it, settle region.yml first, then run: deploy "
-                "secrets merge {region}. If a person wrote it who is no operator, keep the "
-                "other version: git checkout --{value} -- {name}",
+                "if a new operator wrote this version, resolve the conflict in region.yml first, "
+                "then run: deploy secrets merge {region}. If a person who is not an operator "
+                "wrote it, keep the other version: git checkout --{value} -- {name}",
                 region=loaded_region.region.region,
                 value="theirs" if side == "ours" else "ours",
                 name=file.name,
@@ -164,8 +164,8 @@ def _refuse_replay(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     if {_bare(key) for key in secrets.recipients} - {_bare(key) for key in listed}:
         raise BadInput(
             _(
-                "{secrets_file} is older than the one that this computer last used, and is "
-                "encrypted to a key that is no longer under operators",
+                "{secrets_file} is older than the version that this computer last used, and is "
+                "encrypted to a key that is no longer listed under operators",
                 secrets_file=loaded_region.secrets_file,
             ),
             fix=_(
@@ -194,9 +194,9 @@ def _no_operator_error(loaded_region: LoadedRegion) -> BadInput:
 def _sign_advice(loaded_region: LoadedRegion) -> str:
     name = loaded_region.region.region
     return _(
-        "see who changed it: git log -- secrets.age; then restore the last version of an "
-        "operator. If an operator wrote it who has left since, or with an older version "
-        "of Chautari, accept it: deploy secrets sign {name}",
+        "see who changed it: git log -- secrets.age; then restore the last version that an "
+        "operator wrote. If the file was written by an operator who has left since, or with an "
+        "older version of Chautari, accept it: deploy secrets sign {name}",
         name=name,
     )
 

@@ -21,8 +21,8 @@ from chautari.secrets.value_checks import check_values
 
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
 REMOVED_KEYS: TextTemplate = (
-    "A key was removed from the operators. The person who has it knows all secrets. To replace "
-    "them: deploy secrets rotate {region} --all"
+    "An operator's key was removed. The person who has this key knows all secrets. To replace "
+    "the secrets: deploy secrets rotate {region} --all"
 )
 
 

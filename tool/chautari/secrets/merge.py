@@ -8,7 +8,9 @@ from typing import NamedTuple
 from chautari.language import Text, translate
 from chautari.secrets.store import SecretStore
 
-READ_BY_REMOVED: Text = "it was changed while it was still encrypted to a key that was removed"
+READ_BY_REMOVED: Text = (
+    "it was changed while a key that has been removed since could still decrypt it"
+)
 
 
 class Merge(NamedTuple):

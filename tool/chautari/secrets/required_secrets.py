@@ -12,7 +12,8 @@ MAIL = SecretSpec(
     "password for the mail relay",
     user_supplied=True,
     rotation=Rotation.PERSON,
-    rotation_note="Change the password at the provider of the mail relay, and set the new one.",
+    rotation_note="Change the password at the provider of the mail relay. The same password must "
+    "be in secrets.age.",
 )
 RECEIPTS = SecretSpec(
     "receipt_key",

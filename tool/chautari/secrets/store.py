@@ -184,11 +184,11 @@ class SecretStore:
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
                 _(
-                    "{file} cannot be encrypted to so many SSH keys ({count})",
+                    "{file} cannot be encrypted: there are too many SSH keys ({count})",
                     file=file,
                     count=len(keys),
                 ),
-                fix=_("remove keys under operators, or replace RSA keys with ed25519 keys"),
+                fix=_("remove some keys under operators, or replace RSA keys with ed25519 keys"),
             )
         return sealed
 

@@ -45,7 +45,7 @@ def roles_in_order(
         if role is None:
             names = ", ".join(item.name for item in waiting)
             raise ValueError(
-                _("these roles require each other, so they have no order: {names}", names=names)
+                _("these roles require each other, so no order is possible: {names}", names=names)
             )
         found[role.name] = role
         waiting.remove(role)

@@ -185,5 +185,7 @@ class SecretSpec(NamedTuple):
             return _("begins or ends with a space")
         count = ngettext("has {count:,} character", "has {count:,} characters", len(value))
         return (
-            count if self.pattern == ONE_LINE else _("{count}, or others than these", count=count)
+            count
+            if self.pattern == ONE_LINE
+            else _("{count}, or contains other characters", count=count)
         )

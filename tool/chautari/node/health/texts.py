@@ -65,7 +65,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
         "on the node, run: apt-get update",
     ),
     "reboot_pending": (
-        "an update needs a restart of the node, for {days} days now",
+        "an update has needed a restart of the node for {days} days",
         "restart the node while it is not in use: systemctl reboot",
     ),
     "unit_failed": ("the unit {unit} has failed", "on the node, run: systemctl status {unit}"),

@@ -27,7 +27,7 @@ def check_backup_has_a_purpose(region: Region, __: Pins) -> Iterator[Finding]:
         yield (
             ("backup",),
             _(
-                "no backups are stored; name a peer or one of `targets`, such as to: [disk], "
+                "no backups are stored; add a peer or one of `targets`, for example to: [disk], "
                 "or remove `backup`"
             ),
         )
@@ -85,9 +85,9 @@ def check_targets_are_complete(region: Region, __: Pins) -> Iterator[Finding]:
             yield (
                 path,
                 _(
-                    "`host_key` is missing, so another machine could pretend to be this "
-                    "server; run ssh-keyscan -t ed25519{port} {host}, and compare the key "
-                    "with the provider's",
+                    "`host_key` is missing, so another machine could pretend to be this server; "
+                    "run ssh-keyscan -t ed25519{port} {host}, and compare the key with the one "
+                    "that the provider publishes",
                     port=port,
                     host=host,
                 ),
@@ -126,7 +126,7 @@ def check_disks_hold_no_state(region: Region, __: Pins) -> Iterator[Finding]:
             yield (
                 path,
                 _(
-                    "the backup would store itself, because {found} is part of it; mount the "
+                    "the backup would contain itself, because it includes {found}; mount the "
                     "disk at /mnt/{name}",
                     found=found,
                     name=name,
@@ -190,7 +190,7 @@ def check_space_is_given_to_peers(region: Region, __: Pins) -> Iterator[Finding]
     if not region.backup.give:
         yield (
             ("backup", "give_on"),
-            _("this gives no space to a peer; write give: {PEER: 50 GB}, or remove this key"),
+            _("no peer gets any space; write give: {PEER: 50 GB}, or remove this key"),
         )
     elif node not in region.nodes:
         yield (

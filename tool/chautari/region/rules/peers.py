@@ -70,8 +70,8 @@ def check_shared_services_run_here(region: Region, __: Pins) -> Iterator[Finding
                     )
                 else:
                     message = _(
-                        "{name} is used by {needed}, and no node runs {needed}; add it "
-                        "to a node, or remove the entry here",
+                        "{name} is used by {needed}, but no node runs {needed}; add {needed} to "
+                        "a node, or remove the entry here",
                         name=name,
                         needed=needed,
                     )

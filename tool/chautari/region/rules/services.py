@@ -60,7 +60,7 @@ def check_nodes_support_their_services(region: Region, __: Pins) -> Iterator[Fin
                 yield (
                     ("nodes", name, "os"),
                     _(
-                        "{title} requires {os}; this node has {os2}; install {os3} on the "
+                        "{title} requires {os}, but this node has {os2}; install {os3} on the "
                         "machine and write os: {os3}, or move {name} to another node",
                         title=service.title,
                         os=" or ".join(requires.os),

@@ -56,8 +56,8 @@ def _backup_warnings(region: Region) -> Iterator[Finding]:
         yield (
             ("backup", "to"),
             _(
-                "all backups are on disks of the nodes, so a theft or a fire can destroy "
-                "them too; add a peer or an SSH server"
+                "all backups are on disks of the nodes themselves, so a theft or a fire can "
+                "destroy the backups too; add a peer or an SSH server"
             ),
         )
     if region.mail is None:

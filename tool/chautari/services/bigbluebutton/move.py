@@ -44,7 +44,7 @@ def move_steps(region: Region, to: str, release: str, known_hosts: Path) -> list
     if node.os != os:
         raise BadInput(
             _(
-                "BigBlueButton {release} requires {os}; {to} has {os2}",
+                "BigBlueButton {release} requires {os}, but {to} has {os2}",
                 release=release,
                 os=os,
                 to=to,
@@ -119,7 +119,7 @@ def _steps_before_switch(
             ),
         ),
         MoveStep(
-            _("Let the old server log in to the new one"),
+            _("Give the old server access to the new one"),
             _(
                 "The old server gets a key that is used only for this copy. Your own key and "
                 "your SSH agent stay on this machine."
@@ -162,8 +162,8 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
         MoveStep(
             _("Point the DNS name to the new machine"),
             _(
-                "Certificates and media need the new address. Change these DNS records, then "
-                "wait until the changes are visible."
+                "The new machine gets certificates and media only when DNS points to it. Change "
+                "these DNS records, then wait until the changes are visible."
             ),
             tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),

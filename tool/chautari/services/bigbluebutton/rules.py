@@ -111,14 +111,18 @@ def check_lent_servers_and_lend_agree(region: Region, __: Pins) -> Iterator[Find
         if NAME not in node.services:
             yield (
                 path,
-                _("only nodes that run {name} are lent as a whole; remove lend_to here", name=NAME),
+                _(
+                    "only nodes that run {name} can be lent as a whole; remove lend_to from "
+                    "this node",
+                    name=NAME,
+                ),
             )
         elif peer not in borrowers:
             yield (
                 path,
                 _(
-                    "federation.lend does not name {name} for {peer}; write federation: "
-                    "{{lend: {{{peer}: [{name}]}}}}, or remove lend_to here",
+                    "federation.lend does not list {name} for {peer}; add federation: {{lend: "
+                    "{{{peer}: [{name}]}}}}, or remove lend_to from this node",
                     name=NAME,
                     peer=peer,
                 ),
@@ -144,9 +148,9 @@ def check_a_server_stays_for_the_region(region: Region, __: Pins) -> Iterator[Fi
             yield (
                 ("nodes", name, "lend_to"),
                 _(
-                    "every BigBlueButton server is lent, so the region's own rooms have "
-                    "none; keep one server by removing its lend_to. A region without rooms "
-                    "of its own needs no pool: write bigbluebutton: {rooms: none} and remove "
+                    "every BigBlueButton server is lent, so the region's own rooms have no "
+                    "server; remove lend_to from one server. If the region has no rooms of its "
+                    "own, it needs no pool: write bigbluebutton: {rooms: none} and remove "
                     "scalelite"
                 ),
             )

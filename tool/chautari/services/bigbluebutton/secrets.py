@@ -39,5 +39,5 @@ def peer_secret_spec(peer: str) -> SecretSpec:
         generate_lowercase_secret,
         pattern=SECRET_PATTERN,
         form=_FORM,
-        rotation_note="The peer gets it by its next deploy.",
+        rotation_note="The peer gets the new value with its next deploy.",
     )

@@ -27,7 +27,7 @@ class BigBlueButton(StrictModel):
     version: str | None = Field(
         default=None,
         pattern=r"^[34]\.0\.[0-9]{1,3}$",
-        description="Exact release to install; by default the newest release of the line.",
+        description="Exact release to install; by default the newest release of the release line.",
         examples=["3.0.35"],
     )
     rooms: Literal["nextcloud", "greenlight", "none"] = Field(

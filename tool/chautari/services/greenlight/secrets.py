@@ -20,8 +20,8 @@ SECRETS = (
         generate_password_of_all_classes,
         generator='echo "Aa1-$(openssl rand -hex 24)"',
         rotation=Rotation.PERSON,
-        rotation_note="Greenlight uses it only to create the account. Change the password in "
-        "Greenlight itself, and set the same one.",
+        rotation_note="Greenlight uses this password only to create the account. Change the "
+        "password in Greenlight itself. The same password must be in secrets.age.",
     ),
     SecretSpec(
         "greenlight_database_password",
@@ -38,6 +38,6 @@ SECRETS = (
         generate_rails_secret_key,
         pattern=WORD,
         form=WORD_FORM,
-        rotation_note="People log in again.",
+        rotation_note="People must log in again.",
     ),
 )

@@ -75,13 +75,15 @@ def _check_certificate(text: str, domain: str) -> None:
         hosts = set(names.get_values_for_type(x509.DNSName))
         others = len(list(names)) - len(names.get_values_for_type(x509.DNSName))
     except (ValueError, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError(_("the certificate cannot be read, or lacks an extension")) from error
+        raise ValueError(
+            _("the certificate cannot be read, or a required extension is missing")
+        ) from error
     if limits.ca:
         raise ValueError(
             _("the certificate could sign other certificates; the peer must deploy again")
         )
     if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
-        raise ValueError(_("the certificate is for other names than the XMPP server's"))
+        raise ValueError(_("the names in the certificate are not those of the XMPP server"))
 
 
 def account_of_lender(peer: str) -> str:

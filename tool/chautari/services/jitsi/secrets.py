@@ -84,7 +84,7 @@ def peer_password_spec(peer: str) -> SecretSpec:
         _("password of the video bridges that `{peer}` lends", peer=peer),
         pattern=WORD,
         form=WORD_FORM,
-        rotation_note=_("The peer gets it by its next deploy."),
+        rotation_note=_("The peer gets the new value with its next deploy."),
     )
 
 

@@ -72,10 +72,10 @@ def check_releases_on_the_way(context: NodeContext, installed: str) -> Iterator[
         yield (
             VERSION_PATH,
             _(
-                "{node} runs Nextcloud {installed}; an upgrade to {target} goes through "
-                "Nextcloud {major}, and no release of {major} is pinned. Find its newest "
-                "release {major}.X.Y, and pin it in artifacts.lock: deploy lock {region} "
-                "--pin nextcloud={major}.X.Y",
+                "{node} runs Nextcloud {installed}; an upgrade to {target} must first install "
+                "Nextcloud {major}, but no release of {major} is pinned. Find its newest release "
+                "{major}.X.Y, and pin it in artifacts.lock: deploy lock {region} --pin "
+                "nextcloud={major}.X.Y",
                 node=context.node,
                 installed=installed,
                 target=target,

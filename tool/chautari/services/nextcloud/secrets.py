@@ -9,7 +9,8 @@ SECRETS = (
         "nextcloud_admin_password",
         "nextcloud",
         "password of Nextcloud's account `admin`",
-        rotation_note="Passwords of apps stay valid. Delete them in the settings of `admin`.",
+        rotation_note="App passwords of `admin` stay valid. To revoke them, delete them in the "
+        "settings of this account.",
     ),
     SecretSpec(
         "nextcloud_database_password", "nextcloud", "password of Nextcloud's database account"

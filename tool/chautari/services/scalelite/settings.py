@@ -21,8 +21,9 @@ class Scalelite(StrictModel):
         ge=1,
         le=10_000,
         strict=True,
-        description="When each of the region's own servers has this load, servers that peers "
-        "lend take new meetings. The load of a server is the number of people in its meetings. "
-        "In its first 15 minutes, a meeting counts as at least 15 people.",
+        description="Load at which new meetings start on servers that peers lend. This happens "
+        "when each of the region's own servers has at least this load. The load of a server is "
+        "the number of people in its meetings. In its first 15 minutes, a meeting counts as at "
+        "least 15 people.",
         examples=[100],
     )
