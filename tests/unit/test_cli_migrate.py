@@ -161,7 +161,7 @@ def test_key_under_both_names_is_refused(file: Path) -> None:
     text = OLD.replace("  network:", "  os_substitutes: {}\n  network:")
     [(line, where, message)] = refusals(file, text)
     assert (line, where) == (8, "sandbox.stand_in")
-    assert "os_substitutes, which is also there" in message
+    assert "os_substitutes, which is also in this file" in message
 
 
 def test_problems_that_the_old_name_hid_are_refused_at_their_lines(file: Path) -> None:

@@ -93,7 +93,7 @@ def test_mistake_is_reported_where_it_is_with_what_to_write(
         ("[nextcloud]}", "[nextcloud}", "this [ is not closed; write ]"),
         ("[nextcloud]}", "[nextcloud]", "this { is not closed, or a comma is missing before"),
         ("jitsi: {host: meet}", "jitsi: [", "this [ is not closed; write ]"),
-        ("[nextcloud]}", "[nextcloud]}}", "this } closes nothing; delete it"),
+        ("[nextcloud]}", "[nextcloud]}}", "this } has no matching opening bracket; delete it"),
         (".10, services", ".10 services", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: Hola: x", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: [a] b", "a comma before the next entry, or put the whole value"),

@@ -60,7 +60,7 @@ def test_disks_are_mounted(host: Host, settings: dict[str, Any]) -> None:
     "Run 'chautari-backup resume' on the node.", units=["chautari-backup", "chautari-backup-resume"]
 )
 def test_no_service_is_still_paused(host: Host) -> None:
-    """No service is paused while no backup runs"""
+    """No service is paused, except while a backup is running"""
     running = host.service("chautari-backup").is_running
     state = host.run("systemctl show -P ActiveState chautari-backup").stdout.strip()
     paused = host.file("/var/lib/chautari/backup/paused.json").exists

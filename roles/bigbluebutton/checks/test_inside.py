@@ -191,7 +191,7 @@ def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
 
 @pytest.mark.advice("Deploy again to set how long recordings and logs are kept.", units=[])
 def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any]) -> None:
-    """Recordings are kept for as long as the region sets, and raw files are deleted"""
+    """Recordings are kept for as long as region.yml says, and raw files are deleted"""
     unit = host.check_output("systemctl cat chautari-recordings-expire.service")
     assert f"expire-recordings {settings['bigbluebutton_keep_days']}" in unit.splitlines()[-1], unit
     daily = host.file("/etc/default/bigbluebutton-cron-config").content_string

@@ -146,12 +146,12 @@ def test_meeting_is_opened_joined_and_ended(
 
 
 @pytest.mark.advice(
-    "Deploy again, because guests are not admitted as the region sets.", units=UNITS
+    "Deploy again, because guests are not admitted as region.yml says.", units=UNITS
 )
 def test_guests_are_treated_as_the_region_says(
     settings: dict[str, Any], server: BigBlueButtonServer, meeting: str
 ) -> None:
-    """Guests wait, join or are refused, as the region sets"""
+    """Guests wait, join or are refused, as region.yml says"""
     wanted = GUESTS[settings["bigbluebutton_guests"]]
     try:
         found = join(server, meeting, "VIEWER", guest=True)

@@ -96,7 +96,7 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Deploy again to set the passwords from the region's secrets.", units=[UNIT])
 def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
-    """Owners can log in over loopback, with a password that only root can read"""
+    """Database owners can log in over loopback, with a password that only root can read"""
     port = ask(host, "postgres", "SHOW port")
     for database in settings["postgresql_databases"]:
         path = f"/etc/chautari/postgresql/{database['owner']}.pgpass"

@@ -45,7 +45,7 @@ def test_names_lead_to_the_node(
 
 
 @pytest.mark.advice(
-    "Read the reports of the role tls in the last deploy. Open TCP ports 80 and 443 to the node.",
+    "Read what the role tls reported in the last deploy. Open TCP ports 80 and 443 to the node.",
     units=["nginx", "certbot"],
 )
 def test_certificates_are_valid_and_last(

@@ -49,7 +49,9 @@ def parse_assumed_size(text: str) -> AssumedSize:
     node, colon, rest = text.partition(":")
     example = _("write, for example, bog1:cores=8,memory=16,disk=500,mbit=250")
     if not colon or not node:
-        raise ValueError(_("{text!r} has no node; {example}", text=text, example=example))
+        raise ValueError(
+            _("{text!r} does not say which node; {example}", text=text, example=example)
+        )
     found: dict[str, float] = {}
     for item in rest.split(","):
         key, __, value = item.partition("=")

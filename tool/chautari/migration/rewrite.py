@@ -115,8 +115,8 @@ def _rename_conflicts(
             yield document.problem_at(
                 path,
                 _(
-                    "Chautari {release} renamed this key to {new}, which is also there; keep "
-                    "the right value under the new name, and delete this key",
+                    "Chautari {release} renamed this key to {new}, which is also in this file; "
+                    "keep the right value under the new name, and delete this key",
                     release=item.release,
                     new=item.new,
                 ),

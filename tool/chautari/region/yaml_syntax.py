@@ -51,7 +51,7 @@ _VALUE_CLUES = (
     ),
     _MistakePattern(
         r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$",
-        N_("text follows the end of this value"),
+        N_("there is text after the end of this value"),
         "{}",
     ),
     _MistakePattern(
@@ -254,6 +254,8 @@ def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
             _("{message}; write {closing}", message=message, closing=closing),
         )
     if character in tuple("]}"):
-        message = _("this {character} closes nothing; delete it", character=character)
+        message = _(
+            "this {character} has no matching opening bracket; delete it", character=character
+        )
         return SyntaxMistake(mark.line + 1, mark.column + 1, message)
     return None

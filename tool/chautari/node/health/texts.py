@@ -40,7 +40,7 @@ def _temporary_text(data: Data) -> str:
 TEXTS: dict[str, tuple[Text, Text]] = {
     "disk_nearly_full": (_disk_text, "delete files, or use a larger disk"),
     "disk_low": (_disk_text, "delete files, or use a larger disk"),
-    "disk_full_soon": (_disk_text, "find out what fills the disk, or use a larger one"),
+    "disk_full_soon": (_disk_text, "find out what fills the disk, or use a larger disk"),
     "certificate_temporary": (_temporary_text, "run: deploy dns {region}"),
     "certificate_expired": (
         "the certificate of {name} has expired",

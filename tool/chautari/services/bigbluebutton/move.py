@@ -68,7 +68,7 @@ def _node_to_move_from(region: Region, to: str) -> str:
     nodes_running = region.nodes_running(NAME)
     if is_pooled(region):
         raise BadInput(
-            _("the region's servers form a pool, so there are no steps to move one of them"),
+            _("the region's servers form a pool, and this command cannot move a server of a pool"),
             fix=_(
                 "add bigbluebutton to the services of the new machine and deploy; then "
                 "remove bigbluebutton from the old machine and deploy again"
