@@ -44,9 +44,9 @@ def command(
 ) -> int:
     """Show how many people, accounts and GB fit into a region, and which limit it reaches first.
 
-    The command reads the size of each machine over SSH, and changes nothing. It cannot measure the
-    speed of the connection: specify this speed with --assume. The command shows the source of each
-    figure.
+    The command reads the memory, disk and processor of each machine over SSH, and changes nothing.
+    It cannot measure the speed of the connection: specify this speed with --assume. The command
+    shows the source of each figure.
 
     \b
     deploy capacity andes --assume bog1:mbit=100

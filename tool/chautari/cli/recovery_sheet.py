@@ -58,7 +58,7 @@ def command(
     if not nodes_with_backup(loaded_region.region):
         raise BadInput(
             _("region {region} stores no backups, so there is nothing to recover", region=region),
-            fix=_("write in region.yml where backups are stored, such as backup: {to: [PEER]}"),
+            fix=_("say in region.yml where to store backups, for example backup: {to: [PEER]}"),
         )
     request = Request(loaded_region, "deploy backup recovery-sheet", **options)
     context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)

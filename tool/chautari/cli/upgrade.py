@@ -50,7 +50,7 @@ def command(name: str, service: str, to: str, as_json: bool, **options: Any) -> 
     if not as_json:
         version = _('set `version: "{to}"`', to=to) if to else _("remove `version`")
         line = _(
-            "To upgrade: {version} under services.{found} in region.yml, then run:",
+            "To upgrade, {version} under services.{found} in region.yml, then run:",
             version=version,
             found=found,
         )

@@ -214,7 +214,8 @@ class _YAMLReader:
                 )
             if key == "<<":
                 raise self.fatal_problem(
-                    event, _("the merge key << is not allowed; write every key here")
+                    event,
+                    _("the merge key << is not allowed; write out each key that it would add"),
                 )
             child = (*path, key)
             if key in result:

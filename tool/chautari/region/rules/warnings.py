@@ -65,7 +65,7 @@ def _backup_warnings(region: Region) -> Iterator[Finding]:
             ("backup",),
             _(
                 "failed backups cannot be reported by mail, because the region has no mail "
-                "relay; write mail: {relay: smtp.example.org, user: …, from: …}"
+                "relay; add to region.yml: mail: {relay: smtp.example.org, user: …, from: …}"
             ),
         )
 
