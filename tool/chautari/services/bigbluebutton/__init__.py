@@ -119,11 +119,11 @@ SERVICE = Service(
         ),
         commands={
             "bbb-conf": NodeCommand(
-                ("bbb-conf",), "configuration and state of the server", "--status"
+                ("bbb-conf",),
+                "show or change the configuration and the state of the server",
+                "--status",
             ),
-            "bbb-record": NodeCommand(
-                ("bbb-record",), "list and control of the recordings", "--list"
-            ),
+            "bbb-record": NodeCommand(("bbb-record",), "list and manage the recordings", "--list"),
         },
     ),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),

@@ -49,7 +49,7 @@ SERVICE = Service(
         commands={
             "greenlight-rake": NodeCommand(
                 ("podman", "exec", "greenlight", "bundle", "exec", "rake"),
-                "tasks of Greenlight",
+                "run administration tasks of Greenlight",
                 "--tasks",
             ),
         },

@@ -81,9 +81,7 @@ SERVICE = Service(
             "/var/log/jitsi/jvb.log",
         ),
         commands={
-            "prosodyctl": NodeCommand(
-                ("prosodyctl",), "control of Prosody, the XMPP server", "about"
-            ),
+            "prosodyctl": NodeCommand(("prosodyctl",), "control Prosody, the XMPP server", "about"),
         },
     ),
     peer_ports=lending.firewall_ports_for_borrowed_bridges,

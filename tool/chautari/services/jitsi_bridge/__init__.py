@@ -36,7 +36,7 @@ SERVICE = Service(
         commands={
             "bridge-stats": NodeCommand(
                 ("python3", "-I", "-c", _PRINT_STATS),
-                "meetings and load of the bridge",
+                "show the meetings and the load of the bridge",
             ),
         },
     ),

@@ -85,7 +85,7 @@ SERVICE = Service(
         units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
         files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
         commands={
-            "occ": NodeCommand(("occ",), "Nextcloud's own command line", "status"),
+            "occ": NodeCommand(("occ",), "run commands of Nextcloud's own command line", "status"),
         },
     ),
     federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),

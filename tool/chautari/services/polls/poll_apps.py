@@ -113,7 +113,7 @@ APPS: dict[str, PollApp] = {
                         "--",
                         "/opt/framadate/current",
                     ),
-                    "state of Framadate",
+                    "show the state of Framadate",
                     "status",
                 ),
             },

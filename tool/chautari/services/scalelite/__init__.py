@@ -47,7 +47,7 @@ SERVICE = Service(
         ),
         files=(site_error_log("scalelite"),),
         commands={
-            "pool": NodeCommand(("chautari-pool",), "list and control of the servers in the pool")
+            "pool": NodeCommand(("chautari-pool",), "list and manage the servers in the pool")
         },
     ),
     peer_secret_variables=borrowed_server_secret_variables,
