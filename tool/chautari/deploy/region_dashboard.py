@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from chautari.deploy.node_health import HealthAnswer, NodeHealth, problems_of_node
 from chautari.deploy.node_health import measurement_problem as problem_of_measurement
 from chautari.deploy.status import NodeStatus, RegionStatus, run_result_code, run_result_text
-from chautari.language import _
+from chautari.language import N_, _
 from chautari.node.health import limits
 from chautari.node.health.problems import BROKEN, Problem, free_percent
 from chautari.node.health.texts import bytes_text, problem_texts
@@ -21,13 +21,13 @@ UNKNOWN = Cell("-", "unknown")
 _MOST_NAMES = 4  # in one line
 # The short word for the newest run of a node, and whether it is a problem.
 RUN_STATES: dict[str, tuple[str, Level]] = {
-    "unreachable": ("unreachable", "broken"),
-    "run_active": ("running", "ok"),
-    "never_deployed": ("not deployed", "warning"),
-    "run_interrupted": ("interrupted", "warning"),
-    "run_failed": ("run failed", "broken"),
-    "checks_failed": ("checks failed", "broken"),
-    "run_succeeded": ("deployed", "ok"),
+    "unreachable": (N_("unreachable"), "broken"),
+    "run_active": (N_("running"), "ok"),
+    "never_deployed": (N_("not deployed"), "warning"),
+    "run_interrupted": (N_("interrupted"), "warning"),
+    "run_failed": (N_("run failed"), "broken"),
+    "checks_failed": (N_("checks failed"), "broken"),
+    "run_succeeded": (N_("deployed"), "ok"),
 }
 Problems = Mapping[str, Sequence[Problem]]
 
@@ -59,6 +59,7 @@ def _node_row(
     state: NodeStatus, health: NodeHealth | None, problems: Sequence[Problem], now: float
 ) -> NodeRow:
     word, level = RUN_STATES[run_result_code(state)]
+    word = _(word)
     if health is None:
         return NodeRow(state["node"], (Cell(word, level), *[UNKNOWN] * 6))
     levels: dict[str, Level] = {}
@@ -103,7 +104,7 @@ def _certificate_cell(health: NodeHealth, levels: Mapping[str, Level], now: floa
     if not health.certificates:
         return UNKNOWN
     if any(item.temporary for item in health.certificates):
-        return Cell("none", levels.get("certificate", "warning"))
+        return Cell(_("none"), levels.get("certificate", "warning"))
     left = (min(item.expires for item in health.certificates) - now) // limits.DAY
     return Cell(_days_text(max(0, left)), levels.get("certificate", "ok"))
 
@@ -120,7 +121,7 @@ def _updates_cell(health: NodeHealth, levels: Mapping[str, Level]) -> Cell:
 
 def _restart_cell(health: NodeHealth, levels: Mapping[str, Level], now: float) -> Cell:
     if health.reboot_since is None:
-        return Cell("no")
+        return Cell(_("no"))
     age = max(0, now - health.reboot_since)
     return Cell(_("yes, {days}", days=_days_text(age / limits.DAY)), levels.get("reboot", "ok"))
 
@@ -132,10 +133,10 @@ def _topics(
     if region.backup is not None:
         copies = [item for item in found.backups if item.target]
         drills = [item for item in found.backups if not item.target]
-        yield _backups_topic("Backups", copies, "stored")
-        yield _backups_topic("Drills", drills, "tested")
+        yield _backups_topic(_("Backups"), copies, _("stored"))
+        yield _backups_topic(_("Drills"), drills, _("tested"))
     else:
-        yield Topic("Backups", _("no backups are stored; set backup in region.yml"), "warning")
+        yield Topic(_("Backups"), _("no backups are stored; set backup in region.yml"), "warning")
     if found.peers:
         yield _peers_topic(found.peers)
     yield _releases_topic(found)
@@ -145,7 +146,7 @@ def _topics(
 def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
     known = {name: item for node in health.values() for name, item in node.services.items()}
     if not known:
-        return Topic("Services", _("not checked: no front page lists services"), "unknown")
+        return Topic(_("Services"), _("not checked: no front page lists services"), "unknown")
     silent = [name for name, item in known.items() if not item.responds]
     if silent:
         text = _(
@@ -154,8 +155,8 @@ def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
             count=len(known) - len(silent),
             count2=len(known),
         )
-        return Topic("Services", text, "broken")
-    return Topic("Services", _("{names} respond", names=_names(list(known))))
+        return Topic(_("Services"), text, "broken")
+    return Topic(_("Services"), _("{names} respond", names=_names(list(known))))
 
 
 def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topic:
@@ -189,35 +190,35 @@ def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
     green = [peer.name for peer in peers if peer.state == "green"]
     other = [f"{peer.name} {peer.state}" for peer in peers if peer.state != "green"]
     text = _names([*other, *(_("{name} green", name=name) for name in green)])
-    return Topic("Peers", text, "warning" if other else "ok")
+    return Topic(_("Peers"), text, "warning" if other else "ok")
 
 
 def _releases_topic(found: RegionStatus) -> Topic:
     outdated = found.releases["outdated"]
     if outdated is None:
-        return Topic("Releases", _("not checked: ask_upstream is false"), "unknown")
+        return Topic(_("Releases"), _("not checked: ask_upstream is false"), "unknown")
     names = [f"{item['name']} {item['version']}" for item in outdated]
     unknown = [item["name"] for item in found.releases["releases_unknown"]]
     parts = [_("newer releases than {names}", names=_names(names))] if names else []
     parts += [_("unknown for {names}", names=_names(unknown))] if unknown else []
-    return Topic("Releases", "; ".join(parts) or _("the newest releases are installed"))
+    return Topic(_("Releases"), "; ".join(parts) or _("the newest releases are installed"))
 
 
 def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     if region.mail is None:
         text = _("no alerts by mail: region.yml has no mail relay")
-        return Topic("Mail", text, "warning")
+        return Topic(_("Mail"), text, "warning")
     if not region.mail.alerts:
-        return Topic("Mail", _("no alerts by mail: mail.alerts is false"), "warning")
+        return Topic(_("Mail"), _("no alerts by mail: mail.alerts is false"), "warning")
     failed = [name for name, item in health.items() if item.mails.failed]
     if failed:
         return Topic(
-            "Mail", _("the last mail of {names} was not sent", names=_names(failed)), "warning"
+            _("Mail"), _("the last mail of {names} was not sent", names=_names(failed)), "warning"
         )
     silent = [name for name, item in health.items() if not item.mails.on]
     if silent or not health:
-        return Topic("Mail", _("nodes send alerts after the next deploy"), "unknown")
-    return Topic("Mail", _("nodes send alerts to {contact}", contact=region.contact))
+        return Topic(_("Mail"), _("nodes send alerts after the next deploy"), "unknown")
+    return Topic(_("Mail"), _("nodes send alerts to {contact}", contact=region.contact))
 
 
 def _names(names: Sequence[str]) -> str:

@@ -16,13 +16,17 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from chautari.language import _
+from chautari.language import N_, Texts, _
 from chautari.report.text_format import count_with_noun, to_one_line
 
 Level = Literal["broken", "warning", "ok", "unknown"]
-HEADINGS = ("Node", "State", "Disk free", "Full in", "Cert.", "Updates", "Restart", "Meetings")
+HEADINGS = (
+    N_("Node"), N_("State"), N_("Disk free"), N_("Full in"), N_("Cert."), N_("Updates"),
+    N_("Restart"), N_("Meetings"),
+)  # fmt: skip
 # The headings of a list, where there is more room for a word.
-_LONG_HEADINGS = {"Cert.": "Certificate"}
+_LONG_HEADINGS: Texts = {"Cert.": "Certificate"}
+_LEVEL_WORDS: Texts = {"broken": "broken", "warning": "warning", "ok": "ok", "unknown": "unknown"}
 SCREEN_LINES = 23  # of 24: the shell's prompt needs one
 LEAST_PROBLEMS = 3
 NARROW_PROBLEMS = 6
@@ -125,7 +129,7 @@ def _title(dashboard: Dashboard, width: int) -> Text:
 def _node_lines(nodes: Sequence[NodeRow], width: int) -> list[Text]:
     rows = [[to_one_line(node.name), *(to_one_line(cell.text) for cell in node.cells)]
             for node in nodes]  # fmt: skip
-    widths = [max(map(cell_len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(map(_, HEADINGS), *rows, strict=True)]
     for gap in (2, 1):
         room = width - sum(widths[1:]) - gap * (len(widths) - 1)
         if room >= min(widths[0], _LEAST_NAME) and width >= _NARROW:
@@ -135,7 +139,7 @@ def _node_lines(nodes: Sequence[NodeRow], width: int) -> list[Text]:
 
 
 def _table_lines(nodes: Sequence[NodeRow], widths: Sequence[int], gap: int) -> list[Text]:
-    heading = [Text(text, style="bold") for text in HEADINGS]
+    heading = [Text(_(text), style="bold") for text in HEADINGS]
     lines = [_joined(heading, widths, gap)]
     for node in nodes:
         cells = [Text(to_one_line(node.name), style="bold")]
@@ -159,7 +163,7 @@ def _list_of_node(node: NodeRow, width: int) -> list[Text]:
     lines = [_cut(first.append(to_one_line(state.text), style=_STYLES[state.level]), width)]
     for heading, cell in zip(HEADINGS[2:], values, strict=True):
         if cell.level != "unknown":
-            label = _LONG_HEADINGS.get(heading, heading)
+            label = _(_LONG_HEADINGS.get(heading, heading))
             line = Text(f"  {label}: ", style="dim")
             lines.append(
                 _cut(line.append(to_one_line(cell.text), style=_STYLES[cell.level]), width)
@@ -168,7 +172,7 @@ def _list_of_node(node: NodeRow, width: int) -> list[Text]:
 
 
 def _topic_lines(topic: Topic, width: int) -> list[Text]:
-    mark = "" if topic.level in ("ok", "unknown") else f"{topic.level}: "
+    mark = "" if topic.level in ("ok", "unknown") else f"{_(_LEVEL_WORDS[topic.level])}: "
     text = mark + to_one_line(topic.text)
     if width >= _NARROW:
         line = Text(f"{topic.label:<{_LABEL}} ", style="bold")
@@ -213,12 +217,13 @@ def _next_step_text(item: Finding) -> str:
 
 
 def _finding_text(item: Finding) -> Text:
-    line = Text(f"{item.level:<7} ", style=_STYLES[item.level])
+    line = Text(f"{_(_LEVEL_WORDS[item.level]):<7} ", style=_STYLES[item.level])
     return line.append(f"{to_one_line(item.subject)}: {to_one_line(item.text)}", style="default")
 
 
 def _whole_finding(item: Finding, width: int, *, step: bool = True) -> list[Text]:
-    text = f"{item.level}: {to_one_line(item.subject)}: {to_one_line(item.text)}"
+    level = _(_LEVEL_WORDS[item.level])
+    text = f"{level}: {to_one_line(item.subject)}: {to_one_line(item.text)}"
     lines = [Text(part, style=_STYLES[item.level]) for part in _wrap(text, width, "  ")]
     if step and (next_step := _next_step_text(item)):
         lines += [Text(part, style="cyan") for part in _wrap(f"  {next_step}", width, "    ")]
