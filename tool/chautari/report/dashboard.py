@@ -31,7 +31,7 @@ SCREEN_LINES = 23  # of 24: the shell's prompt needs one
 LEAST_PROBLEMS = 3
 NARROW_PROBLEMS = 6
 _NARROW = 60  # columns
-_LABEL = 10
+_LABEL = 10  # columns of a topic's label, at least
 _STYLES: dict[Level, str] = {
     "broken": "bold red", "warning": "bold yellow", "ok": "green", "unknown": "dim",
 }  # fmt: skip
@@ -103,8 +103,9 @@ def dashboard_lines(dashboard: Dashboard, width: int, *, complete: bool = False)
     lines = [_title(dashboard, width), Text()]
     lines += _node_lines(dashboard.nodes, width)
     lines.append(Text())
+    label_width = max((cell_len(topic.label) for topic in dashboard.topics), default=0)
     for topic in dashboard.topics:
-        lines += _topic_lines(topic, width)
+        lines += _topic_lines(topic, width, max(label_width, _LABEL))
     if dashboard.findings:
         lines.append(Text())
         left = SCREEN_LINES - len(lines)
@@ -171,11 +172,12 @@ def _list_of_node(node: NodeRow, width: int) -> list[Text]:
     return lines
 
 
-def _topic_lines(topic: Topic, width: int) -> list[Text]:
+def _topic_lines(topic: Topic, width: int, label_width: int) -> list[Text]:
     mark = "" if topic.level in ("ok", "unknown") else f"{_(_LEVEL_WORDS[topic.level])}: "
     text = mark + to_one_line(topic.text)
     if width >= _NARROW:
-        line = Text(f"{topic.label:<{_LABEL}} ", style="bold")
+        padding = " " * (label_width - cell_len(topic.label) + 1)
+        line = Text(topic.label + padding, style="bold")
         return [_cut(line.append(text, style=_STYLES[topic.level]), width)]
     wrapped = _wrap(f"{topic.label}: {text}", width, "  ")
     return [Text(part, style=_STYLES[topic.level]) for part in wrapped]
