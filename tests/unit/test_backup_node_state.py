@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chautari.backup.node_state import MAX_BYTES, StateRefused, parse_node_state
+from chautari.backup.node_state import NodeState
+from chautari.untrusted_node_file import MAX_BYTES, NodeFileRefused, parse_node_file
 
 TARGET: dict[str, Any] = {
     "last_success": 1764460000,
@@ -32,15 +33,15 @@ def content(**changes: Any) -> bytes:
 
 
 def test_record_is_read() -> None:
-    found = parse_node_state(content(new_in_a_later_version=[1]))
+    found = parse_node_file(NodeState, content(new_in_a_later_version=[1]))
     assert found.targets["disk"].seconds == 12.5 and found.targets["disk"].paused_seconds == 1.0
     assert found.drill is not None and found.drill.tables == 122
-    assert parse_node_state(b'{"format": 1}').targets == {}
+    assert parse_node_file(NodeState, b'{"format": 1}').targets == {}
 
 
 def test_error_has_a_code_and_data() -> None:
     error = {"code": "no_space", "data": {"needed": 5, "free": 1}}
-    found = parse_node_state(content(targets={"disk": TARGET | {"error": error}}))
+    found = parse_node_file(NodeState, content(targets={"disk": TARGET | {"error": error}}))
     assert found.targets["disk"].error is not None
     assert found.targets["disk"].error.data == {"needed": 5, "free": 1}
 
@@ -78,7 +79,7 @@ def test_error_has_a_code_and_data() -> None:
     ids=lambda raw: str(raw)[-40:],
 )
 def test_anything_else_is_refused_with_a_short_reason(raw: bytes) -> None:
-    with pytest.raises(StateRefused) as refused:
-        parse_node_state(raw)
+    with pytest.raises(NodeFileRefused) as refused:
+        parse_node_file(NodeState, raw)
     assert 0 < len(str(refused.value)) <= 220
     assert str(refused.value).isprintable()

@@ -15,9 +15,10 @@ from test_backup_node_program import ANNOUNCED, DONE, FINISHED, KEY, STARTED
 
 from chautari.backup import node_program
 from chautari.cli import main
-from chautari.deploy import backup_status, node_health, status
+from chautari.deploy import node_files, status
 from chautari.region.load import load_region
 from chautari.secrets.store import open_secrets_file
+from chautari.ssh.runner_client import RunnerReply
 
 TEXT = """\
 region: andes
@@ -261,18 +262,16 @@ def test_status_shows_backups_and_fails_for_broken_ones(
     monkeypatch.setattr(status, "node_statuses", lambda _: [])
     none = {"outdated": [], "releases_unknown": []}
     monkeypatch.setattr(status, "compare_with_upstream", lambda _: none)
+    unreachable: Any = RunnerReply(None, 255, "no route")
+    empty: Any = RunnerReply({"event": "state_files", "files": {}, "errors": {}}, 0, "")
     monkeypatch.setattr(
-        backup_status, "call_runner",
-        lambda *_: backup_status.RunnerReply(
-            {"event": "state_files", "files": {}, "errors": {}}, 0, ""
-        ),
+        node_files, "call_runner",
+        lambda _, arguments, __: empty if "backup" in arguments["files"] else unreachable,
     )  # fmt: skip
-    unreachable: Any = backup_status.RunnerReply(None, 255, "no route")
-    monkeypatch.setattr(node_health, "call_runner", lambda *_: unreachable)
     assert main.run(["status", "andes", "--details"]) == 0
     out = capsys.readouterr().out
     assert "Backups" in out and "there is no backup yet" in out and "deploy drill andes" in out
-    monkeypatch.setattr(backup_status, "call_runner", lambda *_: unreachable)
+    monkeypatch.setattr(node_files, "call_runner", lambda *_: unreachable)
     assert main.run(["status", "andes", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)["backups"]
     assert {item["code"] for item in found} == {"node_unreachable"}

@@ -10,23 +10,19 @@ from health_samples import DAY, NOW, certificate, content, disk, measured, updat
 from region_samples import load_sample_region
 from rich.cells import cell_len
 
-from chautari.deploy.node_health import (
-    MAX_BYTES,
-    HealthAnswer,
-    HealthRefused,
-    parse_node_health,
-)
+from chautari.deploy.node_health import HealthAnswer, NodeHealth
 from chautari.deploy.region_dashboard import make_dashboard
 from chautari.deploy.status import NodeStatus, RegionStatus
 from chautari.region.model import Region
 from chautari.report.dashboard import Dashboard, dashboard_lines
 from chautari.report.model import BackupStatus, PeerLink, PeerStatus
+from chautari.untrusted_node_file import MAX_BYTES, NodeFileRefused, parse_node_file
 
 HOSTILE = "x\x1b[2J\u202e\r\n" * 20
 
 
 def test_measurement_is_read() -> None:
-    found = parse_node_health(content(new_in_a_later_version=1))
+    found = parse_node_file(NodeHealth, content(new_in_a_later_version=1))
     assert found.disks[0].mount == "/" and found.meetings and found.meetings.people == 14
 
 
@@ -52,8 +48,8 @@ def test_measurement_is_read() -> None:
     ],
 )  # fmt: skip
 def test_invalid_measurement_is_refused(raw: bytes) -> None:
-    with pytest.raises(HealthRefused) as refused:
-        parse_node_health(raw)
+    with pytest.raises(NodeFileRefused) as refused:
+        parse_node_file(NodeHealth, raw)
     assert "\x1b" not in str(refused.value) and len(str(refused.value)) < 250
 
 
@@ -78,7 +74,7 @@ def region_status(
 
 
 def health(node: str, **changes: Any) -> HealthAnswer:
-    return HealthAnswer(node, parse_node_health(content(**changes)))
+    return HealthAnswer(node, parse_node_file(NodeHealth, content(**changes)))
 
 
 def text_of(dashboard: Dashboard, width: int = 80, *, complete: bool = False) -> str:

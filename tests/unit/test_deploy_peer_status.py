@@ -21,9 +21,10 @@ from federation_samples import NOW, body, peer, signed
 from federation_server import PeerServer, serve
 
 from chautari.cli.main import run
-from chautari.deploy import peer_status, pipeline
+from chautari.deploy import node_files, peer_status, pipeline
 from chautari.deploy.request import DeployContext, Request
 from chautari.federation import peers
+from chautari.node.events import StateFilesAnswer
 from chautari.region.load import load_region
 from chautari.render import variables
 from chautari.render.endpoints import Endpoints
@@ -71,7 +72,7 @@ class Answers:
 def answers(region: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Let a region with the peer himalaya run a service that works with peers, on med1."""
     found = Answers()
-    monkeypatch.setattr(peer_status, "call_runner", fake_call_runner(found.ask))
+    monkeypatch.setattr(node_files, "call_runner", fake_call_runner(found.ask))
     for name, service in SERVICES.items():
         hooks = HOOKS if name == "nextcloud" else None
         monkeypatch.setitem(
@@ -126,8 +127,8 @@ def test_unreachable_node_is_said_and_hides_nothing(
 def test_node_that_answers_too_late_counts_as_unreachable(
     answers: Answers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peer_status, "NODE_SECONDS", 0.2)
-    monkeypatch.setattr(peer_status, "call_runner", lambda *_: time.sleep(5))
+    monkeypatch.setattr(node_files, "NODE_SECONDS", 0.2)
+    monkeypatch.setattr(node_files, "call_runner", lambda *_: time.sleep(5))
     began = time.monotonic()
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
     assert time.monotonic() - began < 3
@@ -191,7 +192,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(peer_status, "call_runner", runner_client.call_runner)
+    monkeypatch.setattr(node_files, "call_runner", runner_client.call_runner)
     argv = (sys.executable, "-S", "-c", program)
     monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: argv)
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
@@ -203,7 +204,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
 def test_answer_of_another_form_is_refused_by_the_parser(answer: Data, answers: Answers) -> None:
     line = json.dumps(answers.by_node["med1"] | answer)
     with pytest.raises(MalformedMessage):
-        runner_client.parse_answer(line, "state_files", peer_status.StateFilesAnswer)
+        runner_client.parse_answer(line, "state_files", StateFilesAnswer)
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
@@ -362,9 +363,7 @@ def test_node_sends_its_files_as_they_are(tmp_path: Path) -> None:
         capture_output=True, timeout=10, check=False,
     )  # fmt: skip
     assert done.stderr == b""
-    answer = runner_client.parse_answer(
-        done.stdout.decode(), "state_files", peer_status.StateFilesAnswer
-    )
+    answer = runner_client.parse_answer(done.stdout.decode(), "state_files", StateFilesAnswer)
     assert answer is not None
     assert answer["files"]["good"] == b2a_base64(good.read_bytes(), newline=False).decode()
     assert len(answer["files"]["big"]) == len(b2a_base64(b"x" * 65_537, newline=False))

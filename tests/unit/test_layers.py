@@ -57,7 +57,7 @@ LAYERS = (
         "chautari.preflight.listeners",
         "chautari.preflight.operator_lockout",
     ),
-    ("chautari.report",),
+    ("chautari.report", "chautari.untrusted_node_file"),
     ("chautari.checks",),
     ("chautari.node",),
     ("chautari.process", "chautari.parallel", "chautari.files"),

@@ -13,15 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from chautari.backup.node_state import (
-    ArchiveName,
-    Count,
-    Duration,
-    NodeError,
-    NodeModel,
-    Seconds,
-    TargetName,
-)
+from chautari.backup.node_state import ArchiveName, Duration, NodeError, TargetName
 from chautari.backup.secrets import STORED_KEY_PATTERN
 from chautari.deploy.remote_run import (
     NO_PYTHON,
@@ -35,6 +27,7 @@ from chautari.report.backup_texts import node_problem_texts
 from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
+from chautari.untrusted_node_file import Count, NodeModel, Seconds
 
 PROGRAM = "/usr/local/bin/chautari-backup"
 # A backup of a day reports every two seconds, in lines of about 150 bytes.

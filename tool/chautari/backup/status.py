@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from chautari.backup.node_state import (
-    DrillState,
-    NodeError,
-    NodeState,
-    StateRefused,
-    TargetState,
-    parse_node_state,
-)
+from chautari.backup.node_state import DrillState, NodeError, NodeState, TargetState
 from chautari.backup.scope import is_peer_target, targets_of_node
 from chautari.region.model import Region
 from chautari.report.backup_texts import age_text, backup_error_texts, backup_state_texts
 from chautari.report.model import BackupStatus, PairState
+from chautari.untrusted_node_file import NodeFileRefused, parse_node_file
 
 # A nightly backup, with the time that one may take.
 LIMIT_HOURS = 26
@@ -65,8 +59,8 @@ def _statuses_of_node(region: Region, answer: NodeAnswer, now: float) -> Iterato
     state, problem = NodeState(format=1), answer.problem
     if problem is None and answer.content is not None:
         try:
-            state = parse_node_state(answer.content)
-        except StateRefused as refused:
+            state = parse_node_file(NodeState, answer.content)
+        except NodeFileRefused as refused:
             problem = ("file_unreadable", {"reason": str(refused)})
     for target in targets_of_node(region, answer.node):
         if problem:

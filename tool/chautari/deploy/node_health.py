@@ -2,56 +2,45 @@
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
-from chautari.language import _
-from chautari.node.events import StateFilesAnswer
+from chautari.deploy.node_files import read_node_files
 from chautari.node.health import limits
 from chautari.node.health.problems import Problem, find_problems
-from chautari.parallel import call_within, map_parallel
-from chautari.report.text_format import to_one_line
-from chautari.ssh.known_hosts import read_known_hosts_text
-from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
+from chautari.parallel import map_parallel
 from chautari.ssh.target import SSHTarget
+from chautari.untrusted_node_file import (
+    MAX_NUMBER,
+    Count,
+    NodeFileRefused,
+    NodeModel,
+    Seconds,
+    parse_node_file,
+)
 
 STATE_FILE = "/var/lib/chautari/health/state.json"
-MAX_BYTES = 64 << 10
-NODE_SECONDS = 60.0  # in which a node has to answer
 # While the disk of a node is full, its measurement is there.
 STATE_FILE_IN_MEMORY = "/run/chautari-health/state.json"
 _FILE, _FILE_IN_MEMORY = "health", "in_memory"
 _FILES = {_FILE: STATE_FILE, _FILE_IN_MEMORY: STATE_FILE_IN_MEMORY}
-_MAX_ERROR = 200  # characters
-_MAX_NUMBER = 2**53 - 1  # the last one that every JSON reader keeps exactly
-Seconds = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
-Count = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 ServiceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
-class _Part(BaseModel):
-    """A part of what a node sends. A newer version may add fields; they are left out."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
-
-
-class Disk(_Part):
+class Disk(NodeModel):
     """Size and free space of a disk in bytes, and in how many days it is full."""
 
     mount: Name
-    size: Annotated[int, Field(ge=1, le=_MAX_NUMBER)]
+    size: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
     free: Count
     days_left: Annotated[float, Field(ge=0, le=10_000)] | None
     trend_known: bool
 
 
-class Certificate(_Part):
+class Certificate(NodeModel):
     """Until when a certificate is valid."""
 
     name: Name
@@ -59,7 +48,7 @@ class Certificate(_Part):
     temporary: bool
 
 
-class Updates(_Part):
+class Updates(NodeModel):
     """How many updates are due; `lists` is when the package lists were downloaded."""
 
     due: Count
@@ -68,21 +57,21 @@ class Updates(_Part):
     lists: Seconds
 
 
-class ServiceState(_Part):
+class ServiceState(NodeModel):
     """Whether a service of the region responds, and since when that is so."""
 
     responds: bool
     since: Seconds
 
 
-class Meetings(_Part):
+class Meetings(NodeModel):
     """How many meetings and people there are on a node."""
 
     meetings: Annotated[int, Field(ge=0, le=1_000_000)]
     people: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-class Mails(_Part):
+class Mails(NodeModel):
     """Whether the node mails problems, when it did last, and whether the last try failed."""
 
     on: bool
@@ -90,12 +79,12 @@ class Mails(_Part):
     failed: bool
 
 
-class NodeHealth(_Part):
+class NodeHealth(NodeModel):
     """The whole file."""
 
     format: int = Field(ge=1, le=1)
     measured: Seconds
-    booted: int = Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)
+    booted: int = Field(ge=-MAX_NUMBER, le=MAX_NUMBER)
     disks: list[Disk] = Field(max_length=16)
     certificates: list[Certificate] = Field(max_length=64)
     updates: Updates | None
@@ -105,10 +94,6 @@ class NodeHealth(_Part):
     meetings: Meetings | None
     unknown: list[Name] = Field(max_length=16)
     mails: Mails
-
-
-class HealthRefused(ValueError):
-    """A file that does not have the form of its format; the message says what is wrong."""
 
 
 class HealthAnswer(NamedTuple):
@@ -131,53 +116,26 @@ def ask_nodes_for_health(targets: Sequence[SSHTarget]) -> list[HealthAnswer]:
 
 
 def _ask_node(target: SSHTarget) -> HealthAnswer:
-    if target.address not in read_known_hosts_text(target.known_hosts):
-        return HealthAnswer(target.name, problem=("not_deployed", {}))
-    arguments = {"action": "state_files", "files": _FILES}
+    found = read_node_files(target, _FILES)
+    if found.problem and found.problem[0] == "node_unreachable":
+        reason = found.problem[1]["reason"]
+        return HealthAnswer(target.name, problem=("unreachable", {"reason": reason}))
+    if found.problem:
+        return HealthAnswer(target.name, problem=found.problem)
+    known = found.contents.keys() | found.errors.keys()
+    file = _FILE_IN_MEMORY if _FILE_IN_MEMORY in known else _FILE
+    if reason := found.errors.get(file):
+        return _unreadable_answer(target.name, reason)
+    if file not in found.contents:
+        return HealthAnswer(target.name)
     try:
-        reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
-    except TimeoutError:
-        reply = RunnerReply(
-            None,
-            SSH_FAILED,
-            _("no answer within {node_seconds:.0f} seconds", node_seconds=NODE_SECONDS),
-        )
-    if reply.answer is not None:
-        return _parse_answer(target.name, reply.answer)
-    if reply.code == NO_PYTHON:
-        return HealthAnswer(target.name, problem=("not_deployed", {}))
-    refusal = no_answer_refusal(target, reply.code, reply.last_error)
-    return HealthAnswer(target.name, problem=("unreachable", {"reason": refusal.reason}))
+        return HealthAnswer(target.name, parse_node_file(NodeHealth, found.contents[file]))
+    except NodeFileRefused as error:
+        return _unreadable_answer(target.name, str(error))
 
 
-def _parse_answer(node: str, answer: StateFilesAnswer) -> HealthAnswer:
-    file = _FILE_IN_MEMORY if _FILE_IN_MEMORY in answer["files"] else _FILE
-    if file in answer["errors"]:
-        reason = to_one_line(answer["errors"][file])[:_MAX_ERROR]
-        return HealthAnswer(node, problem=("unreadable", {"reason": reason}))
-    if file not in answer["files"]:
-        return HealthAnswer(node)
-    try:
-        return HealthAnswer(node, parse_node_health(a2b_base64(answer["files"][file])))
-    except (Base64Error, ValueError) as error:
-        reason = to_one_line(error)[:_MAX_ERROR]
-        return HealthAnswer(node, problem=("unreadable", {"reason": reason}))
-
-
-def parse_node_health(content: bytes) -> NodeHealth:
-    """Return what the file `content` says.
-
-    Raises:
-        HealthRefused: when it is too large, no JSON, or a field is not valid.
-    """
-    if len(content) > MAX_BYTES:
-        raise HealthRefused(_("it is larger than {max_bytes} kB", max_bytes=MAX_BYTES >> 10))
-    try:
-        return NodeHealth.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))[:80]
-        raise HealthRefused(to_one_line(f"{place}: {first['msg'][:120]}")) from None
+def _unreadable_answer(node: str, reason: str) -> HealthAnswer:
+    return HealthAnswer(node, problem=("unreadable", {"reason": reason}))
 
 
 def problems_of_node(health: NodeHealth, now: float) -> list[Problem]:

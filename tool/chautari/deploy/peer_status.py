@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import time
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
+from chautari.deploy.node_files import NodeFiles, read_node_files, unreached_nodes
 from chautari.deploy.request import DeployContext
 from chautari.federation import letter_exchange, peer_management, peers, trust
 from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, peer_statuses_from_states_and_files
 from chautari.federation.shared_resources import lends_to_or_borrows_from
 from chautari.federation.trust import PeerState
-from chautari.language import _
-from chautari.node.events import StateFilesAnswer
-from chautari.parallel import call_within, map_parallel
+from chautari.parallel import map_parallel
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
-from chautari.report.model import NodeReport, PeerStatus, Refusal
+from chautari.report.model import NodeReport, PeerStatus
 from chautari.secrets.store import SecretStore
 from chautari.services.base import Service
-from chautari.ssh.known_hosts import read_known_hosts_text
-from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
-NODE_SECONDS = 60.0  # in which a node has to answer
 # A deploy waits no longer for its peers: their state is less urgent than the deploy's end.
 DEPLOY_SECONDS = 8.0
-_MAX_ERROR = 200  # characters
-# States of a node that could not be reached a moment ago.
-_UNREACHED = ("unreachable", "disconnected")
 
 
 def refresh_peer_statuses(
@@ -99,7 +89,7 @@ def peer_statuses_after_run(
     region, pinned = loaded_region.region, loaded_region.peers
     if not pinned:
         return []
-    unreached = {node.name: node for node in reports if node.state in _UNREACHED}
+    unreached = unreached_nodes(reports)
     names = tuple(node.name for node in reports)
     targets = ssh_targets(
         loaded_region, context.endpoints, names, context.request.identities, context.known_hosts
@@ -135,61 +125,16 @@ def ask_nodes_for_state_files(
 
     def read(target: SSHTarget) -> list[StateFileAnswer]:
         services = [item for item in region.services_of(target.name) if item.federation]
+        paths = {item.name: item.federation.state_file for item in services if item.federation}
         if not services:
             return []
-        report = (unreached or {}).get(target.name)
-        if report is not None:
-            return _unreachable_answers(target, services, report.refusals)
-        return _ask_node_for_state_files(target, services)
+        found = read_node_files(target, paths, unreached)
+        return [_state_file_answer(target.name, item, found) for item in services]
 
     return [file for files in map_parallel(read, targets) for file in files]
 
 
-def _ask_node_for_state_files(
-    target: SSHTarget, services: Sequence[Service]
-) -> list[StateFileAnswer]:
-    if target.address not in read_known_hosts_text(target.known_hosts):
-        return [
-            StateFileAnswer(target.name, item, problem=("not_deployed", {})) for item in services
-        ]
-    paths = {item.name: item.federation.state_file for item in services if item.federation}
-    arguments = {"action": "state_files", "files": paths}
-    try:
-        reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
-    except TimeoutError:
-        reply = RunnerReply(
-            None,
-            SSH_FAILED,
-            _("no answer within {node_seconds:.0f} seconds", node_seconds=NODE_SECONDS),
-        )
-    if reply.answer is None:
-        if reply.code == NO_PYTHON:
-            return [StateFileAnswer(target.name, i, problem=("not_deployed", {})) for i in services]
-        refusal = no_answer_refusal(target, reply.code, reply.last_error)
-        return _unreachable_answers(target, services, [refusal])
-    return [_parse_state_file_answer(target.name, item, reply.answer) for item in services]
-
-
-def _unreachable_answers(
-    target: SSHTarget, services: Sequence[Service], refusals: Sequence[Refusal]
-) -> list[StateFileAnswer]:
-    first = next(iter(refusals), Refusal("nothing_deployed"))
-    data = {"reason": first.reason, "fix": first.fix}
-    return [
-        StateFileAnswer(target.name, item, problem=("node_unreachable", data)) for item in services
-    ]
-
-
-def _parse_state_file_answer(
-    node: str, service: Service, answer: StateFilesAnswer
-) -> StateFileAnswer:
-    if service.name in answer["errors"]:
-        detail = answer["errors"][service.name][:_MAX_ERROR]
+def _state_file_answer(node: str, service: Service, found: NodeFiles) -> StateFileAnswer:
+    if detail := found.errors.get(service.name):
         return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))
-    if service.name not in answer["files"]:
-        return StateFileAnswer(node, service)
-    try:
-        return StateFileAnswer(node, service, a2b_base64(answer["files"][service.name]))
-    except (Base64Error, ValueError):
-        detail = _("its content is not base64")
-        return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))
+    return StateFileAnswer(node, service, found.contents.get(service.name), found.problem)

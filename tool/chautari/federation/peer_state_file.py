@@ -11,18 +11,16 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from chautari.federation.descriptor import MAX_PEERS, field_problem_text
 from chautari.language import _
 from chautari.region.field_types import validate_name
 from chautari.report.model import PairState
+from chautari.untrusted_node_file import MAX_BYTES, MAX_NUMBER, NodeModel, Seconds
 
-MAX_BYTES = 64 << 10
-_MAX_NUMBER = 2**53 - 1  # the last one that every JSON reader keeps exactly
-_Seconds = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
-_Number = Annotated[int, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
-_Decimal = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+_Number = Annotated[int, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+_Decimal = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 _Text = Annotated[str, Field(max_length=300)]
 _Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 
@@ -31,23 +29,18 @@ class PeerStateFileInvalid(ValueError):
     """A file, or an entry of it, that does not have the form of its format."""
 
 
-class _LenientModel(BaseModel):
-    # A newer version may add fields; they are left out.
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
-
-
-class PeerEntry(_LenientModel):
+class PeerEntry(NodeModel):
     """The state of one peer, as a service reports it."""
 
     state: PairState
     code: _Word
-    since: _Seconds | None = None
+    since: Seconds | None = None
     data: dict[_Word, _Number | _Decimal | _Text] = Field(default_factory=dict, max_length=10)
 
 
-class _StateFileModel(_LenientModel):
+class _StateFileModel(NodeModel):
     format: Literal[1]
-    checked: _Seconds
+    checked: Seconds
     peers: dict[str, Any] = Field(max_length=MAX_PEERS)
 
 
