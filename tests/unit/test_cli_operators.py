@@ -163,7 +163,7 @@ def test_removed_operator_opens_nothing_and_all_they_read_is_new(
     assert said["nodes"] == ["bog1", "med1"]
     assert after.due.keys() == {MAIL} and "luz left on 20" in after.due[MAIL]
     assert after.undeployed.keys() == {"bog1", "med1"}
-    # The old file, which stays in git, does open, but with values that are used no more.
+    # The old file stays in git and can be opened, but its values are no longer used.
     andes.region.secrets_file.write_bytes(old)
     assert andes.opened("luz")["receipt_key"] != after["receipt_key"]
 
@@ -171,9 +171,10 @@ def test_removed_operator_opens_nothing_and_all_they_read_is_new(
 def test_set_settles_what_is_due(andes: Andes, monkeypatch: pytest.MonkeyPatch) -> None:
     andes.add("luz")
     andes.run("operators", "remove", "andes", "luz")
-    for typed, due in (("canary-relay", {MAIL}), ("canary-other", set())):
+    # The old value is refused: otherwise, the change would seem to be done.
+    for typed, code, due in (("canary-relay", 2, {MAIL}), ("canary-other", 0, set())):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
-        assert andes.run("secrets", "set", "andes", MAIL) == 0
+        assert andes.run("secrets", "set", "andes", MAIL) == code
         assert andes.opened().due.keys() == due
 
 

@@ -46,7 +46,7 @@ def select(language: str) -> None:
 
 
 def use_english_only(value: bool) -> None:
-    """Use English whatever was selected: programs read the output."""
+    """Use English instead of the selected language, because programs read the output."""
     _Choice.english_only = value
 
 

@@ -269,7 +269,7 @@ def _ask_nodes() -> tuple[NodeAnswer, ...]:
     while len(found) < _MAX_NODES:
         question = _("Address of the first machine, such as root@203.0.113.10")
         if found:
-            question = _("Address of the next machine (empty: no more machines)")
+            question = _("Address of the next machine (leave it empty to continue)")
         node = _ask_until_valid(
             question, lambda text: _parse_next_node(text, found), "" if found else None
         )

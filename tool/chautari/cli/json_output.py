@@ -24,7 +24,7 @@ def forget_json_request() -> None:
 def remember_json_request(_: click.Context, __: click.Parameter, value: bool) -> bool:
     """Store whether `--json` was given: the callback of this option."""
     _requested.set(value)
-    use_english_only(value)  # whoever reads JSON compares texts, if at all, with English ones
+    use_english_only(value)  # programs that read JSON compare with English texts
     return value
 
 

@@ -87,7 +87,7 @@ class LazyCommandGroup(click.Group):
 
 
 def _select_language(_context: click.Context, _param: click.Parameter, value: str) -> None:
-    """Use a language that has a translation, whatever its country."""
+    """Use a language that has a translation; the country may be another one."""
     if value and language.best_language([value]) == language.ENGLISH != value[:2]:
         known = ", ".join([language.ENGLISH, *language.translations()])
         raise click.BadParameter(

@@ -175,13 +175,27 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
     # Another secret may have a wrong form: people repair one after the other.
     saved = update_secrets(
         loaded_region, _private_key_files(endpoints, identities), extra,
-        lambda opened: opened.with_values({secret: value}), check=False,
+        lambda opened: _with_new_value(opened, known[secret], value), check=False,
     )  # fmt: skip
     _print_notices(saved)
     if as_json:
         print_json({"region": loaded_region.region.region, "secret": secret})
         return
     echo(_("{secret} is set. The next deploy sends it to the nodes.", secret=secret), err=True)
+
+
+def _with_new_value(secrets: SecretStore, spec: SecretSpec, value: str) -> SecretStore:
+    """Return `secrets` with a value that a person chose.
+
+    Raises:
+        BadInput: when the value is an old one that must be changed.
+    """
+    if spec.name in secrets.due and secrets[spec.name] == value:
+        raise BadInput(
+            _("this is the old value of {name}, which must be changed", name=spec.name),
+            fix=_(spec.rotation_note),
+        )
+    return secrets.with_values({spec.name: value})
 
 
 def _read_new_value(spec: SecretSpec, region: str) -> str:

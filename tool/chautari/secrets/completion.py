@@ -144,7 +144,7 @@ def removed_keys(secrets: SecretStore, recipients: Sequence[str]) -> set[str]:
 def sign_secrets(
     loaded_region: LoadedRegion, identities: Sequence[Path], extra_recipients: Sequence[str]
 ) -> SecretStore:
-    """Accept the secrets as they are, whoever wrote them, and sign them.
+    """Sign the secrets as they are, even if no operator wrote them.
 
     Raises:
         BadInput: when the file cannot be opened or written, or a value has a wrong form.
