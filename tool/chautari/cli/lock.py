@@ -206,7 +206,7 @@ def _print_lock_result(
 
 def _download_routes_text(routes: Sequence[str]) -> str:
     return (
-        _("the same file over ") + " and ".join(routes)
+        _("the same file over {routes}", routes=_(" and ").join(routes))
         if len(routes) > 1
         else _("only over {routes}", routes=routes[0])
     )

@@ -111,7 +111,7 @@ def _print_commands(region: Region, as_json: bool) -> int:
         print_json({"region": region.region, "commands": found})
         return 0
     for item in found:
-        echo(f"{item['command']} ({item['service']}): {item['purpose']}")
+        echo(f"{item['command']} ({item['service']}): {_(item['purpose'])}")
         echo(f"  deploy run {region.region} {item['command']} {item['example']}".rstrip())
     if not found:
         echo(_("The services of {region} have no commands.", region=region.region), err=True)

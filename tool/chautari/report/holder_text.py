@@ -9,7 +9,7 @@ from chautari.node import reason_texts
 from chautari.report.message_templates import Data
 
 
-def holder_text(data: Data, does: str = "is deploying to this node") -> str:
+def holder_text(data: Data, does: str = "") -> str:
     """Return who deploys to a node, since when, from where and with which run."""
     details = [
         _since_text(data.get("since")),
@@ -18,11 +18,13 @@ def holder_text(data: Data, does: str = "is deploying to this node") -> str:
     ]
     shown = ", ".join(filter(None, details))
     who = data.get("operator") or _("another operator")
-    does = _("is restoring a backup to this node") if data.get("restore") else does
+    if data.get("restore"):
+        does = _("is restoring a backup to this node")
+    does = does or _("is deploying to this node")
     return f"{who} {does}" + (f" ({shown})" if shown else "")
 
 
 def _since_text(began: object) -> str:
     if isinstance(began, int | float) and 0 <= began < reason_texts.YEAR_10000:
-        return time.strftime("since %H:%M", time.localtime(began))
+        return _("since {time}", time=time.strftime("%H:%M", time.localtime(began)))
     return ""

@@ -12,7 +12,7 @@ class NodeCommand(NamedTuple):
 
     Attributes:
         argv: the program and its first arguments; those of the operator follow.
-        purpose: what it is for, as a noun phrase.
+        purpose: what it does, such as `list the recordings`.
         example: arguments that change nothing.
     """
 

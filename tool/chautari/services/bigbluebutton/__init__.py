@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chautari.language import N_
 from chautari.services.base import (
     FrontPageEntry,
     MoveProcedure,
@@ -120,10 +121,12 @@ SERVICE = Service(
         commands={
             "bbb-conf": NodeCommand(
                 ("bbb-conf",),
-                "show or change the configuration and the state of the server",
+                N_("show or change the configuration and the state of the server"),
                 "--status",
             ),
-            "bbb-record": NodeCommand(("bbb-record",), "list and manage the recordings", "--list"),
+            "bbb-record": NodeCommand(
+                ("bbb-record",), N_("list and manage the recordings"), "--list"
+            ),
         },
     ),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import N_
 from chautari.services.artifacts import Image
 from chautari.services.base import FrontPageEntry, Role, Service
 from chautari.services.containers import (
@@ -49,7 +50,7 @@ SERVICE = Service(
         commands={
             "greenlight-rake": NodeCommand(
                 ("podman", "exec", "greenlight", "bundle", "exec", "rake"),
-                "run administration tasks of Greenlight",
+                N_("run administration tasks of Greenlight"),
                 "--tasks",
             ),
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chautari.language import N_
 from chautari.services.base import FrontPageEntry, Port, Role, Service
 from chautari.services.jitsi import capacity, lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
@@ -81,7 +82,9 @@ SERVICE = Service(
             "/var/log/jitsi/jvb.log",
         ),
         commands={
-            "prosodyctl": NodeCommand(("prosodyctl",), "control Prosody, the XMPP server", "about"),
+            "prosodyctl": NodeCommand(
+                ("prosodyctl",), N_("control Prosody, the XMPP server"), "about"
+            ),
         },
     ),
     peer_ports=lending.firewall_ports_for_borrowed_bridges,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import N_
 from chautari.services.base import Service
 from chautari.services.jitsi import capacity, variables
 from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
@@ -36,7 +37,7 @@ SERVICE = Service(
         commands={
             "bridge-stats": NodeCommand(
                 ("python3", "-I", "-c", _PRINT_STATS),
-                "show the meetings and the load of the bridge",
+                N_("show the meetings and the load of the bridge"),
             ),
         },
     ),

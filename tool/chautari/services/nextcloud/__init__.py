@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
+from chautari.language import N_
 from chautari.services.base import FrontPageEntry, PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.nextcloud import capacity, releases, sources, variables
@@ -85,7 +86,9 @@ SERVICE = Service(
         units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
         files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
         commands={
-            "occ": NodeCommand(("occ",), "run commands of Nextcloud's own command line", "status"),
+            "occ": NodeCommand(
+                ("occ",), N_("run commands of Nextcloud's own command line"), "status"
+            ),
         },
     ),
     federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),

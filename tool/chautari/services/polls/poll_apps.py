@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chautari.language import _
+from chautari.language import N_, _
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifact_sources import ArtifactSource
 from chautari.services.artifacts import Artifact
@@ -113,7 +113,7 @@ APPS: dict[str, PollApp] = {
                         "--",
                         "/opt/framadate/current",
                     ),
-                    "show the state of Framadate",
+                    N_("show the state of Framadate"),
                     "status",
                 ),
             },

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.federation.signing_key import signing_key_spec
+from chautari.language import N_
 from chautari.services.base import PeerStateFileSpec, Requirements, Role, Service
 from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand, site_error_log
 from chautari.services.portal import variables
@@ -59,7 +60,7 @@ SERVICE = Service(
         commands={
             "front-page-update": NodeCommand(
                 ("systemctl", "start", "chautari-portal-update.service"),
-                "check the services again, and update the front page",
+                N_("check the services again, and update the front page"),
             ),
         },
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import N_
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
 from chautari.services.bigbluebutton.lending import borrowed_server_secret_variables
@@ -47,7 +48,7 @@ SERVICE = Service(
         ),
         files=(site_error_log("scalelite"),),
         commands={
-            "pool": NodeCommand(("chautari-pool",), "list and manage the servers in the pool")
+            "pool": NodeCommand(("chautari-pool",), N_("list and manage the servers in the pool"))
         },
     ),
     peer_secret_variables=borrowed_server_secret_variables,
