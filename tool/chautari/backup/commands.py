@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chautari.backup import node_program
@@ -21,7 +20,7 @@ from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.backup_texts import backup_error_line, backup_state_texts
 from chautari.secrets.completion import open_secrets, update_secrets
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.store import SecretStore
 from chautari.ssh.target import SSHTarget, ssh_targets
 
@@ -127,7 +126,7 @@ def _save_new_repository_keys(
         return opened.with_values(new)
 
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    identities = _private_keys_for_request(request, endpoints)
+    identities = private_keys_to_try(request.identities, endpoints.ssh_key)
     update_secrets(request.loaded_region, identities, extra, add_new_keys)
 
 
@@ -264,10 +263,7 @@ def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
     return ssh_targets(request.loaded_region, endpoints, names, request.identities)
 
 
-def _private_keys_for_request(request: Request, endpoints: Endpoints) -> list[Path]:
-    known = [*request.identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or default_private_keys()
-
-
 def _open_region_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
-    return open_secrets(request.loaded_region, _private_keys_for_request(request, endpoints))
+    return open_secrets(
+        request.loaded_region, private_keys_to_try(request.identities, endpoints.ssh_key)
+    )

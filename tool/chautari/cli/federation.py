@@ -36,7 +36,7 @@ from chautari.report.messages import peer_state_and_next_step_texts
 from chautari.report.model import PeerStatus
 from chautari.secrets import store
 from chautari.secrets.completion import open_secrets
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 
 
 @click.group("federation")
@@ -404,8 +404,7 @@ def _open_secrets(
     file = loaded_region.secrets_file
     if not file.exists():
         return store.SecretStore({}, ())
-    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return open_secrets(loaded_region, known or default_private_keys())
+    return open_secrets(loaded_region, private_keys_to_try(identities, endpoints.ssh_key))
 
 
 def _load_region_with_unpinned_peers(name: str) -> LoadedRegion:

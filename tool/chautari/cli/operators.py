@@ -22,12 +22,11 @@ from chautari.paths import regions_root
 from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
-from chautari.region.ssh_key_types import compute_key_fingerprint
+from chautari.region.ssh_key_types import compute_key_fingerprint, key_without_comment
 from chautari.region_setup import key_download, operators_text
-from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.secrets.completion import open_secrets, recipients_of, removed_keys, update_secrets
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.rotation import Rotated, rotate_all
 from chautari.secrets.store import SecretStore
 from chautari.suggestions import fix_for_unknown_word
@@ -50,7 +49,7 @@ def list_(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     If one of your keys can decrypt secrets.age, the command also shows the keys to which this file
     is encrypted.
     """
-    loaded_region = _load(find_region_file(name, regions_root()))
+    loaded_region = _load_region_alone(find_region_file(name, regions_root()))
     recipients = _recipients_if_readable(loaded_region, identities)
     operators = loaded_region.region.operators
     if as_json:
@@ -79,14 +78,10 @@ def _key_objects(
         {
             "type": key.split()[0],
             "fingerprint": compute_key_fingerprint(key.split()[1]),
-            "opens_secrets": None if recipients is None else _bare(key) in recipients,
+            "opens_secrets": None if recipients is None else key_without_comment(key) in recipients,
         }
         for key in keys
     ]
-
-
-def _bare(key: str) -> str:
-    return " ".join(key.split()[:2])
 
 
 def _recipients_if_readable(
@@ -95,11 +90,11 @@ def _recipients_if_readable(
     if not is_present(loaded_region.secrets_file):
         return None
     try:
-        keys = _identities(known_endpoints(loaded_region), identities)
+        keys = private_keys_to_try(identities, known_endpoints(loaded_region).ssh_key)
         opened = open_secrets(loaded_region, keys, check=False)
     except BadInput:
         return None
-    return {_bare(key) for key in opened.recipients}
+    return {key_without_comment(key) for key in opened.recipients}
 
 
 @command.command("add")
@@ -127,7 +122,7 @@ def add(
     fingerprint in a call. The next deploy creates the person's account on each node.
     """
     file = find_region_file(name, regions_root())
-    loaded_region = _load(file)
+    loaded_region = _load_region_alone(file)
     if operator in loaded_region.region.operators:
         raise BadInput(
             _("{operator} is already an operator", operator=operator),
@@ -196,15 +191,15 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     changed and all nodes are deployed, deploys of the region fail.
     """
     file = find_region_file(name, regions_root())
-    before = _load(file)
+    before = _load_region_alone(file)
     _refuse_wrong_operator(before, operator)
     rewrite = operators_text.remove_operator(file, operator)
     rotated: list[Rotated] = []
     why = _("{operator} left on {date}", operator=operator, date=time.strftime("%Y-%m-%d"))
 
     def change(opened: SecretStore) -> SecretStore:
-        recipients = recipients_of(_load(file))
-        own = {_bare(key) for key in before.region.operators[operator]}
+        recipients = recipients_of(_load_region_alone(file))
+        own = {key_without_comment(key) for key in before.region.operators[operator]}
         if not removed_keys(opened, recipients) & own:
             return opened  # the person could never read them, or keeps the key under another name
         rotated.append(rotate_all(before.region, opened, why))
@@ -258,12 +253,12 @@ def _change_region(
     """Write the new `region.yml`, and the secrets for it; after an error, neither is changed."""
     operators_text.write(file, rewrite)
     try:
-        loaded_region = _load(file)
+        loaded_region = _load_region_alone(file)
         if is_present(loaded_region.secrets_file):
             endpoints = known_endpoints(loaded_region)
             extra = [key for keys in endpoints.operators.values() for key in keys]
             saved = update_secrets(
-                loaded_region, _identities(endpoints, identities), extra, change,
+                loaded_region, private_keys_to_try(identities, endpoints.ssh_key), extra, change,
                 says_removed=False,
             )  # fmt: skip
             for notice in saved.notices:
@@ -273,10 +268,5 @@ def _change_region(
         raise
 
 
-def _identities(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
-    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or default_private_keys()
-
-
-def _load(file: Path) -> LoadedRegion:
+def _load_region_alone(file: Path) -> LoadedRegion:
     return load_region(file, with_peers=False, with_pins=False)

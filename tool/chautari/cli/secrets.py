@@ -29,7 +29,7 @@ from chautari.secrets.completion import (
     sign_secrets,
     update_secrets,
 )
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.store import SecretStore
 from chautari.services.secret_spec import SecretSpec
 from chautari.suggestions import fix_for_unknown_word
@@ -127,7 +127,7 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     made = load_and_complete_secrets(
-        loaded_region, _private_key_files(endpoints, identities), endpoints.secrets, extra,
+        loaded_region, private_keys_to_try(identities, endpoints.ssh_key), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
     missing = [
@@ -174,7 +174,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) ->
     extra = [key for keys in endpoints.operators.values() for key in keys]
     # Another secret may have a wrong form: people repair one after the other.
     saved = update_secrets(
-        loaded_region, _private_key_files(endpoints, identities), extra,
+        loaded_region, private_keys_to_try(identities, endpoints.ssh_key), extra,
         lambda opened: _with_new_value(opened, known[secret], value), check=False,
     )  # fmt: skip
     _print_notices(saved)
@@ -240,7 +240,7 @@ def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     loaded_region = _load_region(name)
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    sign_secrets(loaded_region, _private_key_files(endpoints, identities), extra)
+    sign_secrets(loaded_region, private_keys_to_try(identities, endpoints.ssh_key), extra)
     if as_json:
         print_json({"region": loaded_region.region.region})
         return
@@ -288,9 +288,4 @@ def _open_secrets(
     if not is_present(loaded_region.secrets_file):
         refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
-    return open_secrets(loaded_region, _private_key_files(endpoints, identities))
-
-
-def _private_key_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
-    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or default_private_keys()
+    return open_secrets(loaded_region, private_keys_to_try(identities, endpoints.ssh_key))

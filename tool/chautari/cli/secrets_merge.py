@@ -20,7 +20,7 @@ from chautari.region.locate import REGION_FILE, find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.secrets import merge_driver, store
 from chautari.secrets.completion import merge_versions, replace_merged
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import default_private_keys, private_keys_to_try
 
 
 @click.command("merge")
@@ -56,11 +56,10 @@ def merge(
     )
     file = loaded_region.secrets_file
     endpoints = known_endpoints(loaded_region)
-    keys = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    keys = private_keys_to_try(identities, endpoints.ssh_key)
     sealed, conflicts = merge_versions(
-        loaded_region, keys or default_private_keys(), merge_driver.versions_of_conflict(file),
-        take_theirs,
-    )  # fmt: skip
+        loaded_region, keys, merge_driver.versions_of_conflict(file), take_theirs
+    )
     unsettled = [secret for secret in conflicts if secret not in take_ours]
     if unsettled:
         raise BadInput(

@@ -19,7 +19,7 @@ from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.report.text_format import count_with_noun
 from chautari.secrets.completion import update_secrets
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.required_secrets import required_secrets
 from chautari.secrets.rotation import Rotated, rotate_all, rotate_named
 from chautari.secrets.store import SecretStore
@@ -67,7 +67,7 @@ def command(
             )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    keys = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    keys = private_keys_to_try(identities, endpoints.ssh_key)
     found: list[Rotated] = []
 
     def change(opened: SecretStore) -> SecretStore:
@@ -77,9 +77,7 @@ def command(
             found.append(rotate_named(region, opened, secrets, WHY))
         return found[-1].secrets
 
-    saved = update_secrets(
-        loaded_region, keys or default_private_keys(), extra, change, says_removed=not everything
-    )
+    saved = update_secrets(loaded_region, keys, extra, change, says_removed=not everything)
     for notice in saved.notices:
         echo(notice, err=True)
     if as_json:

@@ -24,7 +24,7 @@ from chautari.render.provider import ensure_endpoints
 from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.completion import load_and_complete_secrets
-from chautari.secrets.private_keys import default_private_keys
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.store import SecretStore
 from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts_text
 from chautari.suggestions import fix_for_unknown_word
@@ -171,17 +171,11 @@ def open_and_complete_secrets(
     extra = [key for keys in endpoints.operators.values() for key in keys]
     return load_and_complete_secrets(
         request.loaded_region,
-        identities_of(request, endpoints),
+        private_keys_to_try(request.identities, endpoints.ssh_key),
         endpoints.secrets,
         extra,
         save=save,
     )
-
-
-def identities_of(request: Request, endpoints: Endpoints) -> list[Path]:
-    """Return the private keys that open the region's secrets."""
-    known = [*request.identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or default_private_keys()
 
 
 def run_initiator(run: str, region: str, node: str) -> dict[str, Any]:

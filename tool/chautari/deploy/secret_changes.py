@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from chautari.deploy.node_run import Mode
-from chautari.deploy.request import DeployContext, identities_of
+from chautari.deploy.request import DeployContext
 from chautari.errors import ChautariError
 from chautari.report import secret_texts
 from chautari.report.model import CheckResult, NodeReport
 from chautari.secrets.completion import update_secrets
+from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.required_secrets import required_secrets
 from chautari.secrets.rotation import nodes_with_secrets
 from chautari.secrets.store import SecretStore
@@ -43,7 +44,7 @@ def _remove_deployed_nodes(context: DeployContext, done: set[str]) -> SecretStor
         return opened.with_undeployed(left) if same else opened
 
     extra = [key for keys in context.endpoints.operators.values() for key in keys]
-    identities = identities_of(context.request, context.endpoints)
+    identities = private_keys_to_try(context.request.identities, context.endpoints.ssh_key)
     with suppress(ChautariError, OSError):  # the report of the deploy matters more
         return update_secrets(context.loaded_region, identities, extra, change)
     return context.secrets

@@ -22,6 +22,11 @@ HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
+def key_without_comment(line: str) -> str:
+    """Return the type and the content of a public key; its comment may differ between files."""
+    return " ".join(line.split()[:2])
+
+
 def _has_authorized_keys_options(value: str) -> bool:
     """Return whether options of `authorized_keys` stand before the type, as in from="…" ssh-rsa."""
     first, _, rest = value.partition(" ")

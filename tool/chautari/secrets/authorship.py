@@ -13,6 +13,7 @@ from pathlib import Path
 from chautari.errors import BadInput
 from chautari.language import Text, TextTemplate, _
 from chautari.region.load import LoadedRegion
+from chautari.region.ssh_key_types import key_without_comment
 from chautari.secrets import signature
 from chautari.secrets.last_seen import LastSeen, load_last_seen, store_last_seen
 from chautari.secrets.private_keys import PrivateKey
@@ -161,7 +162,9 @@ def _refuse_replay(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     region = loaded_region.region
     listed = [*(key for keys in region.operators.values() for key in keys)]
     listed += region.recovery.values()
-    if {_bare(key) for key in secrets.recipients} - {_bare(key) for key in listed}:
+    if {key_without_comment(key) for key in secrets.recipients} - {
+        key_without_comment(key) for key in listed
+    }:
         raise BadInput(
             _(
                 "{secrets_file} is older than the version that this computer last used, and is "
@@ -174,10 +177,6 @@ def _refuse_replay(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
                 region=region.region,
             ),
         )
-
-
-def _bare(key: str) -> str:
-    return " ".join(key.split()[:2])
 
 
 def _no_operator_error(loaded_region: LoadedRegion) -> BadInput:

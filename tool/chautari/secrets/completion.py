@@ -11,6 +11,7 @@ from chautari.errors import BadInput, NotARecipient
 from chautari.files import is_present, read_regular_file
 from chautari.language import TextTemplate, _
 from chautari.region.load import LoadedRegion
+from chautari.region.ssh_key_types import key_without_comment
 from chautari.secrets import authorship, required_secrets, store
 from chautari.secrets.file_lock import hold_secrets_lock
 from chautari.secrets.merge import merge_secrets
@@ -135,9 +136,9 @@ def _notices_of_removed_keys(
 
 def removed_keys(secrets: SecretStore, recipients: Sequence[str]) -> set[str]:
     """Return the keys, without comments, that open the file of `secrets` but not a new one."""
-    before, after = ({" ".join(key.split()[:2]) for key in keys} for keys in (
-        secrets.recipients, recipients,
-    ))  # fmt: skip
+    before, after = (
+        set(map(key_without_comment, keys)) for keys in (secrets.recipients, recipients)
+    )
     return before - after
 
 

@@ -205,6 +205,15 @@ def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
     )
 
 
+def private_keys_to_try(identities: Iterable[Path], sandbox_key: Path | None) -> list[Path]:
+    """Return the private keys that may open secrets.
+
+    They are those that the command names and that of the sandbox, else the usual ones.
+    """
+    named = [*identities, *([sandbox_key] if sandbox_key else [])]
+    return named or default_private_keys()
+
+
 def default_private_keys() -> list[Path]:
     """Return the usual private keys of the person at this machine, those that exist."""
     folder = home_dir() / ".ssh"

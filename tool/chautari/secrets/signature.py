@@ -18,6 +18,7 @@ from typing import Any
 
 from chautari.files import temp_files_root
 from chautari.process import run
+from chautari.region.ssh_key_types import key_without_comment
 from chautari.secrets.private_keys import PrivateKey
 
 NAMESPACE = "chautari-secrets"
@@ -60,7 +61,7 @@ def is_signed_by(message: bytes, signature: str, keys: Sequence[str]) -> bool:
     """Return whether `ssh-keygen` accepts `signature` as one by a key of `keys`."""
     with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         signers, file = Path(folder) / "allowed_signers", Path(folder) / "signature"
-        lines = (" ".join(key.split()[:2]) for key in keys)
+        lines = map(key_without_comment, keys)
         signers.write_text("".join(f'operator namespaces="{NAMESPACE}" {key}\n' for key in lines))
         file.write_text(signature)
         done = run(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import read_regular_file, write_atomically
 from chautari.language import _
+from chautari.region.ssh_key_types import key_without_comment
 from chautari.secrets.private_keys import (
     PrivateKey,
     call_pyrage,
@@ -194,7 +195,7 @@ class SecretStore:
 
 
 def _parse_recipient(file: Path, line: str) -> Recipient:
-    key = " ".join(line.split()[:2])  # without the comment
+    key = key_without_comment(line)
     try:
         if key.startswith("age1"):
             return pyrage.x25519.Recipient.from_str(key)
