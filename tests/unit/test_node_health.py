@@ -383,17 +383,17 @@ def test_program_sends_a_refused_mail_later(program: Program) -> None:
 
 def test_full_disk_is_mailed_once(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     program.run(1)
-    real = main._replace
+    real = main._replace_json_file
 
     def replace(path: Path, content: Any) -> None:
         if path.parent == program.home:
             raise OSError(28, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(main, "_replace", replace)
+    monkeypatch.setattr(main, "_replace_json_file", replace)
     program.run(20)
     assert len(program.sent) == 1
-    monkeypatch.setattr(main, "_replace", real)
+    monkeypatch.setattr(main, "_replace_json_file", real)
     program.run(20)
     assert len(program.sent) == 1 and list(program.in_memory.iterdir()) == []
 
@@ -402,7 +402,9 @@ def test_mail_that_cannot_be_remembered_is_not_sent(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program.run(1)
-    monkeypatch.setattr(main, "_replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr(
+        main, "_replace_json_file", lambda *_: (_ for _ in ()).throw(OSError(28, "full"))
+    )
     with pytest.raises(OSError, match="full"):
         program.run(1)
     assert program.sent == []

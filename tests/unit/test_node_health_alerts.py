@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chautari.node.health import alerts
-from chautari.node.health.alerts import Mail, Memory
+from chautari.node.health.alerts import AlertHistory, DueMail
 from chautari.node.health.mails import compose_mail
 from chautari.node.health.problems import BROKEN, WARNING, Problem
 
@@ -26,8 +26,8 @@ class Watch:
     """A node that is looked at every five minutes."""
 
     def __init__(self) -> None:
-        self.memory, self.now, self.booted = Memory(), NOW, BOOTED
-        self.mails: list[tuple[int, Mail]] = []
+        self.memory, self.now, self.booted = AlertHistory(), NOW, BOOTED
+        self.mails: list[tuple[int, DueMail]] = []
         self.accepted = True
         self.looks = 0
 
@@ -35,14 +35,14 @@ class Watch:
         """Look once: `a` is a warning about a, `A` something broken, `.` nothing."""
         found = [problem(letter.lower(), BROKEN if letter.isupper() else WARNING)
                  for letter in seen if letter.isalpha()]  # fmt: skip
-        alerts.observe(self.memory, found, unsettled, self.now, self.booted)
-        mail = alerts.next_mail(self.memory, self.now)
+        alerts.record_look(self.memory, found, unsettled, self.now, self.booted)
+        mail = alerts.next_due_mail(self.memory, self.now)
         if mail is not None and self.accepted:
             alerts.record_mail(self.memory, mail, self.now)
             self.mails.append((self.looks, mail))
         # Nothing is only in memory: the program ends after each look.
-        stored = json.loads(json.dumps(alerts.memory_object(self.memory)))
-        self.memory = alerts.parse_memory(stored)
+        stored = json.loads(json.dumps(alerts.alert_history_object(self.memory)))
+        self.memory = alerts.parse_alert_history(stored)
         self.now += STEP
         self.looks += 1
 
@@ -179,10 +179,10 @@ def test_clock_that_was_ahead_does_not_silence_the_node() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    memory = Memory()
+    memory = AlertHistory()
     for look in range(5):
         found = [Problem(f"unit {look}-{n}", "unit_failed", BROKEN, {}) for n in range(500)]
-        alerts.observe(memory, found, (), NOW + look * STEP, BOOTED)
+        alerts.record_look(memory, found, (), NOW + look * STEP, BOOTED)
     assert len(memory.items) <= alerts.MAX_ITEMS
 
 
@@ -197,14 +197,14 @@ def test_memory_is_bounded() -> None:
     ],
 )
 def test_damaged_memory_counts_as_empty(content: dict[str, Any]) -> None:
-    assert alerts.parse_memory(content) == Memory()
+    assert alerts.parse_alert_history(content) == AlertHistory()
 
 
 def mail_of(*problems: Problem, solved: tuple[str, ...] = ()) -> Any:
-    memory = Memory()
+    memory = AlertHistory()
     for moment in (NOW, NOW + STEP):
-        alerts.observe(memory, problems, (), moment, BOOTED)
-    mail = Mail([item.key for item in problems if item.key not in solved], list(solved), [])
+        alerts.record_look(memory, problems, (), moment, BOOTED)
+    mail = DueMail([item.key for item in problems if item.key not in solved], list(solved), [])
     return compose_mail(memory, mail, "andes", "bog1", NOW + STEP)
 
 

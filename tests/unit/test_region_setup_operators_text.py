@@ -6,6 +6,7 @@ import pytest
 from region_samples import REGION, key_pair
 
 from chautari.errors import BadInput
+from chautari.migration.rewrite import write_region_text
 from chautari.region.load import load_region
 from chautari.region_setup import operators_text
 
@@ -61,7 +62,7 @@ def test_added_operator_can_be_removed_again(
     new = [keys["new"], keys["new2"]][:count]
     added = operators_text.add_operator(file, "eva", new)
     assert file.read_text() == text
-    operators_text.write(file, added)
+    write_region_text(file, added)
     operators = load_region(file).region.operators
     assert set(operators) == {"ana", "luz", "eva"} and operators["eva"] == tuple(new)
     lines, now = set(text.splitlines()), file.read_text()
@@ -70,7 +71,7 @@ def test_added_operator_can_be_removed_again(
     )
     if "braces" in form:
         return
-    operators_text.write(file, operators_text.remove_operator(file, "eva"))
+    write_region_text(file, operators_text.remove_operator(file, "eva"))
     assert file.read_text() == text
 
 
@@ -81,12 +82,12 @@ def test_removed_operator_leaves_the_rest_as_it_was(
 ) -> None:
     text = region_text(form, keys)
     file = write(tmp_path, text)
-    operators_text.write(file, operators_text.remove_operator(file, name))
+    write_region_text(file, operators_text.remove_operator(file, name))
     left = load_region(file).region.operators
     assert set(left) == {"ana", "luz"} - {name}
     now = file.read_text()
     assert (len(now) < len(text) and "# People" in now) or "braces" in form
-    operators_text.write(file, operators_text.add_operator(file, name, [keys["new"]]))
+    write_region_text(file, operators_text.add_operator(file, name, [keys["new"]]))
     assert load_region(file).region.operators[name] == (keys["new"],)
 
 
@@ -96,19 +97,19 @@ def test_undo_writes_the_old_text_unless_the_file_changed(
     text = region_text("a block", keys)
     file = write(tmp_path, text)
     change = operators_text.remove_operator(file, "luz")
-    operators_text.write(file, change)
-    operators_text.undo(file, change)
+    write_region_text(file, change)
+    operators_text.undo_rewrite(file, change)
     assert file.read_text() == text
-    operators_text.write(file, change)
+    write_region_text(file, change)
     file.write_text(file.read_text() + "# more\n")
     with pytest.raises(BadInput, match="changed while this command was running"):
-        operators_text.undo(file, change)
+        operators_text.undo_rewrite(file, change)
 
 
 def test_file_with_only_a_sandbox_gets_operators(tmp_path: Path, keys: dict[str, str]) -> None:
     text = REGION.replace(LINE, "sandbox: {{network: 203.0.113.0/24}}\n").format(**keys)
     file = write(tmp_path, text)
-    operators_text.write(file, operators_text.add_operator(file, "ana", [keys["key"]]))
+    write_region_text(file, operators_text.add_operator(file, "ana", [keys["key"]]))
     assert file.read_text() == f"{text}operators:\n  ana: {keys['key']}\n"
 
 

@@ -18,7 +18,7 @@ from chautari.secrets.completion import (
     open_secrets,
     update_secrets,
 )
-from chautari.secrets.merge import READ_BY_REMOVED, Merge, merge_secrets
+from chautari.secrets.merge import READ_BY_REMOVED, MergedSecrets, merge_secrets
 from chautari.secrets.store import SecretStore, open_secrets_file
 
 TEXT = REGION.replace("{{ana: {key} ana@laptop}}", "{{ana: '{ana}', luz: '{luz}'}}")
@@ -275,7 +275,7 @@ def test_merge_of_values(
         assert name not in theirs or settled.secrets[name] == theirs[name]
 
 
-def recipients_after(ours: str, theirs: str) -> Merge:
+def recipients_after(ours: str, theirs: str) -> MergedSecrets:
     return merge_secrets(store(BASE), store(BASE, ours), store(BASE | {"c": "1"}, theirs))
 
 

@@ -65,7 +65,7 @@ def test_sign_makes_what_ssh_keygen_accepts(kind: str, tmp_path: Path) -> None:
     (tmp_path / "ana").chmod(0o600)
     signed = sign_file(MESSAGE, tmp_path / "ana")
     assert signature.is_signed_by(MESSAGE, signed, [line])
-    assert signature.signing_key(signed) == signature.public_blob(line)
+    assert signature.signing_key(signed) == signature.public_key_bytes(line)
     assert not signature.is_signed_by(MESSAGE + b" ", signed, [line])
     assert not signature.is_signed_by(MESSAGE, signed, [key_pair(tmp_path, "eve", kind)])
     # Exactly what ssh-keygen itself writes; both types of signatures use no random numbers.

@@ -17,7 +17,7 @@ from chautari.cli.secrets_rotate import print_rotation, rotation_object
 from chautari.errors import BadInput
 from chautari.files import is_present, read_regular_file
 from chautari.language import _
-from chautari.migration.rewrite import Rewrite
+from chautari.migration.rewrite import Rewrite, write_region_text
 from chautari.paths import regions_root
 from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion, load_region
@@ -251,7 +251,7 @@ def _change_region(
     file: Path, rewrite: Rewrite, identities: tuple[Path, ...], change: Change
 ) -> None:
     """Write the new `region.yml`, and the secrets for it; after an error, neither is changed."""
-    operators_text.write(file, rewrite)
+    write_region_text(file, rewrite)
     try:
         loaded_region = _load_region_alone(file)
         if is_present(loaded_region.secrets_file):
@@ -264,7 +264,7 @@ def _change_region(
             for notice in saved.notices:
                 echo(notice, err=True)
     except BaseException:
-        operators_text.undo(file, rewrite)
+        operators_text.undo_rewrite(file, rewrite)
         raise
 
 

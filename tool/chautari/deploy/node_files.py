@@ -47,7 +47,7 @@ def read_node_files(
         unreached: nodes that are not asked, because they did not answer a moment ago.
     """
     if report := (unreached or {}).get(target.name):
-        return _unreachable(next(iter(report.refusals), Refusal("nothing_deployed")))
+        return _unreachable_node_files(next(iter(report.refusals), Refusal("nothing_deployed")))
     if target.address not in read_known_hosts_text(target.known_hosts):
         return NodeFiles({}, {}, ("not_deployed", {}))
     arguments = {"action": "state_files", "files": dict(paths)}
@@ -60,7 +60,7 @@ def read_node_files(
         return _decode_answer(reply.answer)
     if reply.code == NO_PYTHON:
         return NodeFiles({}, {}, ("not_deployed", {}))
-    return _unreachable(no_answer_refusal(target, reply.code, reply.last_error))
+    return _unreachable_node_files(no_answer_refusal(target, reply.code, reply.last_error))
 
 
 def unreached_nodes(reports: Sequence[NodeReport]) -> dict[str, NodeReport]:
@@ -68,7 +68,7 @@ def unreached_nodes(reports: Sequence[NodeReport]) -> dict[str, NodeReport]:
     return {report.name: report for report in reports if report.state in _UNREACHED}
 
 
-def _unreachable(refusal: Refusal) -> NodeFiles:
+def _unreachable_node_files(refusal: Refusal) -> NodeFiles:
     data = {"reason": refusal.reason, "fix": refusal.fix}
     return NodeFiles({}, {}, ("node_unreachable", data))
 

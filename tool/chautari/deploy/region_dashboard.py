@@ -151,12 +151,12 @@ def _services_topic(health: Mapping[str, NodeHealth]) -> Topic:
     if silent:
         text = _(
             "no answer from {names}; {count} of {count2} respond",
-            names=_names(silent),
+            names=_join_names(silent),
             count=len(known) - len(silent),
             count2=len(known),
         )
         return Topic(_("Services"), text, "broken")
-    return Topic(_("Services"), _("{names} respond", names=_names(list(known))))
+    return Topic(_("Services"), _("{names} respond", names=_join_names(list(known))))
 
 
 def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topic:
@@ -181,7 +181,7 @@ def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topi
     level: Level = "broken" if any(item.state == "broken" for item in bad) else "warning"
     return Topic(
         label,
-        _("{last}; see {names}", last=last, names=_names([item.label for item in bad])),
+        _("{last}; see {names}", last=last, names=_join_names([item.label for item in bad])),
         level,
     )
 
@@ -189,7 +189,7 @@ def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topi
 def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
     green = [peer.name for peer in peers if peer.state == "green"]
     other = [f"{peer.name} {peer.state}" for peer in peers if peer.state != "green"]
-    text = _names([*other, *(_("{name} green", name=name) for name in green)])
+    text = _join_names([*other, *(_("{name} green", name=name) for name in green)])
     return Topic(_("Peers"), text, "warning" if other else "ok")
 
 
@@ -199,8 +199,8 @@ def _releases_topic(found: RegionStatus) -> Topic:
         return Topic(_("Releases"), _("not checked: ask_upstream is false"), "unknown")
     names = [f"{item['name']} {item['version']}" for item in outdated]
     unknown = [item["name"] for item in found.releases["releases_unknown"]]
-    parts = [_("newer releases than {names}", names=_names(names))] if names else []
-    parts += [_("unknown for {names}", names=_names(unknown))] if unknown else []
+    parts = [_("newer releases than {names}", names=_join_names(names))] if names else []
+    parts += [_("unknown for {names}", names=_join_names(unknown))] if unknown else []
     return Topic(_("Releases"), "; ".join(parts) or _("the newest releases are installed"))
 
 
@@ -213,7 +213,9 @@ def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     failed = [name for name, item in health.items() if item.mails.failed]
     if failed:
         return Topic(
-            _("Mail"), _("the last mail of {names} was not sent", names=_names(failed)), "warning"
+            _("Mail"),
+            _("the last mail of {names} was not sent", names=_join_names(failed)),
+            "warning",
         )
     silent = [name for name, item in health.items() if not item.mails.on]
     if silent or not health:
@@ -221,7 +223,7 @@ def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     return Topic(_("Mail"), _("nodes send alerts to {contact}", contact=region.contact))
 
 
-def _names(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_NAMES])
     return (
         _("{shown} and {count} more", shown=shown, count=len(names) - _MOST_NAMES)
@@ -230,7 +232,7 @@ def _names(names: Sequence[str]) -> str:
     )
 
 
-def _finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> Finding:
+def _make_finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> Finding:
     return Finding("broken" if broken else "warning", subject, code, *texts)
 
 
@@ -246,7 +248,7 @@ def _run_findings(region: Region, states: Sequence[NodeStatus]) -> Iterator[Find
         if level in ("broken", "warning"):
             step = steps.get(code, _("run: deploy region {region}", region=region.region))
             text = run_result_text(state)
-            yield _finding(level == "broken", state["node"], code, (text, step))
+            yield _make_finding(level == "broken", state["node"], code, (text, step))
 
 
 def _health_findings(region: Region, found: RegionStatus, now: float) -> Iterator[Finding]:
@@ -258,7 +260,7 @@ def _health_findings(region: Region, found: RegionStatus, now: float) -> Iterato
             if answer.health:
                 data["age"] = age_text(max(0, now - answer.health.measured))
             texts = measurement_texts(code, data)
-            yield _finding(False, answer.node, code, texts)
+            yield _make_finding(False, answer.node, code, texts)
 
 
 def _code_of_answer(answer: HealthAnswer, now: float) -> str:
@@ -273,7 +275,7 @@ def _problem_findings(region: Region, problems: Problems) -> Iterator[Finding]:
     for node, found in problems.items():
         for item in found:
             texts = problem_texts(item.code, item.data, region.region)
-            yield _finding(item.level >= BROKEN, node, item.code, texts)
+            yield _make_finding(item.level >= BROKEN, node, item.code, texts)
 
 
 def _backup_findings(found: RegionStatus) -> Iterator[Finding]:
@@ -284,7 +286,7 @@ def _backup_findings(found: RegionStatus) -> Iterator[Finding]:
         if item.code == "node_unreachable" and item.node in unreachable:
             continue
         texts = item.cause, item.next_step
-        yield _finding(item.state == "broken", item.label, item.code, texts)
+        yield _make_finding(item.state == "broken", item.label, item.code, texts)
 
 
 def _peer_findings(peers: Sequence[PeerStatus]) -> Iterator[Finding]:
@@ -293,4 +295,4 @@ def _peer_findings(peers: Sequence[PeerStatus]) -> Iterator[Finding]:
         if peer.state != "green":
             worst = peer.worst_link
             texts = worst.cause, worst.next_step
-            yield _finding(False, _("peer {name}", name=peer.name), worst.code, texts)
+            yield _make_finding(False, _("peer {name}", name=peer.name), worst.code, texts)

@@ -25,9 +25,11 @@ def add_operator(file: Path, name: str, keys: Sequence[str]) -> Rewrite:
     Raises:
         BadInput: when the text cannot be changed, or would not be valid.
     """
-    text, document = _read(file)
+    text, document = _read_region_text(file)
     wanted = _operators_of(document) | {name: keys[0] if len(keys) == 1 else list(keys)}
-    return _checked(file, text, document, _with_entry(text, document, name, keys), wanted)
+    return _checked_rewrite(
+        file, text, document, _text_with_operator(text, document, name, keys), wanted
+    )
 
 
 def remove_operator(file: Path, name: str) -> Rewrite:
@@ -36,21 +38,14 @@ def remove_operator(file: Path, name: str) -> Rewrite:
     Raises:
         BadInput: when the text cannot be changed, or would not be valid.
     """
-    text, document = _read(file)
+    text, document = _read_region_text(file)
     wanted = {key: value for key, value in _operators_of(document).items() if key != name}
-    return _checked(file, text, document, _without_entry(text, document, name), wanted)
+    return _checked_rewrite(
+        file, text, document, _text_without_operator(text, document, name), wanted
+    )
 
 
-def write(file: Path, rewrite: Rewrite) -> None:
-    """Write the new text, if the file is still the one that was read.
-
-    Raises:
-        BadInput: when it changed in the meantime.
-    """
-    write_region_text(file, rewrite)
-
-
-def undo(file: Path, rewrite: Rewrite) -> None:
+def undo_rewrite(file: Path, rewrite: Rewrite) -> None:
     """Write the old text again, if the file still has the new one.
 
     Raises:
@@ -59,7 +54,7 @@ def undo(file: Path, rewrite: Rewrite) -> None:
     write_region_text(file, rewrite._replace(old=rewrite.new, new=rewrite.old))
 
 
-def _read(file: Path) -> tuple[str, Document]:
+def _read_region_text(file: Path) -> tuple[str, Document]:
     text = read_regular_file(file, MAX_BYTES).decode("utf-8", "replace")
     text = text.removeprefix(BYTE_ORDER_MARK)
     document = parse_yaml(text, file)
@@ -73,7 +68,7 @@ def _operators_of(document: Document) -> dict[str, Any]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def _checked(
+def _checked_rewrite(
     file: Path, old: str, document: Document, new: str | None, wanted: Mapping[str, Any]
 ) -> Rewrite:
     """Return the change, if the new text says what is wanted, and nothing else."""
@@ -94,7 +89,9 @@ def _checked(
     return Rewrite(old, new, (), None, document)
 
 
-def _with_entry(text: str, document: Document, name: str, keys: Sequence[str]) -> str | None:
+def _text_with_operator(
+    text: str, document: Document, name: str, keys: Sequence[str]
+) -> str | None:
     if (KEY,) not in document.key_spans:
         end = "" if text.endswith("\n") else "\n"
         return f"{text}{end}{KEY}:\n{_block_entry('  ', name, keys)}"
@@ -102,10 +99,10 @@ def _with_entry(text: str, document: Document, name: str, keys: Sequence[str]) -
     brace = re.compile(r"\s*\{").match(text, after)
     if brace:
         more = ", " if _operators_of(document) else ""
-        values = ", ".join(_quoted(key) for key in keys)
+        values = ", ".join(_quoted_yaml_scalar(key) for key in keys)
         value = values if len(keys) == 1 else f"[{values}]"
         return f"{text[: brace.end()]}{name}: {value}{more}{text[brace.end() :]}"
-    entries = list(_entries(document))
+    entries = list(_operator_names_in_order(document))
     if not entries:
         line_end = text.find("\n", after)
         place = len(text) if line_end < 0 else line_end + 1
@@ -117,8 +114,8 @@ def _with_entry(text: str, document: Document, name: str, keys: Sequence[str]) -
     return f"{text[:place]}{end}{_block_entry(indent, name, keys)}{text[place:]}"
 
 
-def _without_entry(text: str, document: Document, name: str) -> str | None:
-    entries = list(_entries(document))
+def _text_without_operator(text: str, document: Document, name: str) -> str | None:
+    entries = list(_operator_names_in_order(document))
     start = document.key_spans[KEY, name][0]
     line = text.rfind("\n", 0, start) + 1
     indent = text[line:start]
@@ -135,7 +132,7 @@ def _without_entry(text: str, document: Document, name: str) -> str | None:
     return text[:comma] + text[value[1] :]
 
 
-def _entries(document: Document) -> list[str]:
+def _operator_names_in_order(document: Document) -> list[str]:
     """Return the operators in the order of the text."""
     found = [path for path in document.key_spans if len(path) == 2 and path[0] == KEY]
     return [str(path[1]) for path in sorted(found, key=lambda path: document.key_spans[path])]
@@ -165,13 +162,13 @@ def _line_end(text: str, place: int) -> int:
 
 def _block_entry(indent: str, name: str, keys: Sequence[str]) -> str:
     if len(keys) == 1:
-        return f"{indent}{name}: {_scalar(keys[0])}\n"
-    return f"{indent}{name}:\n" + "".join(f"{indent}  - {_scalar(key)}\n" for key in keys)
+        return f"{indent}{name}: {_yaml_scalar(keys[0])}\n"
+    return f"{indent}{name}:\n" + "".join(f"{indent}  - {_yaml_scalar(key)}\n" for key in keys)
 
 
-def _scalar(key: str) -> str:
-    return key if _PLAIN.fullmatch(key) else _quoted(key)
+def _yaml_scalar(key: str) -> str:
+    return key if _PLAIN.fullmatch(key) else _quoted_yaml_scalar(key)
 
 
-def _quoted(key: str) -> str:
+def _quoted_yaml_scalar(key: str) -> str:
     return "'" + key.replace("'", "''") + "'"

@@ -100,7 +100,7 @@ def print_dashboard(
 
 def dashboard_lines(dashboard: Dashboard, width: int, *, complete: bool = False) -> list[Text]:
     """Return the lines, none of which is wider than `width`."""
-    lines = [_title(dashboard, width), Text()]
+    lines = [_title_line(dashboard, width), Text()]
     lines += _node_lines(dashboard.nodes, width)
     lines.append(Text())
     label_width = max((cell_len(topic.label) for topic in dashboard.topics), default=0)
@@ -113,7 +113,7 @@ def dashboard_lines(dashboard: Dashboard, width: int, *, complete: bool = False)
     return lines
 
 
-def _title(dashboard: Dashboard, width: int) -> Text:
+def _title_line(dashboard: Dashboard, width: int) -> Text:
     broken, warnings = dashboard.count("broken"), dashboard.count("warning")
     parts = [_("{broken} broken", broken=broken)] if broken else []
     parts += [count_with_noun(warnings, "warning")] if warnings else []
@@ -124,7 +124,7 @@ def _title(dashboard: Dashboard, width: int) -> Text:
     gap = width - line.cell_len - len(when)
     if gap >= 2:
         line.append(" " * gap + when, style="dim")
-    return _cut(line, width)
+    return _cut_to_width(line, width)
 
 
 def _node_lines(nodes: Sequence[NodeRow], width: int) -> list[Text]:
@@ -141,18 +141,18 @@ def _node_lines(nodes: Sequence[NodeRow], width: int) -> list[Text]:
 
 def _table_lines(nodes: Sequence[NodeRow], widths: Sequence[int], gap: int) -> list[Text]:
     heading = [Text(_(text), style="bold") for text in HEADINGS]
-    lines = [_joined(heading, widths, gap)]
+    lines = [_join_cells(heading, widths, gap)]
     for node in nodes:
         cells = [Text(to_one_line(node.name), style="bold")]
         cells += [Text(to_one_line(cell.text), style=_STYLES[cell.level]) for cell in node.cells]
-        lines.append(_joined(cells, widths, gap))
+        lines.append(_join_cells(cells, widths, gap))
     return lines
 
 
-def _joined(cells: Sequence[Text], widths: Sequence[int], gap: int) -> Text:
+def _join_cells(cells: Sequence[Text], widths: Sequence[int], gap: int) -> Text:
     line = Text()
     for cell, width in zip(cells, widths, strict=True):
-        cut = _cut(cell, width)
+        cut = _cut_to_width(cell, width)
         line.append_text(cut).append(" " * (width - cut.cell_len + gap))
     line.rstrip()
     return line
@@ -161,13 +161,15 @@ def _joined(cells: Sequence[Text], widths: Sequence[int], gap: int) -> Text:
 def _list_of_node(node: NodeRow, width: int) -> list[Text]:
     state, *values = node.cells
     first = Text(f"{to_one_line(node.name)}: ", style="bold")
-    lines = [_cut(first.append(to_one_line(state.text), style=_STYLES[state.level]), width)]
+    lines = [
+        _cut_to_width(first.append(to_one_line(state.text), style=_STYLES[state.level]), width)
+    ]
     for heading, cell in zip(HEADINGS[2:], values, strict=True):
         if cell.level != "unknown":
             label = _(_LONG_HEADINGS.get(heading, heading))
             line = Text(f"  {label}: ", style="dim")
             lines.append(
-                _cut(line.append(to_one_line(cell.text), style=_STYLES[cell.level]), width)
+                _cut_to_width(line.append(to_one_line(cell.text), style=_STYLES[cell.level]), width)
             )
     return lines
 
@@ -178,8 +180,8 @@ def _topic_lines(topic: Topic, width: int, label_width: int) -> list[Text]:
     if width >= _NARROW:
         padding = " " * (label_width - cell_len(topic.label) + 1)
         line = Text(topic.label + padding, style="bold")
-        return [_cut(line.append(text, style=_STYLES[topic.level]), width)]
-    wrapped = _wrap(f"{topic.label}: {text}", width, "  ")
+        return [_cut_to_width(line.append(text, style=_STYLES[topic.level]), width)]
+    wrapped = _wrap_text(f"{topic.label}: {text}", width, "  ")
     return [Text(part, style=_STYLES[topic.level]) for part in wrapped]
 
 
@@ -187,22 +189,22 @@ def _finding_lines(dashboard: Dashboard, width: int, room: int | None) -> list[T
     """Return a line for each problem that there is room for; without `room`, the whole texts."""
     found = sorted(dashboard.findings, key=lambda item: item.level != "broken")
     if room is None:
-        return [line for item in found for line in _whole_finding(item, width)]
+        return [line for item in found for line in _complete_finding_lines(item, width)]
     # The next step needs a line. A narrow terminal is scrolled anyway.
     room = max(LEAST_PROBLEMS, room - 1) if width >= _NARROW else NARROW_PROBLEMS
     shown = found if len(found) <= room else found[: room - 1]
     lines: list[Text] = []
     for item in shown:
         if width < _NARROW:
-            lines += _whole_finding(item, width, step=False)
+            lines += _complete_finding_lines(item, width, step=False)
         else:
-            lines.append(_cut(_finding_text(item), width))
+            lines.append(_cut_to_width(_finding_text(item), width))
     more = len(found) - len(shown)
     details = f"deploy status {to_one_line(dashboard.region)} --details"
     if more:
         lines += [
             Text(part)
-            for part in _wrap(
+            for part in _wrap_text(
                 _("and {more} more: {details}", more=more, details=details), width, "  "
             )
         ]
@@ -210,7 +212,7 @@ def _finding_lines(dashboard: Dashboard, width: int, room: int | None) -> list[T
     # One line has no room for half a command.
     fits = bool(step) and (width < _NARROW or cell_len(step) <= width)
     text = step if fits else _("Next: {details}", details=details)
-    return [*lines, *(Text(part, style="cyan") for part in _wrap(text, width, "  "))]
+    return [*lines, *(Text(part, style="cyan") for part in _wrap_text(text, width, "  "))]
 
 
 def _next_step_text(item: Finding) -> str:
@@ -223,20 +225,20 @@ def _finding_text(item: Finding) -> Text:
     return line.append(f"{to_one_line(item.subject)}: {to_one_line(item.text)}", style="default")
 
 
-def _whole_finding(item: Finding, width: int, *, step: bool = True) -> list[Text]:
+def _complete_finding_lines(item: Finding, width: int, *, step: bool = True) -> list[Text]:
     level = _(_LEVEL_WORDS[item.level])
     text = f"{level}: {to_one_line(item.subject)}: {to_one_line(item.text)}"
-    lines = [Text(part, style=_STYLES[item.level]) for part in _wrap(text, width, "  ")]
+    lines = [Text(part, style=_STYLES[item.level]) for part in _wrap_text(text, width, "  ")]
     if step and (next_step := _next_step_text(item)):
-        lines += [Text(part, style="cyan") for part in _wrap(f"  {next_step}", width, "    ")]
+        lines += [Text(part, style="cyan") for part in _wrap_text(f"  {next_step}", width, "    ")]
     return lines
 
 
-def _wrap(text: str, width: int, indent: str) -> list[str]:
+def _wrap_text(text: str, width: int, indent: str) -> list[str]:
     return textwrap.wrap(text, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _cut(line: Text, width: int) -> Text:
+def _cut_to_width(line: Text, width: int) -> Text:
     """Return a line that is no wider than `width`, with a mark where it was cut."""
     cut = line.copy()
     cut.truncate(width, overflow="ellipsis")

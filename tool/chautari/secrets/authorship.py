@@ -32,7 +32,7 @@ UNSIGNED: TextTemplate = (
 )
 
 
-def sign(
+def add_signature(
     loaded_region: LoadedRegion, secrets: SecretStore, keys: Iterable[PrivateKey]
 ) -> SecretStore:
     """Return `secrets` with a signature of one of `keys`, which must belong to an operator.
@@ -93,14 +93,14 @@ def author_of(loaded_region: LoadedRegion, secrets: SecretStore) -> str | None:
     """Return the operator who signed `secrets`; None if no operator of the region did."""
     blob = signature.signing_key(secrets.signature)
     for name, lines in loaded_region.region.operators.items():
-        own = [line for line in lines if signature.public_blob(line) == blob and blob]
+        own = [line for line in lines if signature.public_key_bytes(line) == blob and blob]
         message = secrets.signed_message(loaded_region.region.region)
         if own and signature.is_signed_by(message, secrets.signature, own):
             return name
     return None
 
 
-def check_side(
+def check_author_of_merge_side(
     loaded_region: LoadedRegion, secrets: SecretStore, side: str, *, was_signed: bool
 ) -> None:
     """Refuse one side of a merge if no operator wrote it.
@@ -131,12 +131,12 @@ def check_side(
         )
 
 
-def was_signed(file: Path) -> bool:
+def was_seen_signed(file: Path) -> bool:
     """Return whether this computer has seen `file` with a signature."""
     return load_last_seen(file).signed
 
 
-def remember(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
+def remember_last_used_file(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
     """Remember the file as the one that this computer used last."""
     if loaded_region.region.sandbox is not None:
         return

@@ -117,7 +117,7 @@ def update_secrets(
             and opened.recipients == recipients
             and is_present(loaded_region.secrets_file)
         ):
-            authorship.remember(loaded_region, opened)
+            authorship.remember_last_used_file(loaded_region, opened)
             return changed
         saved = _save_encrypted(loaded_region, changed, recipients, identities)
     saved.notices = changed.notices
@@ -246,7 +246,7 @@ def _save_encrypted(
     file = loaded_region.secrets_file
     new, sealed = sign_and_encrypt(loaded_region, secrets, recipients, identities)
     store.replace_secrets_file(file, sealed)
-    authorship.remember(loaded_region, new)
+    authorship.remember_last_used_file(loaded_region, new)
     return new
 
 
@@ -266,7 +266,7 @@ def sign_and_encrypt(
     written = min(max(int(time.time()), secrets.written + 1), store.MAX_TIME)
     new = secrets.with_recipients(recipients, written)
     _refuse_unreadable(file, new.encrypt(file, recipients), keys, unusable)
-    new = authorship.sign(loaded_region, new, keys.values())
+    new = authorship.add_signature(loaded_region, new, keys.values())
     sealed = new.encrypt(file, recipients)
     new.digest = hashlib.sha256(sealed).hexdigest()
     return new, sealed
@@ -325,9 +325,9 @@ def merge_versions(
         else SecretStore({}, ())
         for content in versions
     )
-    was_signed = bool(base.signature) or authorship.was_signed(file)
-    authorship.check_side(loaded_region, ours, "ours", was_signed=was_signed)
-    authorship.check_side(
+    was_signed = bool(base.signature) or authorship.was_seen_signed(file)
+    authorship.check_author_of_merge_side(loaded_region, ours, "ours", was_signed=was_signed)
+    authorship.check_author_of_merge_side(
         loaded_region, theirs, "theirs", was_signed=was_signed or bool(ours.signature)
     )
     merged, conflicts = merge_secrets(base, ours, theirs, take_theirs)

@@ -34,7 +34,7 @@ class LastSeen(BaseModel):
 def load_last_seen(file: Path) -> LastSeen:
     """Return what is remembered of `file`; nothing if it was never seen."""
     with suppress(ChautariError, ValidationError):
-        content = read_bytes_if_present(_memory_of(file), _MAX_BYTES)
+        content = read_bytes_if_present(_file_of_last_seen(file), _MAX_BYTES)
         return LastSeen.model_validate_json(content) if content else LastSeen()
     return LastSeen()
 
@@ -44,11 +44,11 @@ def store_last_seen(file: Path, seen: LastSeen) -> None:
     if seen == load_last_seen(file):
         return
     with suppress(OSError):
-        place = _memory_of(file)
+        place = _file_of_last_seen(file)
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(place, seen.model_dump_json(), durable=False)
 
 
-def _memory_of(file: Path) -> Path:
+def _file_of_last_seen(file: Path) -> Path:
     name = hashlib.sha256(os.fsencode(os.path.realpath(file))).hexdigest()
     return state_dir() / "secrets-seen" / name

@@ -13,7 +13,7 @@ READ_BY_REMOVED: Text = (
 )
 
 
-class Merge(NamedTuple):
+class MergedSecrets(NamedTuple):
     """The merged secrets, and the names of those that both sides changed to different values.
 
     For a conflict, the merged secrets contain the value of our side.
@@ -25,16 +25,18 @@ class Merge(NamedTuple):
 
 def merge_secrets(
     base: SecretStore, ours: SecretStore, theirs: SecretStore, take_theirs: Collection[str] = ()
-) -> Merge:
+) -> MergedSecrets:
     """Return what both sides changed since `base`; `take_theirs` settles conflicts for them."""
-    values, conflicts = _merge(_values(base), _values(ours), _values(theirs))
+    values, conflicts = _merge_mappings(
+        _values_by_name(base), _values_by_name(ours), _values_by_name(theirs)
+    )
     for name in take_theirs:
         values.pop(name, None)
         if name in theirs:
             values[name] = theirs[name]
     recipients = _merge_recipients(base, ours, theirs)
-    undeployed, _ = _merge(base.undeployed, ours.undeployed, theirs.undeployed)
-    due, _ = _merge(base.due, ours.due, theirs.due)
+    undeployed, _ = _merge_mappings(base.undeployed, ours.undeployed, theirs.undeployed)
+    due, _ = _merge_mappings(base.due, ours.due, theirs.due)
     for name in _names_readable_by_removed(base, ours, theirs, recipients):
         due.setdefault(name, translate(READ_BY_REMOVED))
     merged = SecretStore(
@@ -44,14 +46,14 @@ def merge_secrets(
         undeployed=undeployed,
         written=max(ours.written, theirs.written),
     )
-    return Merge(merged, tuple(name for name in conflicts if name not in take_theirs))
+    return MergedSecrets(merged, tuple(name for name in conflicts if name not in take_theirs))
 
 
-def _values(secrets: SecretStore) -> dict[str, str]:
+def _values_by_name(secrets: SecretStore) -> dict[str, str]:
     return secrets.values_of_names(secrets.names)
 
 
-def _merge(
+def _merge_mappings(
     base: Mapping[str, str], ours: Mapping[str, str], theirs: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
     """Return the merged mapping, with our value for a conflict, and the names of conflicts."""

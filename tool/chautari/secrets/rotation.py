@@ -52,7 +52,7 @@ def rotate_named(region: Region, secrets: SecretStore, names: Sequence[str], why
                 ),
                 fix=spec.rotation_note + (set_it if spec.rotation is Rotation.PERSON else ""),
             )
-    return _rotated(region, secrets, specs, why)
+    return _replace_values(region, secrets, specs, why)
 
 
 def rotate_all(region: Region, secrets: SecretStore, why: str) -> Rotated:
@@ -65,21 +65,23 @@ def rotate_all(region: Region, secrets: SecretStore, why: str) -> Rotated:
     unused = [
         name for name in secrets.names if name not in known and not name.startswith(BACKUP_PREFIX)
     ]
-    rotated = _rotated(region, secrets.without(unused), _with(specs, Rotation.DEPLOY), why)
-    due = _with(specs, Rotation.NAMED, Rotation.PERSON)
+    rotated = _replace_values(
+        region, secrets.without(unused), _specs_with_rotation(specs, Rotation.DEPLOY), why
+    )
+    due = _specs_with_rotation(specs, Rotation.NAMED, Rotation.PERSON)
     return rotated._replace(
         secrets=rotated.secrets.with_due(rotated.secrets.due | {spec.name: why for spec in due}),
         due=due,
-        kept=_with(specs, Rotation.NEVER),
+        kept=_specs_with_rotation(specs, Rotation.NEVER),
         dropped=tuple(unused),
     )
 
 
-def _with(specs: Iterable[SecretSpec], *kinds: Rotation) -> tuple[SecretSpec, ...]:
+def _specs_with_rotation(specs: Iterable[SecretSpec], *kinds: Rotation) -> tuple[SecretSpec, ...]:
     return tuple(spec for spec in specs if spec.rotation in kinds)
 
 
-def _rotated(
+def _replace_values(
     region: Region, secrets: SecretStore, specs: Sequence[SecretSpec], why: str
 ) -> Rotated:
     new = secrets.with_values({spec.name: spec.make() for spec in specs})

@@ -36,12 +36,12 @@ def sign(message: bytes, keys: Iterable[PrivateKey], allowed: Iterable[str]) -> 
 
     It is empty if there is none.
     """
-    blobs = {public_blob(line) for line in allowed}
+    blobs = {public_key_bytes(line) for line in allowed}
     for key in keys:
-        loaded = _load(key)
-        blob = b"" if loaded is None else _public_blob_of(loaded)
+        loaded = _load_private_key(key)
+        blob = b"" if loaded is None else _public_key_bytes_of(loaded)
         if blob in blobs and blob:
-            return _armored(blob, _sign_with(loaded, _signed_part(message)))
+            return _armored_signature(blob, _signature_of_content(loaded, _signed_part(message)))
     return ""
 
 
@@ -72,7 +72,7 @@ def is_signed_by(message: bytes, signature: str, keys: Sequence[str]) -> bool:
     return done.code == 0
 
 
-def public_blob(line: str) -> bytes:
+def public_key_bytes(line: str) -> bytes:
     """Return the bytes of a public key, given as a line; empty if it is no SSH key."""
     try:
         return base64.b64decode(line.split()[1])
@@ -80,12 +80,16 @@ def public_blob(line: str) -> bytes:
         return b""
 
 
-def public_blobs(keys: Iterable[PrivateKey]) -> set[bytes]:
+def public_key_bytes_of_private_keys(keys: Iterable[PrivateKey]) -> set[bytes]:
     """Return the public halves of private SSH keys."""
-    return {_public_blob_of(loaded) for key in keys if (loaded := _load(key)) is not None}
+    return {
+        _public_key_bytes_of(loaded)
+        for key in keys
+        if (loaded := _load_private_key(key)) is not None
+    }
 
 
-def _load(key: PrivateKey) -> Any:
+def _load_private_key(key: PrivateKey) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
@@ -99,34 +103,34 @@ def _load(key: PrivateKey) -> Any:
         return None
 
 
-def _public_blob_of(loaded: Any) -> bytes:
+def _public_key_bytes_of(loaded: Any) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    return public_blob(loaded.public_key().public_bytes(*form).decode())
+    return public_key_bytes(loaded.public_key().public_bytes(*form).decode())
 
 
-def _sign_with(loaded: Any, content: bytes) -> bytes:
+def _signature_of_content(loaded: Any, content: bytes) -> bytes:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
     if isinstance(loaded, rsa.RSAPrivateKey):
         value = loaded.sign(content, padding.PKCS1v15(), hashes.SHA512())
-        return _string(b"rsa-sha2-512") + _string(value)
-    return _string(b"ssh-ed25519") + _string(loaded.sign(content))
+        return _with_length(b"rsa-sha2-512") + _with_length(value)
+    return _with_length(b"ssh-ed25519") + _with_length(loaded.sign(content))
 
 
 def _signed_part(message: bytes) -> bytes:
     digest = hashlib.sha512(message).digest()
-    return _MAGIC + b"".join(map(_string, (NAMESPACE.encode(), b"", _HASH, digest)))
+    return _MAGIC + b"".join(map(_with_length, (NAMESPACE.encode(), b"", _HASH, digest)))
 
 
-def _armored(blob: bytes, value: bytes) -> str:
-    fields = b"".join(map(_string, (blob, NAMESPACE.encode(), b"", _HASH, value)))
+def _armored_signature(blob: bytes, value: bytes) -> str:
+    fields = b"".join(map(_with_length, (blob, NAMESPACE.encode(), b"", _HASH, value)))
     text = base64.b64encode(_MAGIC + _VERSION + fields).decode()
     lines = (text[start : start + 70] for start in range(0, len(text), 70))
     return _BEGIN + "".join(f"{line}\n" for line in lines) + _END
 
 
-def _string(content: bytes) -> bytes:
+def _with_length(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content

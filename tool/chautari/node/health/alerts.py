@@ -34,7 +34,7 @@ FORMAT = 1
 
 
 @dataclass
-class Item:
+class RememberedProblem:
     """What is remembered of one problem.
 
     Attributes:
@@ -68,16 +68,16 @@ class Item:
 
 
 @dataclass
-class Memory:
+class AlertHistory:
     """What is remembered between two looks; `mails` are the times of the last 24 hours."""
 
     booted: int = 0
     mails: list[int] = field(default_factory=list)
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, RememberedProblem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Mail:
+class DueMail:
     """What one mail says, by the keys of the problems."""
 
     worse: Sequence[str]
@@ -85,37 +85,41 @@ class Mail:
     remaining: Sequence[str]
 
 
-def observe(
-    memory: Memory, problems: Sequence[Problem], unsettled: Collection[str], now: int, booted: int
+def record_look(
+    history: AlertHistory,
+    problems: Sequence[Problem],
+    unsettled: Collection[str],
+    now: int,
+    booted: int,
 ) -> None:
     """Remember one look at the node.
 
     Args:
-        memory: is changed.
+        history: is changed.
         problems: what was seen.
         unsettled: kinds of problems about which this look says nothing.
         now: the time.
         booted: when the machine was started.
     """
-    _forget_old(memory, now)
-    if abs(booted - memory.booted) > 120:  # seconds; the clock may have been adjusted
-        memory.booted = booted
-        for item in memory.items.values():
+    _forget_old_times(history, now)
+    if abs(booted - history.booted) > 120:  # seconds; the clock may have been adjusted
+        history.booted = booted
+        for item in history.items.values():
             item.levels = [item.reported] * LOOKS if item.reported else []
     seen = {item.key: item for item in problems if item.kind not in unsettled}
     for key, problem in seen.items():
-        if key not in memory.items and len(memory.items) < MAX_ITEMS:
-            memory.items[key] = Item(problem.code, {})
-    for key, item in list(memory.items.items()):
+        if key not in history.items and len(history.items) < MAX_ITEMS:
+            history.items[key] = RememberedProblem(problem.code, {})
+    for key, item in list(history.items.items()):
         if key.partition(" ")[0] in unsettled:
             continue
-        _observe_item(item, seen.get(key), now)
+        _record_look_at_problem(item, seen.get(key), now)
         is_waiting = item.reported or item.solved or now - item.mailed < RETURNED_SECONDS
         if not any(item.levels) and not is_waiting:
-            del memory.items[key]
+            del history.items[key]
 
 
-def _observe_item(item: Item, problem: Problem | None, now: int) -> None:
+def _record_look_at_problem(item: RememberedProblem, problem: Problem | None, now: int) -> None:
     item.levels = [*item.levels, problem.level if problem else 0][-LOOKS:]
     if problem is not None:
         item.code, item.data, item.last_seen = problem.code, dict(problem.data), now
@@ -125,57 +129,57 @@ def _observe_item(item: Item, problem: Problem | None, now: int) -> None:
             item.reported, item.returned, item.solved = 0, False, now
 
 
-def _forget_old(memory: Memory, now: int) -> None:
+def _forget_old_times(history: AlertHistory, now: int) -> None:
     """Forget mails of more than 24 hours ago; times in the future are of a wrong clock."""
-    memory.mails = [time for time in memory.mails if now - DAY < time <= now]
-    for item in memory.items.values():
+    history.mails = [time for time in history.mails if now - DAY < time <= now]
+    for item in history.items.values():
         item.last_seen, item.solved = min(item.last_seen, now), min(item.solved, now)
         item.mailed = min(item.mailed, now)
 
 
-def next_mail(memory: Memory, now: int) -> Mail | None:
+def next_due_mail(history: AlertHistory, now: int) -> DueMail | None:
     """Return the mail to send now, if there is one."""
-    items = memory.items
+    items = history.items
     worse = [key for key, item in items.items() if item.confirmed > item.reported]
     solved = [key for key, item in items.items() if item.solved and key not in worse]
     remaining = [key for key, item in items.items() if item.reported and key not in worse]
     oldest = min((items[key].solved for key in solved), default=now)
     waited = bool(solved) and (not remaining or now - oldest >= SOLVED_WAIT_SECONDS)
-    last = max(memory.mails, default=0)
-    if not (worse or waited) or now - last < PAUSE_SECONDS or len(memory.mails) >= MAX_MAILS:
+    last = max(history.mails, default=0)
+    if not (worse or waited) or now - last < PAUSE_SECONDS or len(history.mails) >= MAX_MAILS:
         return None
-    return Mail(worse, solved, remaining)
+    return DueMail(worse, solved, remaining)
 
 
-def record_mail(memory: Memory, mail: Mail, now: int) -> None:
+def record_mail(history: AlertHistory, mail: DueMail, now: int) -> None:
     """Remember that a mail was sent."""
-    memory.mails.append(now)
+    history.mails.append(now)
     for key in mail.worse:
-        item = memory.items[key]
+        item = history.items[key]
         item.returned = item.returned or item.comes_back(now)
         item.reported, item.mailed = item.confirmed, now
     for key in (*mail.worse, *mail.solved):
-        memory.items[key].solved = 0
+        history.items[key].solved = 0
 
 
-def parse_memory(found: Mapping[str, Any]) -> Memory:
-    """Return the memory from its JSON form; a damaged one counts as empty."""
+def parse_alert_history(found: Mapping[str, Any]) -> AlertHistory:
+    """Return the history from its JSON form; a damaged one counts as empty."""
     try:
         if found["format"] != FORMAT:
-            return Memory()
+            return AlertHistory()
         items = {
-            str(key): Item(
+            str(key): RememberedProblem(
                 str(item["code"]), dict(item["data"]), [int(level) for level in item["levels"]],
                 int(item["last_seen"]), int(item["reported"]), int(item["mailed"]),
                 item["returned"] is True, int(item["solved"]),
             )
             for key, item in found["items"].items()
         }  # fmt: skip
-        return Memory(int(found["booted"]), [int(time) for time in found["mails"]], items)
+        return AlertHistory(int(found["booted"]), [int(time) for time in found["mails"]], items)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return Memory()
+        return AlertHistory()
 
 
-def memory_object(memory: Memory) -> dict[str, Any]:
-    """Return the JSON form of the memory."""
-    return {"format": FORMAT, **asdict(memory)}
+def alert_history_object(history: AlertHistory) -> dict[str, Any]:
+    """Return the JSON form of the history."""
+    return {"format": FORMAT, **asdict(history)}

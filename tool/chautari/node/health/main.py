@@ -32,41 +32,43 @@ def main(
 ) -> int:
     """Measure once, write the result and send a mail if one is due; return the exit code."""
     settings = json.loads(settings_file.read_text())
-    now, store = now or int(time.time()), Store(home, memory_folder)
+    now, store = now or int(time.time()), StateFolder(home, memory_folder)
     history = disks.parse_history(store.read("history.json"))
-    measured, unknown = measure(store.read("state.json"), history, now)
+    measured, unknown = measure_node(store.read("state.json"), history, now)
     store.write("history.json", history)
-    memory = alerts.parse_memory(store.read("alerts.json"))
+    alert_history = alerts.parse_alert_history(store.read("alerts.json"))
     unsettled = {*unknown, *kinds_to_leave_out(now - measured["booted"], deploy_is_running())}
     found = [item for item in problems.find_problems(measured, now) if problems.is_for_mail(item)]
-    alerts.observe(memory, found, unsettled, now, measured["booted"])
-    failed = not mail_if_due(memory, settings, store, now)
-    mails = {"on": bool(settings["mail"]), "last": max(memory.mails, default=None),
+    alerts.record_look(alert_history, found, unsettled, now, measured["booted"])
+    failed = not send_mail_if_due(alert_history, settings, store, now)
+    mails = {"on": bool(settings["mail"]), "last": max(alert_history.mails, default=None),
              "failed": failed}  # fmt: skip
     state = {"format": FORMAT, "measured": now, **measured, "unknown": unknown, "mails": mails}
     store.write("state.json", state)
     return 0
 
 
-def mail_if_due(memory: alerts.Memory, settings: Mapping[str, Any], store: Store, now: int) -> bool:
-    """Store the memory, and send a mail if one is due; return whether nothing failed."""
-    before = alerts.memory_object(memory)
-    mail = alerts.next_mail(memory, now) if settings["mail"] else None
+def send_mail_if_due(
+    alert_history: alerts.AlertHistory, settings: Mapping[str, Any], store: StateFolder, now: int
+) -> bool:
+    """Store the history of alerts, and send a mail if one is due; return whether nothing failed."""
+    before = alerts.alert_history_object(alert_history)
+    mail = alerts.next_due_mail(alert_history, now) if settings["mail"] else None
     if mail is None:
         store.write("alerts.json", before)
         return True
-    message = compose_mail(memory, mail, settings["region"], settings["node"], now)
-    alerts.record_mail(memory, mail, now)
+    message = compose_mail(alert_history, mail, settings["region"], settings["node"], now)
+    alerts.record_mail(alert_history, mail, now)
     # Stored before it is sent: a mail that cannot be remembered would be sent every five minutes.
-    store.write("alerts.json", alerts.memory_object(memory))
+    store.write("alerts.json", alerts.alert_history_object(alert_history))
     if send_mail(message):
         return True
-    memory.mails.remove(now)
+    alert_history.mails.remove(now)
     store.write("alerts.json", before)
     return False
 
 
-def measure(
+def measure_node(
     before: Mapping[str, Any], history: disks.History, now: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the measurement, and the kinds of problems about which it says nothing."""
@@ -119,7 +121,7 @@ def deploy_is_running(path: Path = LOCK) -> bool:
     return False
 
 
-class Store:
+class StateFolder:
     """Files that this program writes; while the disk is full, they are in memory."""
 
     def __init__(self, home: Path, memory_folder: Path) -> None:
@@ -143,14 +145,14 @@ class Store:
             OSError: when there is no room in memory either.
         """
         try:
-            _replace(self._home / name, content)
+            _replace_json_file(self._home / name, content)
         except OSError:
-            _replace(self._in_memory / name, content)
+            _replace_json_file(self._in_memory / name, content)
         else:
             (self._in_memory / name).unlink(missing_ok=True)
 
 
-def _replace(path: Path, content: Mapping[str, Any]) -> None:
+def _replace_json_file(path: Path, content: Mapping[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("w") as file:

@@ -105,7 +105,7 @@ def updates(before: Mapping[str, Any] | None, now: int) -> dict[str, Any]:
     To ask apt takes a second or more of a small machine, so this is done after changes only.
     """
     known = before or {}
-    stamp = _stamp((DPKG_STATUS, *LISTS_STAMPS))
+    stamp = _stamp_of_change_times((DPKG_STATUS, *LISTS_STAMPS))
     if known.get("stamp") == stamp and isinstance(known.get("due"), int):
         due, security = int(known["due"]), int(known["security"])
     else:
@@ -128,7 +128,7 @@ def count_updates(simulated: str) -> tuple[int, int]:
     return len(sources), sum("-security" in source.lower() for source in sources)
 
 
-def _stamp(files: Sequence[Path]) -> str:
+def _stamp_of_change_times(files: Sequence[Path]) -> str:
     times = (str(file.stat().st_mtime_ns) if file.exists() else "" for file in files)
     return hashlib.sha256(" ".join(times).encode()).hexdigest()[:16]
 
@@ -145,7 +145,7 @@ def failed_units() -> list[str]:
     return [escape_controls(name)[:MAX_NAME] for name in names[:MAX_UNITS]]
 
 
-def _sources(key: str) -> list[dict[str, Any]]:
+def _role_settings_with_key(key: str) -> list[dict[str, Any]]:
     """Return what the roles wrote, as far as it has a key."""
     files = sorted(SOURCES.glob("*.json"))[:MAX_SOURCES]
     found = [json.loads(file.read_text()) for file in files]
@@ -157,7 +157,7 @@ def services() -> dict[str, dict[str, Any]]:
 
     Its account talks to strangers, so only valid names and numbers count.
     """
-    paths = [Path(source["service_states"]) for source in _sources("service_states")]
+    paths = [Path(source["service_states"]) for source in _role_settings_with_key("service_states")]
     return {name: state for path in paths if path.exists()
             for name, state in _read_service_states(path).items()}  # fmt: skip
 
@@ -176,7 +176,9 @@ def _read_service_states(path: Path) -> dict[str, dict[str, Any]]:
 
 def meetings() -> dict[str, int] | None:
     """Return how many meetings and people there are on this node; None if that is not known."""
-    counts = [count for server in _sources("port") if (count := _count_meetings(server))]
+    counts = [
+        count for server in _role_settings_with_key("port") if (count := _count_meetings(server))
+    ]
     if not counts:
         return None
     return {"meetings": sum(item[0] for item in counts), "people": sum(item[1] for item in counts)}
@@ -189,7 +191,7 @@ def _count_meetings(server: Mapping[str, Any]) -> tuple[int, int] | None:
     pattern of the number of meetings as well, or the people of each meeting are counted.
     """
     try:
-        answer = _get(("127.0.0.1", int(server["port"])), str(server["path"])).decode()
+        answer = _http_get(("127.0.0.1", int(server["port"])), str(server["path"])).decode()
         people = [int(found) for found in re.findall(server["people"], answer)]
         if "meetings" in server:
             number = sum(int(found) for found in re.findall(server["meetings"], answer))
@@ -200,7 +202,7 @@ def _count_meetings(server: Mapping[str, Any]) -> tuple[int, int] | None:
     return (number, sum(people)) if people and max(number, sum(people)) <= MAX_COUNT else None
 
 
-def _get(server: tuple[str, int], path: str) -> bytes:
+def _http_get(server: tuple[str, int], path: str) -> bytes:
     connection = http.client.HTTPConnection(*server, timeout=HTTP_SECONDS)
     try:
         connection.request("GET", path)
