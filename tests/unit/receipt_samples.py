@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from chautari.node import converge, reason_texts, receipt_writer, receipts, resource_states
+from chautari.node import converge, current_resources, reason_texts, receipt_writer, receipts
 from chautari.node.events import Reason, RunEvent
 from chautari.node.receipt_writer import RoleRecord
 from chautari.node.receipts import RoleInputs
@@ -121,7 +121,7 @@ def fail_reads(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def hashed(name: str, algorithm: str) -> str:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(resource_states, "_hash_file", hashed)
+    monkeypatch.setattr(current_resources, "_hash_file", hashed)
 
 
 def make_link_loop(folder: Path) -> None:

@@ -18,7 +18,7 @@ from chautari.cli import main
 from chautari.preflight.facts import Facts
 from chautari.region.model import Region
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.services.capacity import CapacityLimit, Kind, MachineSize, scale_figure
+from chautari.services.capacity_figures import CapacityLimit, Kind, MachineSize, scale_figure
 from chautari.services.nextcloud.capacity import quota_gb
 from chautari.services.registry import SERVICES
 from chautari.ssh.machine_facts import MachineAnswer

@@ -354,8 +354,8 @@ def test_node_sends_its_files_as_they_are(tmp_path: Path) -> None:
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
         "exec(m[''].split('from chautari')[0]);"
-        "from chautari.node import state_files;"
-        "print(json.dumps(state_files.state_files_answer(json.loads(sys.argv[1]))))"
+        "from chautari.node import service_state_files;"
+        "print(json.dumps(service_state_files.state_files_answer(json.loads(sys.argv[1]))))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, json.dumps(files)],

@@ -14,7 +14,7 @@ from receipt_samples import (
 )
 
 from chautari.node.changes_since_receipt import SHOWN_LINES, diff_resource
-from chautari.node.resource_states import path_state
+from chautari.node.current_resources import path_state
 
 Data = dict[str, Any]
 FILE = {"is": "file", "uid": 0, "gid": 0, "mode": "0o644", "sha256": "a"}

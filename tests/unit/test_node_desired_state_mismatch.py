@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, record, write_receipt
 
-from chautari.node import desired_state_mismatch, receipts, resource_states
+from chautari.node import current_resources, desired_state_mismatch, receipts
 
 Data = dict[str, Any]
 
@@ -56,7 +56,7 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/says\n")
     program.chmod(0o755)
-    monkeypatch.setattr(resource_states, "PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(current_resources, "PATH", f"{program.parent}:/usr/bin:/bin")
     (tmp_path / "says").write_text(
         "installed php-common, php-ctype (= 8.2), mail-agent\ninstalled \nconfig-files gone-agent\n"
     )
@@ -101,7 +101,7 @@ def test_mismatch_assumes_a_package_when_dpkg_cannot_answer(
     path: str, dpkg: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dpkg.write_text("#!/bin/sh\nexit 2\n")
-    monkeypatch.setattr(resource_states, "PATH", path if path == "/nowhere" else str(dpkg.parent))
+    monkeypatch.setattr(current_resources, "PATH", path if path == "/nowhere" else str(dpkg.parent))
     item = {"kind": "package", "name": "nginx", "desired": "present"}
     assert desired_state_mismatch.desired_state_mismatch(item, {"status": "not-installed"}) is None
 
@@ -116,7 +116,7 @@ def systemctl_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/shown\n")
     program.chmod(0o755)
-    monkeypatch.setattr(resource_states, "PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(current_resources, "PATH", f"{program.parent}:/usr/bin:/bin")
     return tmp_path / "shown"
 
 
@@ -156,4 +156,4 @@ def test_receipt_of_a_healthy_unit_ignores_further_properties(
 ) -> None:
     systemctl_output.write_text(SHOWN.format("active") + sub)
     item = {"kind": "unit", "name": "x.service", "active": True}
-    assert resource_states.current_states([item]) == [{"active": "active"}]
+    assert current_resources.current_states([item]) == [{"active": "active"}]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, events_of, inputs, reason_text, run_context
 
-from chautari.node import converge, dry_run, future_mtimes, receipts, resource_states
+from chautari.node import converge, current_resources, dry_run, future_mtimes, receipts
 from chautari.node.changes_since_receipt import FUTURE, diff_resource
 
 Data = dict[str, Any]
@@ -37,7 +37,7 @@ def item(folder: Path) -> Data:
 
 
 def state(folder: Path) -> Data:
-    [found] = resource_states.current_states([item(folder)])
+    [found] = current_resources.current_states([item(folder)])
     return found
 
 
@@ -65,7 +65,10 @@ def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
     future_mtimes.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
-    assert (stamp.stat().st_mtime_ns, resource_states.is_future_time(other.stat().st_mtime_ns)) == (
+    assert (
+        stamp.stat().st_mtime_ns,
+        current_resources.is_future_time(other.stat().st_mtime_ns),
+    ) == (
         0,
         True,
     )
@@ -78,7 +81,7 @@ def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> No
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     touch_at(tmp_path / "etc" / "link", HOUR)
     future_mtimes.reset_future_mtimes([item(tmp_path)])
-    assert not resource_states.is_future_time((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+    assert not current_resources.is_future_time((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
@@ -114,4 +117,4 @@ def test_plan_changes_no_times(tmp_path: Path) -> None:
     roles = [inputs("a", items=[item(tmp_path)])]
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
     dry_run.report_dry_run(there, full=False, last_lines=list)
-    assert resource_states.is_future_time(stamp.stat().st_mtime_ns)
+    assert current_resources.is_future_time(stamp.stat().st_mtime_ns)

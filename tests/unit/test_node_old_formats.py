@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, write_file
 
-from chautari.node import journal, receipts, resource_states, runner, runs
+from chautari.node import current_resources, journal, receipts, runner, runs
 from chautari.ssh.message_validation import parse_event
 
 OLD_RUN = "20260101T120000-abcdef"
@@ -20,13 +20,13 @@ def save_old_receipt(state: Path, role: str, file: Path, **changed: Any) -> None
     body: dict[str, Any] = {
         "format": 1, "role": role, "run": OLD_RUN, "sealed": 1.5,
         "inputs": {"role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"}},
-        "machine": resource_states.machine_facts(),
+        "machine": current_resources.machine_facts(),
         "items": [
             {"kind": "path", "name": str(file)},
             {"kind": "loaded", "name": "s", "settings": [], "stamp": str(file)},
             {"kind": "unit", "name": "x.service", "wish": "started"},
         ],
-        "states": [resource_states.path_state(str(file)), {"ok": True, "newer": []}, {}],
+        "states": [current_resources.path_state(str(file)), {"ok": True, "newer": []}, {}],
         "notices": ["make an A record"], "unsealed": "", "did": ["settings"],
     } | changed  # fmt: skip
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

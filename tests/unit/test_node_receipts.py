@@ -22,7 +22,7 @@ from receipt_samples import (
     write_web_receipt,
 )
 
-from chautari.node import drift, pending_handlers, receipts, resource_states
+from chautari.node import current_resources, drift, pending_handlers, receipts
 
 __all__ = ["file", "state"]
 
@@ -33,8 +33,8 @@ def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None
     assert found is not None
     assert (found.role, found.run, found.incomplete_reason) == ("web", RUN, None)
     assert found.items == [path_item(file)]
-    assert found.states == [resource_states.path_state(str(file))]
-    assert found.machine == resource_states.machine_facts()
+    assert found.states == [current_resources.path_state(str(file))]
+    assert found.machine == current_resources.machine_facts()
     assert receipts.all_receipts(state) == [found]
 
 
@@ -161,8 +161,8 @@ def test_roles_run_when_the_memory_of_the_machine_changed(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_web_receipt(state, file)
-    now = resource_states.machine_facts() | {"memory_mb": 1}
-    monkeypatch.setattr(resource_states, "machine_facts", lambda _: now)
+    now = current_resources.machine_facts() | {"memory_mb": 1}
+    monkeypatch.setattr(current_resources, "machine_facts", lambda _: now)
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["fact"]) == ("machine_changed", "memory_mb")
     assert reason_text(found).endswith(" to 1")

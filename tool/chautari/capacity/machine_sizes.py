@@ -13,7 +13,7 @@ from chautari.parallel import map_parallel
 from chautari.preflight.facts import Facts
 from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import Endpoints
-from chautari.services.capacity import MachineSize
+from chautari.services.capacity_figures import MachineSize
 from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 from chautari.ssh.machine_facts import read_machine_facts
 from chautari.ssh.target import SSHTarget, ssh_targets

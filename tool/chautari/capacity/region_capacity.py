@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
 
 from chautari.region.model import Region
-from chautari.services.capacity import CapacityLimit, Kind, MachineSize
+from chautari.services.capacity_figures import CapacityLimit, Kind, MachineSize
 
 # Where a meeting must fit on one machine, the largest counts.
 _LARGEST = ("people_in_one_meeting",)

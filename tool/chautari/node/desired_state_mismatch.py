@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from chautari.node import resource_states
+from chautari.node import current_resources
 from chautari.node.changes_since_receipt import Item, State
 from chautari.node.events import Reason, make_reason
 
@@ -23,7 +23,7 @@ def desired_state_mismatch(item: Item, state: State) -> Reason | None:
 
     Args:
         item: what the receipt watches; without `desired` there is nothing to compare.
-        state: its current state, as `resource_states.current_states` returns it.
+        state: its current state, as `current_resources.current_states` returns it.
     """
     name, desired = item["name"], item.get("desired")
     if item["kind"] == "unit" and desired in RUNNING:
@@ -55,8 +55,8 @@ def _is_provided_by_package(name: str) -> bool:
     argv = ("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Provides}\n")
     try:
         done = subprocess.run(
-            argv, env={"PATH": resource_states.PATH}, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", check=True,
+            argv, env={"PATH": current_resources.PATH}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, errors="replace", check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return True

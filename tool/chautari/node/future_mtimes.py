@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from chautari.node import resource_states
+from chautari.node import current_resources
 from chautari.node.changes_since_receipt import Item
 
 
@@ -28,8 +28,8 @@ def reset_future_mtimes(items: Iterable[Item]) -> None:
 
 
 def _replace_future_mtimes(pattern: str, times: tuple[int, int] | None) -> None:
-    for path, changed in resource_states.mtimes_under_pattern(pattern):
-        if not resource_states.is_future_time(changed):
+    for path, changed in current_resources.mtimes_under_pattern(pattern):
+        if not current_resources.is_future_time(changed):
             continue
         # The target of a link counts as well.
         for follow in (False, True):

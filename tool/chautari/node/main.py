@@ -49,9 +49,9 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
 
         return drift.find_drift(STATE, lock.lock_holder())
     if action == "state_files":
-        from chautari.node import state_files
+        from chautari.node import service_state_files
 
-        return state_files.state_files_answer(arguments["files"])
+        return service_state_files.state_files_answer(arguments["files"])
     if action == "artifact_digest":
         from chautari.node import artifact_digest
 

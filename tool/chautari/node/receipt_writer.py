@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict
 
-from chautari.node import desired_state_mismatch, receipts, resource_states, resources
+from chautari.node import current_resources, desired_state_mismatch, receipts, resources
 from chautari.node.changes_since_receipt import Item, State, unreadable_path_reason
 from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
@@ -82,7 +82,7 @@ def write_receipts(
     """
     ended = [i for i in roles if records.get(i["role"], RoleRecord()).completed]
     lists = [_watched_items(inputs, records[inputs["role"]]) for inputs in ended]
-    states = resource_states.current_states(item for items in lists for item in items)
+    states = current_resources.current_states(item for items in lists for item in items)
     machine = receipts.gather_machine_facts(ended) if machine is None else machine
     position, incomplete = 0, dict[str, Reason]()
     for inputs, items in zip(ended, lists, strict=True):
@@ -142,7 +142,7 @@ def _incomplete_reason(
             return why
         if state.get("ok") is False:
             return make_reason("not_desired", name=item["name"])
-        if "sha1" in item and resource_states.file_digest(item["name"], "sha1") != item["sha1"]:
+        if "sha1" in item and current_resources.file_digest(item["name"], "sha1") != item["sha1"]:
             return make_reason("changed_meanwhile", path=item["name"])
         if why := desired_state_mismatch.desired_state_mismatch(item, state):
             return why

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from chautari.node import resource_states
+from chautari.node import current_resources
 from chautari.node.changes_since_receipt import (
     Item,
     State,
@@ -195,7 +195,9 @@ def changed_input_reasons(before: RoleInputs, after: RoleInputs) -> list[Reason]
 def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt how the node differs from it, in one pass over the whole node."""
     machine = gather_machine_facts(receipt.inputs for receipt in receipts)
-    current = resource_states.current_states(item for receipt in receipts for item in receipt.items)
+    current = current_resources.current_states(
+        item for receipt in receipts for item in receipt.items
+    )
     found, position = [], 0
     for receipt in receipts:
         states = current[position : position + len(receipt.items)]
@@ -212,14 +214,14 @@ def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
 
 def gather_machine_facts(roles: Iterable[RoleInputs]) -> State:
     """Return the facts of the machine that any of these roles uses."""
-    return resource_states.machine_facts(
+    return current_resources.machine_facts(
         name for inputs in roles for name in inputs.get("facts", ())
     )
 
 
 def select_facts_for_role(inputs: RoleInputs, machine: State) -> State:
     """Return the facts of the machine that one role uses."""
-    used = resource_states.MACHINE.union(inputs.get("facts", ()))
+    used = current_resources.MACHINE.union(inputs.get("facts", ()))
     return {name: value for name, value in machine.items() if name in used}
 
 

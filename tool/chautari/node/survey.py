@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chautari.node import receipts, resource_states
+from chautari.node import current_resources, receipts
 from chautari.node.receipts import RoleInputs
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
     That script reads a machine without Python; this function needs no process. Ports in use are
     left out: a role that found its port free uses it now.
     """
-    machine = resource_states.machine_facts()
+    machine = current_resources.machine_facts()
     lines = [
         f"os={machine.get('id', 'unknown')}-{machine.get('version_id', 'unknown')}",
         f"machine={machine['machine']}",

@@ -15,7 +15,7 @@ from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifact_sources import ArtifactSource, MissingPins
 from chautari.services.artifacts import Artifact, Image, PackageRepository
-from chautari.services.capacity import CapacityLimit, MachineSize
+from chautari.services.capacity_figures import CapacityLimit, MachineSize
 from chautari.services.languages import Translations
 from chautari.services.logs_and_commands import LogsAndCommands
 from chautari.services.release_tags import ReleaseTags

@@ -52,11 +52,11 @@ os._exit(c)
 _MODULES_OF_ACTION = {
     "survey": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
-        "chautari.node.receipts", "chautari.node.resource_states",
+        "chautari.node.receipts", "chautari.node.current_resources",
         "chautari.node.changes_since_receipt", "chautari.node.lock", "chautari.node.optional_facts",
     ),
     "state_files": (
-        "chautari", "chautari.node", "chautari.node.main", "chautari.node.state_files",
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.service_state_files",
     ),
     "restore_start": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",

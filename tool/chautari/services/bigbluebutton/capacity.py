@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.services.capacity import CapacityLimit, MachineSize, Resource, scale_figure
+from chautari.services.capacity_figures import CapacityLimit, MachineSize, Resource, scale_figure
 
 if TYPE_CHECKING:
     from chautari.region.model import Region

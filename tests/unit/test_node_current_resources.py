@@ -13,8 +13,8 @@ from receipt_samples import (
     write_file,
 )
 
-from chautari.node import resource_states
-from chautari.node.resource_states import current_states, path_state
+from chautari.node import current_resources
+from chautari.node.current_resources import current_states, path_state
 
 State = dict[str, Any]
 
@@ -29,7 +29,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder for fake programs, the first one of the PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    monkeypatch.setattr(resource_states, "PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(current_resources, "PATH", f"{folder}:/usr/bin:/bin")
     return folder
 
 
@@ -195,7 +195,7 @@ def test_probe_state_has_success_and_output(script: str, state: State) -> None:
 def test_probe_is_killed_with_its_children_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resource_states, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(current_resources, "PROBE_SECONDS", 0.2)
     began = time.monotonic()
     assert state_of("probe", script="echo a; sleep 20; echo b") == {"ok": False, "says": []}
     assert time.monotonic() - began < 5
@@ -250,7 +250,7 @@ def test_packages_are_queried_by_one_command(tools: Path, tmp_path: Path) -> Non
 def test_package_is_not_installed_where_there_is_no_dpkg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "PATH", str(tmp_path))
+    monkeypatch.setattr(current_resources, "PATH", str(tmp_path))
     assert state_of("package", "nginx") == {"status": "not-installed"}
 
 
@@ -297,7 +297,7 @@ def test_unit_state_has_the_properties_of_the_item(
 def test_unit_state_without_systemd_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "PATH", str(tmp_path))
+    monkeypatch.setattr(current_resources, "PATH", str(tmp_path))
     assert state_of("unit", "a.service", enabled=True, active=True) == {"enabled": "", "active": ""}
 
 
@@ -335,7 +335,7 @@ Value: b
 def test_debconf_state_is_that_of_the_exact_question(
     question: str, exists: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "DEBCONF", answers(tmp_path))
+    monkeypatch.setattr(current_resources, "DEBCONF", answers(tmp_path))
     assert state_of("debconf", question) == {"asked": False, "value": ""}
     (tmp_path / "config.dat").write_text(DEBCONF)
     found = state_of("debconf", question)
@@ -344,7 +344,7 @@ def test_debconf_state_is_that_of_the_exact_question(
 
 
 def test_debconf_state_covers_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource_states, "DEBCONF", answers(tmp_path))
+    monkeypatch.setattr(current_resources, "DEBCONF", answers(tmp_path))
     config, passwords = answers(tmp_path)
     config.write_text(DEBCONF)
     passwords.write_text("Name: jicofo/secret\nTemplate: jicofo/secret\nValue: canary\n")
@@ -357,7 +357,7 @@ def test_debconf_state_covers_passwords(tmp_path: Path, monkeypatch: pytest.Monk
 def test_debconf_state_differs_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "DEBCONF", answers(tmp_path))
+    monkeypatch.setattr(current_resources, "DEBCONF", answers(tmp_path))
     (tmp_path / "config.dat").write_text(DEBCONF)
     before = state_of("debconf", "first/question")
     (tmp_path / "config.dat").write_text(DEBCONF.replace("canary", "other"))
@@ -367,7 +367,7 @@ def test_debconf_state_differs_after_a_change(
 def test_account_state_has_ids_home_and_password_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "SHADOW", tmp_path / "shadow")
+    monkeypatch.setattr(current_resources, "SHADOW", tmp_path / "shadow")
     (tmp_path / "shadow").write_text("rooted:x:1:::::9:\nroot:$y$canary:1:0:99999:7::20000:\n")
     found = state_of("account", "root")
     assert (found["uid"], found["home"], found["expires"]) == (0, "/root", "20000")
@@ -379,7 +379,7 @@ def test_account_state_has_ids_home_and_password_digest(
 def test_account_state_without_a_shadow_entry_has_no_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "SHADOW", tmp_path / "shadow")
+    monkeypatch.setattr(current_resources, "SHADOW", tmp_path / "shadow")
     assert state_of("account", "root")["password"] == ""
 
 
@@ -395,9 +395,9 @@ def test_group_state_has_id_and_members() -> None:
 def test_machine_facts_have_release_architecture_and_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resource_states, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(current_resources, "MEMINFO", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal:        2048000 kB\nMemFree: 1 kB\n")
-    found = resource_states.machine_facts()
+    found = current_resources.machine_facts()
     assert (found["memory_mb"], found["machine"]) == (2000, os.uname().machine)
     assert {"id", "version_id"} <= set(found)
 
@@ -405,7 +405,7 @@ def test_machine_facts_have_release_architecture_and_memory(
 def test_probe_that_closed_its_output_is_killed_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resource_states, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(current_resources, "PROBE_SECONDS", 0.2)
     began = time.monotonic()
     assert state_of("probe", script="echo a; exec >&-; sleep 20") == {"ok": False, "says": []}
     assert time.monotonic() - began < 5
