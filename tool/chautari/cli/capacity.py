@@ -26,7 +26,7 @@ from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.report import capacity_texts
 from chautari.report.plain_table import table_lines
-from chautari.services.capacity import CapacityLimit, Kind
+from chautari.services.capacity_figures import CapacityLimit, Kind
 from chautari.suggestions import fix_for_unknown_word
 
 

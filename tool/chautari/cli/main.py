@@ -23,9 +23,6 @@ from chautari.language import _
 BUG = 3
 INTERRUPTED = 130
 INTERRUPTION: language.Text = "Interrupted. Runs that have started on a node continue there."
-# Modules stay until the end. To look for garbage among them after every 700 new objects, as Python
-# does, takes a tenth of a command's start.
-OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 300_000
 COMMANDS: language.Texts = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "init": "create the files of a new region",
@@ -118,7 +115,6 @@ def deploy() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit with 0 done, 1 failed, 2 bad input, 3 our bug, 130 interrupted."""
-    gc.set_threshold(OBJECTS_BEFORE_GARBAGE_IS_SOUGHT)
     code = run(arguments)
     # After an interruption, threads still wait for nodes and checks; runs on nodes continue.
     process.stop_all_commands()
