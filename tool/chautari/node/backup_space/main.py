@@ -1,4 +1,4 @@
-"""The command line on the giver's node: `chautari-backup-space`.
+"""The command line on a node that stores backups of peers: `chautari-backup-space`.
 
 tend                     check, copy and compact all repositories; a timer does this every night
 list PEER/NODE           print the transactions of a repository, with their times
