@@ -79,7 +79,7 @@ def backup_samples() -> list[BackupStatus]:
         BackupStatus("bog1", "disk", "green", "stored", "the last backup is 3 hours old", "", 1, 9),
         BackupStatus("bog1", "himalaya", "pending", "never", "there is no backup yet", step),
         BackupStatus("med1", "disk", "broken", "too_old", "the last backup is 9 days old", step, 1),
-        BackupStatus("med1", "", "pending", "drill_never", "no restore was tested yet", step),
+        BackupStatus("med1", "", "pending", "drill_never", "no restore has been tested yet", step),
     ]
 
 

@@ -49,7 +49,7 @@ def judge(region: Region, target: Any = FRESH, drill: Any = PROVEN) -> list[Back
     [
         ({}, "stored", "green", "the last backup is 3 hours old"),
         ({"last_success": NOW - 26 * HOUR}, "stored", "green", "26 hours old"),
-        ({"last_success": NOW - 26 * HOUR - 1}, "too_old", "broken", "more than 26 hours"),
+        ({"last_success": NOW - 26 * HOUR - 1}, "too_old", "broken", "the limit is 26 hours"),
         ({"last_success": NOW - 9 * DAY}, "too_old", "broken", "9 days old"),
         ({"last_success": NOW + 300}, "stored", "green", "less than a minute"),
         ({"last_success": NOW + HOUR}, "in_future", "broken", "in the future"),
@@ -97,7 +97,7 @@ def test_target_is_judged(
         (PROVEN, "drill_passed", "green", "2 days ago"),
         (DRILL | {"time": NOW - 10 * DAY}, "drill_passed", "green", "10 days ago"),
         (DRILL | {"time": NOW - 10 * DAY - 1}, "drill_old", "pending", "10 days"),
-        (None, "drill_never", "pending", "no restore was tested yet"),
+        (None, "drill_never", "pending", "no restore has been tested yet"),
         (PROVEN | {"ok": False}, "drill_failed", "broken", "failed 2 days ago"),
         (
             PROVEN | {"ok": False, "error": {"code": "rows_differ", "data": {"table": "x"}}},

@@ -180,7 +180,7 @@ def test_missing_options_are_named_together(
         (["--service", "nextclod"], "did you mean nextcloud?"),
         (["--service", "jitsi@bog9"], "no machine is called bog9"),
         (["--operator", "root"], "root is reserved for a system account"),
-        (["--country", "XX"], "not a country code"),
+        (["--country", "XX"], "not an ISO 3166-1 country code"),
         (["--timezone", "Bogota"], "write America/Bogota"),
         (["--language", "spanish"], "is not a language code"),
         (["--key", "/no/such/file"], "/no/such/file"),

@@ -110,7 +110,7 @@ BAD: dict[str, Any] = {
 def worst_region(region: Region) -> Dashboard:
     step = "run: deploy backup andes --node cal1"
     backup = BackupStatus("cal1", "disk", "broken", "too_old", "it is 3 days old", step, NOW, 9)
-    drill = BackupStatus("cal1", "", "pending", "drill_never", "no restore was tested yet")
+    drill = BackupStatus("cal1", "", "pending", "drill_never", "no restore has been tested yet")
     peer = PeerStatus("himalaya", "x.example.org", (PeerLink("broken", "expired", "it expired"),))
     found = region_status(
         [state("bog1"), state("a-very-long-name-of-a-node", finished={"ok": False}),
@@ -188,5 +188,5 @@ def test_region_without_mail_says_that_no_mail_is_sent(region: Region) -> None:
     silent = region.model_copy(update={"mail": None})
     found = region_status([state("bog1")], [health("bog1")])
     text = text_of(make_dashboard(silent, found, NOW))
-    assert "Mail       warning: no alerts by mail: region.yml has no mail relay" in text
+    assert "Mail       warning: no alerts by email: region.yml has no mail relay" in text
     assert measured()["mails"]["on"]

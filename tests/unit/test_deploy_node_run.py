@@ -191,7 +191,7 @@ def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
     ("changed", "what"),
     [
         ({"os": "debian-13"}, "The node runs debian-13, not debian-12"),
-        ({"init": "sh"}, "The node was started by sh, not by systemd"),
+        ({"init": "sh"}, "The init system of the node is sh, not systemd"),
         ({"uid": 1000}, "The account cannot become root without a password"),
         ({"memory_kb": 1000}, "The node has 0 MB of memory; 400 MB are needed"),
         ({"free_kb:/": 1000}, "0 MB are free on /; 1000 MB are needed"),

@@ -57,7 +57,7 @@ listener=tcp [::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
         ({"machine": "armv7l"}, BASE_ROLES,
          "The processor type is armv7l. Chautari supports: amd64, arm64.",
          "Choose another machine."),
-        ({"init": "sh"}, BASE_ROLES, "The node was started by sh, not by systemd.",
+        ({"init": "sh"}, BASE_ROLES, "The init system of the node is sh, not systemd.",
          "Use a virtual or physical machine with a full Debian installation."),
         ({"uid": 1000}, BASE_ROLES, "The account cannot become root without a password.",
          "Log in as root (user: root), or give the account passwordless sudo."),

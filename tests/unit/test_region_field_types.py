@@ -64,7 +64,7 @@ def test_name_that_is_no_dns_label_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["ZZ", "UK", "co", "", "C", "COL"])
 def test_country_that_does_not_exist_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="is not a country code"):
+    with pytest.raises(ValueError, match="is not an ISO 3166-1 country code"):
         check_country(value)
 
 

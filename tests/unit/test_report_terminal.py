@@ -115,7 +115,7 @@ def test_backups_are_shown_with_their_state_as_a_word() -> None:
     text = squeezed(bad_report())
     assert "bog1 to disk green: the last backup is 3 hours old" in text
     assert "med1 to disk broken: the last backup is 9 days old Next run: deploy backup" in text
-    assert "med1, restore pending: no restore was tested yet" in text
+    assert "med1, restore pending: no restore has been tested yet" in text
     assert "Backups" not in squeezed(good_report())
 
 

@@ -68,7 +68,7 @@ def test_damaged_or_secret_key_in_region_yml_is_refused(
     for value, reason in (
         (public[:-1] + last, "or it is damaged"),
         (public.upper(), "or it is damaged"),
-        (andes.lines["ana"], "is not a public key of age"),
+        (andes.lines["ana"], "is not a public key for the program age"),
         (secret, "is the secret part of the key"),
     ):
         andes.file.write_text(f"{text}recovery: {{safe: '{value}'}}\n")

@@ -253,7 +253,7 @@ AT_DOMAIN = NodeRequirements(
 )
 def test_website_at_the_domain_is_left_alone(records: Any) -> None:
     [refusal] = refusals_for_records(records, AT_DOMAIN)
-    assert "Another website may be there" in refusal.reason
+    assert "Another website may be at this address" in refusal.reason
     assert "services: {portal: {host: start}}" in refusal.fix
 
 

@@ -108,9 +108,10 @@ def status(name: str, as_json: bool) -> int:
 )
 @json_option
 def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool) -> None:
-    """Set a fault to practise with; find it, and repair it.
+    """Create a fault to practise with; then find it, and repair it.
 
-    Without FAULT, the command chooses one and does not say which. Only a sandbox can be broken.
+    Without FAULT, the command chooses one and does not say which. The command works only in a
+    sandbox.
 
     FAULT is one of: closed-port, database-down, expiring-certificate, full-disk, refused-mail,
     stopped-service, wrong-dns-record, wrong-permissions.

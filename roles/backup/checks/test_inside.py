@@ -31,7 +31,7 @@ def test_only_root_can_read_the_keys(host: Host) -> None:
 @pytest.mark.advice("Deploy again to start the timers.", units=["chautari-backup"])
 @pytest.mark.parametrize("name", TIMERS)
 def test_timers_are_armed(host: Host, name: str) -> None:
-    """The timers for backups, for their checks and for mails about late backups are running"""
+    """The timers for backups, for their checks and for emails about late backups are running"""
     timer = host.service(f"{name}.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"

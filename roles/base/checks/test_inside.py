@@ -132,7 +132,7 @@ def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> Non
     units=["chautari-health"],
 )
 def test_node_measures_itself(host: Host) -> None:
-    """A timer checks the health of the node, and sends mails about problems"""
+    """A timer checks the health of the node, and sends emails about problems"""
     timer = host.service("chautari-health.timer")
     assert (timer.is_enabled, timer.is_running) == (True, True)
     last = host.check_output("systemctl show -P Result chautari-health.service")

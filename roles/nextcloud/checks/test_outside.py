@@ -169,7 +169,7 @@ def test_file_is_written_read_and_deleted(
     units=["postfix@-", *UNITS],
 )
 def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any) -> None:
-    """The mail to reset a forgotten password arrives
+    """The email to reset a forgotten password arrives
 
     Nextcloud sends an account at most five such mails in 30 minutes, and drops the sixth silently.
     If four have arrived in that time, the newest of them is the proof.

@@ -121,8 +121,8 @@ def list_(name: str, as_json: bool, **options: Any) -> int:
 def check(name: str, as_json: bool, **options: Any) -> int:
     """Check that the backup repositories of a region are intact.
 
-    The command reads every repository completely, where it is stored, so this can take hours. It
-    repairs nothing. To test that a backup can be restored, use `deploy drill`.
+    The command reads each repository completely, on the machine that stores it, so this can take
+    hours. It repairs nothing. To test that a backup can be restored, use `deploy drill`.
     """
     request = _make_request(name, "deploy backup check", options)
     printer = ProgressPrinter(_print_progress)

@@ -35,7 +35,7 @@ _DRILL_RESULTS = (
     "The drill of {region} ({nodes}) failed after {duration}.",
 )
 _RESTORE_RESULTS = (
-    "The restore of {region} ({nodes}) into containers passed after {duration}.",
+    "The restore of {region} ({nodes}) into containers succeeded after {duration}.",
     "The restore of {region} ({nodes}) into containers failed after {duration}.",
 )
 

@@ -51,8 +51,8 @@ def command() -> None:
 def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print what another group needs to trust this region. Nothing changes.
 
-    Send the printed address by mail. Read out the printed words in a call, because someone can
-    forge a mail.
+    Send the printed address by email. Read out the printed words in a phone or video call, because
+    someone can forge an email.
     """
     loaded_region = _load_region_with_unpinned_peers(name)
     endpoints = known_endpoints(loaded_region)
@@ -123,8 +123,9 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 @_make_join_or_accept_command(
     "join",
-    "Show another region, and pin its key after you have confirmed the key.\n\nYour region trusts "
-    "this region only after you add it to region.yml. The command prints the line to add.",
+    "Show what another region publishes, and pin its key after you have confirmed it.\n\nYour "
+    "region trusts the other region only after you add it to region.yml. The command prints the "
+    "line to add.",
 )
 def join(**arguments: Any) -> None:
     """Pin a peer, and print the command that shows this region to the peer."""
@@ -139,9 +140,9 @@ def join(**arguments: Any) -> None:
 
 @_make_join_or_accept_command(
     "accept",
-    "Show a region that joined yours, and pin its key after you have confirmed the key.\n\nThis "
-    "is the last step of an invitation. Your region trusts the other region only after you add it "
-    "to region.yml. The command prints the line to add.",
+    "Show what a region that joined yours publishes, and pin its key after you have confirmed "
+    "it.\n\nThis is the last step of an invitation. Your region trusts the other region only after "
+    "you add it to region.yml. The command prints the line to add.",
 )
 def accept(**arguments: Any) -> None:
     """Pin a peer that has joined this region."""
@@ -249,7 +250,7 @@ def _confirm_peer_key(candidate: PeerCandidate, fingerprint: str | None) -> None
         return
     if not sys.stdin.isatty():
         raise BadInput(
-            _("without a terminal, no person can confirm the key; nothing was pinned"),
+            _("without a terminal, no one can confirm the key; nothing was pinned"),
             fix=_(
                 "add the fingerprint or the words that the other group read out: --fingerprint TEXT"
             ),

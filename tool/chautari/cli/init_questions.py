@@ -171,7 +171,7 @@ def _ask_for_country(options: InitOptions, interactive: bool) -> str:
     def check(value: str) -> str:
         return field_types.check_country(value.upper()) if value else ""
 
-    return str(_ask_until_valid(_("Country, such as CO or NP (may be empty)"), check, ""))
+    return str(_ask_until_valid(_("Country code, such as CO or NP (may be empty)"), check, ""))
 
 
 def _ask_for_timezone(options: InitOptions, country: str, interactive: bool) -> str:

@@ -120,8 +120,8 @@ def _ask_for_consent_to_pin(pin: Pin) -> bool:
         _(
             "Upstream publishes no checksum and no signature for {name} {version}. The file "
             "was downloaded only over {ways}.\n"
-            "If someone changed the file on the way, this pin would accept the changed file. "
-            "Its SHA-256 is:\n"
+            "If someone changed the file during the download, this pin would accept the changed "
+            "file. Its SHA-256 is:\n"
             "  {sha256}\n"
             "Ask someone who uses another internet connection to download the file, and "
             "compare the SHA-256. Or let a node download it: --via-node NODE.",

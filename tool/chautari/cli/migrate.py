@@ -89,7 +89,7 @@ def _confirm_write(yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
-            _("without a terminal, no person can confirm the change; nothing was written"),
+            _("without a terminal, no one can confirm the change; nothing was written"),
             fix=_("read the changes above, then add --yes"),
         )
     click.confirm(_("Write these changes?"), default=True, abort=True, err=True)
@@ -136,14 +136,14 @@ def _print_changes(
         else _("up to Chautari {version}", version=__version__)
     )
     if not own_changes and not general_changes:
-        echo(_("No change {since} needs an action.\n", since=since))
+        echo(_("No change {since} requires action.\n", since=since))
         return
     if general_changes:
-        echo(_("Changes {since} that need an action in every region:\n", since=since))
+        echo(_("Changes {since} that require action in every region:\n", since=since))
     for change in general_changes:
         _print_change(f"{change.version}: {first_sentence(change.entry.text)}", change)
     if own_changes:
-        echo(_("Changes {since} that need an action in this region:\n", since=since))
+        echo(_("Changes {since} that require action in this region:\n", since=since))
     for change in own_changes:
         _print_change(f"{change.version}, {', '.join(change.names)}: {change.entry.text}", change)
     echo(_("All changes: {changelog_file}\n", changelog_file=changelog_file()))

@@ -102,8 +102,8 @@ def _recipients_if_readable(
 @click.argument("operator", type=CheckedText("OPERATOR", validate_name))
 @click.option(
     "--key", "source", required=True, metavar="FILE|URL",
-    help="The person's public SSH key: a file, or an https:// address such as those of GitHub and "
-    "Forgejo that end with .keys.",
+    help="The person's public SSH key: a file, or an https:// address. At GitHub and Forgejo, "
+    "this address ends with .keys.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask whether the fingerprint is right.")
 @identity_option
@@ -118,8 +118,9 @@ def add(
 ) -> None:
     """Add an operator to region.yml, and encrypt secrets.age to this person's key too.
 
-    To see the fingerprint, the person runs `ssh-keygen -lf ~/.ssh/id_ed25519.pub`. Compare the
-    fingerprint in a call. The next deploy creates the person's account on each node.
+    To see the fingerprint, the person runs `ssh-keygen -lf ~/.ssh/id_ed25519.pub`. In a phone or
+    video call, check that you both see the same fingerprint. The next deploy creates the person's
+    account on each node.
     """
     file = find_region_file(name, regions_root())
     loaded_region = _load_region_alone(file)
@@ -172,8 +173,8 @@ def _confirm_keys(operator: str, prints: Sequence[str], yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(
-            _("no person at a terminal can confirm the fingerprint"),
-            fix=_("compare the fingerprint with the person in a call, then add: --yes"),
+            _("without a terminal, no one can confirm the fingerprint"),
+            fix=_("in a call, check that the person sees the same fingerprint, then add: --yes"),
         )
     click.confirm(_("Did the person confirm this fingerprint?"), abort=True, err=True)
 
@@ -219,7 +220,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     else:
         echo(
             _(
-                "None of the keys that only this person has could decrypt secrets.age, so no "
+                "secrets.age was not encrypted to any key that only this person has, so no "
                 "secret was replaced. To lock the account, deploy:\n  deploy region {name}",
                 name=name,
             )

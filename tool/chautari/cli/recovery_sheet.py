@@ -96,7 +96,10 @@ def command(
 def _print_or_write_sheet(text: str, output: Path | None, printer: str | None) -> None:
     if printer is None and output is None:
         answer = click.prompt(
-            _("Where to print it? Enter a printer's name, a new file, or - for this terminal"),
+            _(
+                "Where to print it? Enter the name of a printer or of a new file, or - for this "
+                "terminal"
+            ),
             err=True,
         )
         if answer != "-" and "/" not in answer and "." not in answer:

@@ -86,7 +86,8 @@ at_option = click.option(
 )  # fmt: skip
 from_option = click.option(
     "--from", "target", default="", metavar="TARGET",
-    help="Use the backup at this target from region.yml. Default: the first target in `backup.to`.",
+    help="Use the backup at this target, as named in region.yml. Default: the first target in "
+    "`backup.to`.",
 )  # fmt: skip
 service_option = click.option(
     "--service", default="", metavar="SERVICE",

@@ -63,8 +63,8 @@ def command(
     deploy run andes occ status
     deploy run andes --terminal occ user:resetpassword ana
 
-    Options of `deploy run` come before the command. The exit code is the exit code of the command.
-    Control characters in the output of the command are shown as text.
+    Options of `deploy run` come before the command. `deploy run` ends with the exit code of the
+    command on the node. Control characters in the output of the command are shown as text.
     """
     if terminal and as_json:
         raise click.UsageError(

@@ -37,9 +37,9 @@ def command(
     deploy ssh andes bog1 -- df -h
     deploy ssh andes bog1 -- 'journalctl -p err | tail'
 
-    With a command, the exit code is the exit code of that command, and control characters in its
-    output are shown as text. In a login session, the output of the node reaches your terminal
-    unchanged.
+    If you give a command, `deploy ssh` ends with the exit code of that command, and control
+    characters in its output are shown as text. In a login session, the output of the node reaches
+    your terminal unchanged.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region

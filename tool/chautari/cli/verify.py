@@ -24,5 +24,5 @@ from chautari.deploy import pipeline
 @report_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
-    """Run all checks for a region, inside its nodes and from outside. Nothing changes."""
+    """Run all checks for a region, on its nodes and from outside. Nothing changes."""
     return run_and_report(pipeline.verify, "verify", name, as_json, **options)

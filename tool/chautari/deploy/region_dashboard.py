@@ -206,15 +206,15 @@ def _releases_topic(found: RegionStatus) -> Topic:
 
 def _mail_topic(region: Region, health: Mapping[str, NodeHealth]) -> Topic:
     if region.mail is None:
-        text = _("no alerts by mail: region.yml has no mail relay")
+        text = _("no alerts by email: region.yml has no mail relay")
         return Topic(_("Mail"), text, "warning")
     if not region.mail.alerts:
-        return Topic(_("Mail"), _("no alerts by mail: mail.alerts is false"), "warning")
+        return Topic(_("Mail"), _("no alerts by email: mail.alerts is false"), "warning")
     failed = [name for name, item in health.items() if item.mails.failed]
     if failed:
         return Topic(
             _("Mail"),
-            _("the last mail of {names} was not sent", names=_join_names(failed)),
+            _("the last email of {names} was not sent", names=_join_names(failed)),
             "warning",
         )
     silent = [name for name, item in health.items() if not item.mails.on]

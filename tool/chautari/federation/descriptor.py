@@ -87,8 +87,8 @@ class DescribedService(StrictDescriptorModel):
     )
     address: Annotated[str, AfterValidator(_check_https_address)] = Field(
         pattern=r"^https://[a-z0-9.-]{1,253}/[A-Za-z0-9._/-]{0,200}$",
-        description="Address of the service. The host of this address is the region's domain, "
-        "or a name below this domain.",
+        description="Address of the service. The host in this address is the region's domain, "
+        "or a subdomain of it.",
         examples=["https://wiki.andes.example.org/"],
     )
     version: str = Field(
@@ -140,11 +140,14 @@ class Descriptor(StrictDescriptorModel):
     serial: int = Field(
         ge=1,
         le=MAX_SERIAL,
-        description="Serial number, which grows with each issue. Normally it is the time of "
-        "issue in seconds since 1970.",
+        description="Serial number, which increases with each new descriptor. Normally, it is the "
+        "time when the descriptor was signed, in seconds since 1970.",
         examples=[1796000000],
     )
-    issued: Time = Field(description="Time of issue, in UTC.", examples=["2026-11-30T00:00:00Z"])
+    issued: Time = Field(
+        description="Time when the descriptor was signed, in UTC.",
+        examples=["2026-11-30T00:00:00Z"],
+    )
     expires: Time = Field(
         description="Time when the descriptor expires, in UTC.",
         examples=["2026-12-30T00:00:00Z"],

@@ -53,7 +53,13 @@ def _check_unicode_label(label: str, decoded: str) -> None:
             )
         )
     if letters and set(letters) <= _LATIN_LOOKING:
-        raise ValueError(_("the label {label!r} imitates Latin letters", label=label))
+        raise ValueError(
+            _(
+                "the label {label!r} consists of letters of another script that look like Latin "
+                "letters",
+                label=label,
+            )
+        )
 
 
 def _script_of_letter(letter: str) -> str:

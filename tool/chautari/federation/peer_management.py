@@ -67,7 +67,7 @@ def require_own_identity(loaded_region: LoadedRegion, secrets: SecretStore) -> O
                 region=region.region,
             ),
             fix=_(
-                "add one of these services to a node in region.yml, then deploy: {publishers}",
+                "add one of these services to a node in region.yml: {publishers}; then deploy",
                 publishers=", ".join(PUBLISHERS),
             ),
         )

@@ -56,7 +56,7 @@ class PinnedPeer(StrictDescriptorModel):
         examples=["ssh-ed25519 AAAA…"],
     )
     pinned: Time = Field(
-        description="When an operator confirmed the key, in UTC.",
+        description="Time when an operator confirmed the key, in UTC.",
         examples=["2026-11-30T00:00:00Z"],
     )
     agreement: str = Field(

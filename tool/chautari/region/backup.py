@@ -123,7 +123,7 @@ class Target(StrictModel):
 
 
 class Keep(StrictModel):
-    """How many archives are kept: the newest one of each of the last days, weeks and months."""
+    """For how many days, weeks and months the newest archive of each is kept."""
 
     daily: int = Field(
         default=7, ge=1, le=400, strict=True, description="Number of days.", examples=[7]
@@ -177,8 +177,8 @@ class Backup(StrictModel):
         ge=1,
         le=365,
         strict=True,
-        description="Number of days after which the last successful test of a restore (drill) is "
-        "too old. Then `deploy status` and the reports show a warning.",
+        description="Number of days after which the last successful test restore (drill) is too "
+        "old. Then `deploy status` and the reports show a warning.",
         examples=[14],
     )
     give: dict[Name, Size] = Field(

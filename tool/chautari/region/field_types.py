@@ -272,7 +272,7 @@ def check_country(value: str) -> str:
         near = _OTHER_COUNTRY_CODES.get(value.upper(), value.upper())
         hint = near if near in _iso_country_codes() else _("a code such as CO")
         raise ValueError(
-            _("{value!r} is not a country code of ISO 3166-1; write {hint}", value=value, hint=hint)
+            _("{value!r} is not an ISO 3166-1 country code; write {hint}", value=value, hint=hint)
         )
     return value
 

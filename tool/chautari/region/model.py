@@ -118,8 +118,8 @@ class Node(StrictModel):
     )
     lend_to: Name | None = Field(
         default=None,
-        description="Peer to which this region lends the whole server on this node. This region "
-        "then does not use the server itself. The peer can use the server if it lists this "
+        description="Peer to which this region lends the whole server on this node. The region "
+        "itself then does not use this server. The peer can use the server if it lists this "
         "region in its own `borrow`. The page of each service says whether its servers can be "
         "lent as a whole.",
         examples=["himalaya"],
@@ -163,16 +163,16 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node sends a mail to `contact` about changes that were made on "
+        description="How often a node sends an email to `contact` about changes that were made on "
         "the node since the last deploy. Each change is reported once. If nothing changed, no "
-        "mail is sent.",
+        "email is sent.",
         examples=["daily"],
     )
     alerts: bool = Field(
         default=True,
-        description="Whether a node sends a mail to `contact` when it finds a new problem, such as "
-        "a disk that is almost full or a unit that has failed. The node also sends a mail if a "
-        "problem becomes worse.",
+        description="Whether a node sends an email to `contact` when it finds a new problem, such "
+        "as a disk that is almost full or a unit that has failed. The node also sends an email if "
+        "a problem becomes worse.",
         examples=[False],
     )
 
@@ -210,8 +210,9 @@ class Federation(StrictModel):
         ge=2,
         le=168,
         strict=True,
-        description="Number of hours after which this region reports by mail that a peer publishes "
-        "no new descriptor. The mail goes to the peer's contact, with a copy to `contact`.",
+        description="If a peer has published no new descriptor for this number of hours, this "
+        "region reports it by email. The email goes to the peer's contact, with a copy to "
+        "`contact`.",
         examples=[24],
     )
     lend: dict[Name, tuple[LendableService, ...]] = Field(
@@ -237,7 +238,7 @@ class Federation(StrictModel):
 
 
 class OSSubstitute(StrictModel):
-    """A replacement container for an operating system without an image in a sandbox."""
+    """A container that replaces an operating system for which the sandbox has no image."""
 
     os: Literal["debian-12", "debian-13"] = Field(
         description="Operating system of the container.", examples=["debian-12"]
@@ -270,7 +271,7 @@ class Sandbox(StrictModel):
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
-        description="Replacement containers for operating systems without an image in the sandbox. "
+        description="Containers that replace operating systems for which the sandbox has no image. "
         "Every report lists these substitutes.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
@@ -311,8 +312,8 @@ class Region(StrictModel):
     )
     country: Country | None = Field(
         default=None,
-        description="Two-letter country code. Services use it for telephone numbers without a "
-        "country prefix.",
+        description="Two-letter code of the country. Services use it for telephone numbers that do "
+        "not begin with a country code, such as +57.",
         examples=["CO"],
     )
     languages: tuple[Language, ...] = Field(
@@ -335,9 +336,9 @@ class Region(StrictModel):
     )
     recovery: dict[Name, AgeKey] = Field(
         default_factory=dict,
-        description="Keys of age that decrypt `secrets.age` if the operators' keys are lost, for "
-        "example a key on paper. These keys cannot be used to log in. To create one: `deploy "
-        "secrets recovery-key`.",
+        description="Recovery keys (age keys), for example a key on paper. These keys decrypt "
+        "`secrets.age` if the operators' keys are lost. They cannot be used to log in. To create "
+        "one: `deploy secrets recovery-key`.",
         examples=[{"safe": "age1y2tkhlyw8cuefjqxnek763fgwhwqed7frya73g6cz6zm3tpwc3gqn3q0qk"}],
     )
     nodes: dict[Name, Node] = Field(

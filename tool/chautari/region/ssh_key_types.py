@@ -98,7 +98,7 @@ def validate_public_key(value: str) -> str:
 
 
 def validate_age_key(value: str) -> str:
-    """Return a public key of age, `age1…`, whose checksum is right (BIP 173)."""
+    """Return a public age key, `age1…`, whose checksum is right (BIP 173)."""
     if value.strip().upper().startswith("AGE-SECRET-KEY-"):
         raise ValueError(
             _(
@@ -109,8 +109,8 @@ def validate_age_key(value: str) -> str:
     if not _AGE_KEY.fullmatch(value) or not _is_bech32(value):
         raise ValueError(
             _(
-                "this is not a public key of age, or it is damaged; create one with: deploy "
-                "secrets recovery-key"
+                "this is not a public key for the program age, or it is damaged; create one "
+                "with: deploy secrets recovery-key"
             )
         )
     return value

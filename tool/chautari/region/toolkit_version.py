@@ -50,6 +50,6 @@ def _update_step(required_version: str) -> str:
         root = shlex.quote(str(content_root()))
         return _("update Chautari: git -C {root} pull && make -C {root} setup", root=root)
     return _(
-        "install Chautari {required_version} or newer, as you installed this version",
+        "install Chautari {required_version} or newer, in the same way as this version",
         required_version=required_version,
     )

@@ -126,14 +126,25 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     """Return the quote that was never closed, or was closed by the next quote of another line."""
     if error.context and "quoted scalar" in error.context and "end of stream" in error.problem:
         start = error.context_mark
-        return _unclosed_quote_mistake(start, _("is not closed"))
+        return _unclosed_quote_mistake(
+            start,
+            _(
+                "the quote that begins here is not closed; write the closing quote at the end of "
+                "the value"
+            ),
+        )
     try:
         for token in yaml.scan(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             begin, end = token.start_mark, token.end_mark
             is_quoted = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
             if is_quoted and begin.line < end.line == error.problem_mark.line:
                 return _unclosed_quote_mistake(
-                    begin, _("is closed only in line {line}", line=end.line + 1)
+                    begin,
+                    _(
+                        "the quote that begins here is closed only in line {line}; write the "
+                        "closing quote at the end of the value",
+                        line=end.line + 1,
+                    ),
                 )
             if begin.line > error.problem_mark.line:
                 break
@@ -142,11 +153,7 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     return None
 
 
-def _unclosed_quote_mistake(start: Any, where: str) -> SyntaxMistake:
-    message = _(
-        "the quote that begins here {where}; write the closing quote at the end of the value",
-        where=where,
-    )
+def _unclosed_quote_mistake(start: Any, message: str) -> SyntaxMistake:
     return SyntaxMistake(start.line + 1, start.column + 1, message)
 
 

@@ -43,7 +43,7 @@ def _failed_backup_text(data: Data) -> str:
 
 def _failed_drill_text(data: Data) -> str:
     reason = f": {data['reason']}" if data.get("reason") else ""
-    return _("the last test of a restore failed {age} ago{reason}", age=data["age"], reason=reason)
+    return _("the last test restore failed {age} ago{reason}", age=data["age"], reason=reason)
 
 
 # How the backups of a node in a target stand, and what to do. `reason` is the text of an error.
@@ -52,13 +52,13 @@ STATES: dict[str, tuple[Template, Template]] = {
     "never": ("there is no backup yet", _BACK_UP),
     "waiting_for_peer": (
         "there is no backup at {target} yet",
-        "run: deploy federation status {region}; when it shows the space at {target} as green, "
-        "deploy, and run: deploy backup {region} --node {node}",
+        "run: deploy federation status {region}; when the state of the space at {target} is "
+        "green, deploy, and run: deploy backup {region} --node {node}",
     ),
     "space_not_known": (
         "the node has not received the address of its repository at {target} yet",
-        "run: deploy federation status {region}; when it shows the space at {target} as green, "
-        "deploy",
+        "run: deploy federation status {region}; when the state of the space at {target} is "
+        "green, deploy",
     ),
     "not_deployed": (
         "the node does not store backups at this target yet",
@@ -66,7 +66,7 @@ STATES: dict[str, tuple[Template, Template]] = {
     ),
     "failed": (_failed_backup_text, _step_after_failed_backup),
     "too_old": (
-        "the last backup is {age} old, and more than {limit_hours} hours is too old",
+        "the last backup is {age} old; the limit is {limit_hours} hours",
         _BACK_UP,
     ),
     "damaged": (
@@ -90,11 +90,11 @@ STATES: dict[str, tuple[Template, Template]] = {
     ),
     "drill_passed": ("a restore was tested {age} ago", ""),
     "drill_never": (
-        "no restore was tested yet, so it is not known whether the backups can be restored",
+        "no restore has been tested yet, so it is not known whether the backups can be restored",
         "run: deploy drill {region}",
     ),
     "drill_old": (
-        "the last test of a restore is {age} old; the limit of this region is {limit_days} days",
+        "the last test restore was {age} ago; the limit in this region is {limit_days} days",
         "run: deploy drill {region}",
     ),
     "drill_failed": (

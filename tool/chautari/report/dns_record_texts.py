@@ -22,8 +22,8 @@ _STEPS: dict[str, Template] = {
         "Expected: {value:or no record}. Wait, or correct the record."
     ),
     "unwanted": (
-        "{name} {kind} is {found}, but region.yml has no such address for {purpose}. Delete this "
-        "record, or write the address as address6 of the node."
+        "The {kind} record of {name} is {found}, but region.yml does not list this address for "
+        "{purpose}. Delete this record, or write the address as address6 of the node."
     ),
     "unknown": "{name} {kind}: no name server answered.",
 }

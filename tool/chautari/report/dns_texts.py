@@ -64,7 +64,7 @@ def _domain_fix(data: Data) -> str:
 
 DNS_RECORDS: dict[str, tuple[Template, Template]] = {
     "domain_elsewhere": (
-        "The {kind} record for {name} points to {found}. Another website may be there.",
+        "The {kind} record for {name} points to {found}. Another website may be at this address.",
         _domain_fix,
     ),
     "record_missing": (

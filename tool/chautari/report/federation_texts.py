@@ -218,7 +218,7 @@ PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
         "{region}",
     ),
     "letter_not_fetched": (
-        "the letter from {peer} was not received yet",
+        "the letter from {peer} has not been received yet",
         "run: deploy federation status {region}; then deploy",
     ),
     "letter_outdated": (

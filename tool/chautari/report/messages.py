@@ -102,7 +102,7 @@ NOTICES: dict[str, Template] = {
     ),
     "dpkg_interrupted": (
         "An installation was interrupted ({packages}). The next deploy completes this "
-        "installation first. The total does not include the download of this installation."
+        "installation first. The total does not include what this installation downloads."
     ),
     "dpkg_repaired": "An interrupted installation ({packages}) was completed.",
     "dpkg_not_repaired": (
@@ -200,7 +200,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Write `arch: {found}` for this node in region.yml, or choose another machine.",
     ),
     "no_systemd": (
-        "The node was started by {init:or an unknown program}, not by systemd.",
+        "The init system of the node is {init:or an unknown program}, not systemd.",
         "Use a virtual or physical machine with a full Debian installation.",
     ),
     "no_root": (

@@ -46,7 +46,7 @@ STATES: dict[NodeState, NodeStateDescription] = {
         "good",
     ),
     "prepared": NodeStateDescription(
-        N_("prepared"), N_("Ansible can run on the node; no role ran."), "good"
+        N_("prepared"), N_("The node is ready for Ansible; no role ran."), "good"
     ),
     "detached": NodeStateDescription(
         N_("still running"),

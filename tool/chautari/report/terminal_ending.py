@@ -70,7 +70,9 @@ def first_next_steps(report: RegionReport) -> list[str]:
         if {node.state for node in report.nodes} <= _BEFORE_A_DEPLOY:
             steps.append(_("Deploy the region: deploy region {region}", region=region))
         else:
-            steps.append(_("Look at the region at any time: deploy status {region}", region=region))
+            steps.append(
+                _("See the state of the region at any time: deploy status {region}", region=region)
+            )
     return steps[: summary.MOST_STEPS]
 
 

@@ -24,7 +24,7 @@ REDIS_PORT = 6379
 REDIS_PASSWORD = SecretSpec(
     "containers_redis_password",
     "greenlight",
-    "password of Redis for Greenlight and Scalelite",
+    "password of the Redis server that Greenlight and Scalelite use",
     generate_lowercase_secret,
     also_for=("scalelite",),
     pattern=WORD,

@@ -29,12 +29,12 @@ def validation_context(info: ValidationInfo) -> Any:
 def _validate_name_of_sender(value: str, info: ValidationInfo) -> str:
     domain = validation_context(info)["domain"]
     if not is_within_domain(value, domain):
-        raise ValueError(_("is not below {domain}", domain=domain))
+        raise ValueError(_("is neither {domain} nor a subdomain of it", domain=domain))
     return value
 
 
 NameOfSender = Annotated[PeerDomain, AfterValidator(_validate_name_of_sender)]
-"""A DNS name that is the sender's domain or below it."""
+"""The sender's domain, or a subdomain of it."""
 
 
 def _validate_address_of_sender(value: str, info: ValidationInfo) -> str:

@@ -64,7 +64,7 @@ def _backup_warnings(region: Region) -> Iterator[Finding]:
         yield (
             ("backup",),
             _(
-                "failed backups cannot be reported by mail, because the region has no mail "
+                "failed backups cannot be reported by email, because the region has no mail "
                 "relay; add to region.yml: mail: {relay: smtp.example.org, user: …, from: …}"
             ),
         )
@@ -80,8 +80,8 @@ def _address_warning(address: IPv4Address | IPv6Address) -> str:
     # Carrier-grade NAT (100.64.0.0/10) is neither private nor global.
     if not address.is_global:
         return _(
-            "is a private address, so users, mail and the certificate authority cannot "
-            "reach it from the internet; write the public address, unless the node "
+            "is a private address, so users, mail servers and the certificate authority "
+            "cannot reach the node from the internet; write the public address, unless the node "
             "serves only the local network"
         )
     return ""

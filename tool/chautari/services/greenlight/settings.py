@@ -11,7 +11,7 @@ from chautari.region.field_types import Email, ImageVersion, Label
 
 
 class Greenlight(StrictModel):
-    """Web pages for BigBlueButton rooms, with separate user accounts, in a container."""
+    """Web pages for BigBlueButton rooms; they run in a container, with separate user accounts."""
 
     host: Label = Field(
         default="lobby",

@@ -24,7 +24,7 @@ CORES = "jitsi.org, performance evaluation: 1000 streams on 4 cores"
 STREAMS_SEEN = 4
 LOW_KBIT = 300 + 3 * 100
 NORMAL_KBIT = STREAMS_SEEN * 500
-LOW_NETWORK = "settings of the role jitsi for bandwidth: low: 600 kbit/s for each person"
+LOW_NETWORK = "role jitsi, settings for low bandwidth: 600 kbit/s for each person"
 NORMAL_NETWORK = (
     "jitsi.github.io/handbook, Requirements: 500 kbit/s for a stream at 360p; assumed: each person "
     "sees 4 cameras"

@@ -80,7 +80,7 @@ def _check_certificate(text: str, domain: str) -> None:
         ) from error
     if limits.ca:
         raise ValueError(
-            _("the certificate could sign other certificates; the peer must deploy again")
+            _("the certificate can be used to sign other certificates; the peer must deploy again")
         )
     if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
         raise ValueError(_("the names in the certificate are not those of the XMPP server"))

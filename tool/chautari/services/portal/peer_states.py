@@ -10,19 +10,21 @@ PEER_STATE_CODES = {
     "heard": PeerStateMeaning("green", "the last descriptor of {peer} is from {issued:time}"),
     "never_heard": PeerStateMeaning(
         "pending",
-        "no descriptor of {peer} was received yet",
+        "no descriptor from {peer} has been received yet",
         "wait half an hour; if this does not change, ask the group of {peer} whether their front "
         "page answers at https://{domain}",
     ),
     "silent": PeerStateMeaning(
         "broken",
         "{peer} has published no new descriptor since {last:time}",
-        "call the group of {peer}: their server may be down; their contact gets a mail once a day",
+        "call the group of {peer}: their server may be down; their contact gets an email once a "
+        "day",
     ),
     "own_connection_lost": PeerStateMeaning(
         "broken",
-        "since {lost:time}, the node of the front page can reach no peer, or cannot reach the "
-        "mail relay; until it can, no mail reports peers that do not respond",
+        "since {lost:time}, the node of the front page has not reached any peer, or has not "
+        "reached the mail relay; while this lasts, it sends no emails about peers that do not "
+        "respond",
         "check the connection of this node, its name server and its clock",
     ),
     "descriptor_refused": PeerStateMeaning(

@@ -58,7 +58,7 @@ class Portal(StrictModel):
     )
     title: Line = Field(
         default_factory=dict,
-        description="Name of the region that people see: one text, or one for each language. The "
+        description="Name of the region as people see it: one text, or one for each language. The "
         "default is the value of `region` with a capital first letter.",
         examples=["Red Andes"],
     )
