@@ -90,9 +90,9 @@ def content_problems(wheels: Wheels, version: str) -> Iterator[Problem]:
     fix = "correct pyproject.toml"
     names = set(zipfile.ZipFile(wheels.product).namelist())
     if foreign := sorted(name for name in names if "sandbox" in name.split("/")[0]):
-        yield Problem(f"the wheel of Chautari contains the sandbox: {foreign[0]}", fix)
+        yield Problem(f"Chautari's wheel contains the sandbox: {foreign[0]}", fix)
     for missing in sorted({f"chautari/content/{name}" for name in CONTENT} - names):
-        yield Problem(f"the wheel of Chautari lacks {missing}", fix)
+        yield Problem(f"Chautari's wheel lacks {missing}", fix)
     product, sandbox = (_metadata(wheel) for wheel in wheels)
     for found in (product, sandbox):
         if found["Version"] != version:

@@ -62,7 +62,7 @@ def test_paper_key_has_a_checksum_for_each_line() -> None:
     lines = paper_key_lines(EXPORTED)
     assert lines[0].startswith("id: 3 / a0a0a0 a0a0a0 a0a0a0 / ")
     assert len(lines) == 4 and all(line[-5:-2] == " - " or " - " in line for line in lines)
-    with pytest.raises(ValueError, match="not an exported key"):
+    with pytest.raises(ValueError, match="not an exported borg key"):
         paper_key_lines("something else")
 
 

@@ -94,9 +94,9 @@ def test_mistake_is_reported_where_it_is_with_what_to_write(
         ("[nextcloud]}", "[nextcloud]", "this { is not closed, or a comma is missing before"),
         ("jitsi: {host: meet}", "jitsi: [", "this [ is not closed; write ]"),
         ("[nextcloud]}", "[nextcloud]}}", "this } has no matching opening bracket; delete it"),
-        (".10, services", ".10 services", "a comma before the next entry, or put the whole value"),
-        ("host: meet", "host: Hola: x", "a comma before the next entry, or put the whole value"),
-        ("host: meet", "host: [a] b", "a comma before the next entry, or put the whole value"),
+        (".10, services", ".10 services", "a comma before it; otherwise put the whole value"),
+        ("host: meet", "host: Hola: x", "a comma before it; otherwise put the whole value"),
+        ("host: meet", "host: [a] b", "a comma before it; otherwise put the whole value"),
         ("    services:", "    - services:", "is not allowed here; delete the -"),
         ("- jitsi", "- jitsi\n      polls: x", "before every item of this list, or before no item"),
         ("contact", "...\ncontact", "this line ends the YAML document"),
@@ -116,7 +116,7 @@ def test_quote_that_closes_in_another_line_is_reported_where_it_opens(tmp_path: 
     text, number = spoilt("contact: ops", "contact: 'ops")
     problem = problem_of(tmp_path, text.replace("Hola", "it's"))
     assert (problem.line, problem.column) == (number, 10)
-    assert "is closed only in line 13" in problem.message
+    assert "is not closed until line 13" in problem.message
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def test_wheel_with_the_sandbox_without_content_or_of_another_version_is_refused
         new.writestr("chautari_sandbox/api.py", "")
     found = release.content_problems(release.Wheels(changed, wheels.sandbox), "9.9.9")
     assert [problem.reason for problem in found] == [
-        "the wheel of Chautari contains the sandbox: chautari_sandbox/api.py",
-        "the wheel of Chautari lacks chautari/content/CHANGELOG.md",
+        "Chautari's wheel contains the sandbox: chautari_sandbox/api.py",
+        "Chautari's wheel lacks chautari/content/CHANGELOG.md",
         f"chautari has the version {__version__}",
         f"chautari-sandbox has the version {__version__}",
         "the sandbox does not require exactly this version of Chautari",

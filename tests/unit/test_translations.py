@@ -38,7 +38,7 @@ NOT_COVERED = re.compile(
 )
 # In files of a region's repository, which people of several languages read.
 IN_FILES = re.compile(
-    r"No package index|After an update|Chautari, run|If a repository|A job checks"
+    r"No package index|After an update|Chautari, run|If Chautari is in|A job checks"
 )
 
 

@@ -1,4 +1,4 @@
-"""The language of texts for people: English, or a translation from `translations/`.
+"""The language of human-readable texts: English, or a translation from `translations/`.
 
 `_("… {node} …", node=node)` translates a text, then fills its placeholders. Texts in tables are
 translated by the code that shows them. Nothing is loaded as long as the language is English.

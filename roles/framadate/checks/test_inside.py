@@ -145,7 +145,7 @@ def test_timer_of_the_purge_is_armed(host: Any) -> None:
     "Deploy again, then check that logrotate.timer is running.", units=["logrotate"]
 )
 def test_log_is_rotated(host: Any) -> None:
-    """The log of Framadate is rotated"""
+    """Framadate's log is rotated"""
     assert host.service("logrotate.timer").is_enabled, "logrotate.timer is not enabled"
     trial = host.run("logrotate --debug /etc/logrotate.d/framadate")
     assert trial.rc == 0 and "error:" not in trial.stderr, trial.stderr

@@ -41,7 +41,7 @@ def test_unit_is_enabled_and_running(host: Any) -> None:
     units=[UNIT],
 )
 def test_no_tcp_port_is_open(host: Any) -> None:
-    """MariaDB has no TCP port"""
+    """MariaDB does not listen on a TCP port"""
     assert ask(host, "SELECT @@skip_networking") == "1"
     assert "mariadbd" not in host.run("ss -Hltnp").stdout
 

@@ -247,7 +247,7 @@ def test_state_of_peers_is_known(host: Any, settings: dict[str, Any]) -> None:
     "Deploy again, then check that logrotate.timer is running.", units=["logrotate"]
 )
 def test_log_is_rotated(host: Any) -> None:
-    """The log of Nextcloud is rotated"""
+    """Nextcloud's log is rotated"""
     assert host.service("logrotate.timer").is_enabled, "logrotate.timer is not enabled"
     trial = host.run("logrotate --debug /etc/logrotate.d/nextcloud")
     assert trial.rc == 0, trial.stderr

@@ -57,7 +57,7 @@ def test_limits_are_in_force(host: Any, settings: dict[str, Any]) -> None:
     "A pool listens on the network. Check /etc/php/*/fpm/pool.d, then deploy again.", units=[UNIT]
 )
 def test_no_tcp_port_is_open(host: Any) -> None:
-    """PHP-FPM has no TCP port"""
+    """PHP-FPM does not listen on a TCP port"""
     told = host.run("php-fpm%s -tt", version(host)).stderr
     listeners = [line.split(" = ", 1)[1] for line in told.splitlines() if "\tlisten = " in line]
     assert listeners, told

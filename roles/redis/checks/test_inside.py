@@ -48,7 +48,7 @@ def test_every_account_gets_an_answer(host: Any, settings: dict[str, Any]) -> No
     units=["redis-server"],
 )
 def test_no_tcp_port_is_open(host: Any, settings: dict[str, Any]) -> None:
-    """Redis has no TCP port, or only one on the loopback address, with a password"""
+    """Redis does not listen on a TCP port, or only on the loopback address and with a password"""
     if wanted := settings.get("redis_port", 0):
         listening = host.check_output(f"ss -Hltn sport = :{wanted}").split("\n")
         outside = [line for line in listening if "127.0.0.1:" not in line and "[::1]:" not in line]

@@ -326,7 +326,7 @@ def _steps_to_check_new_machine(
             _("Log in yourself, and look for your data"),
             _(
                 "You can still go back to {source}: undo the changes in region.yml and in the "
-                "DNS records, then run: {back}. Changes that people made on {to} would be lost.",
+                "DNS records, then run: {back}. Changes that people made on {to} are then lost.",
                 source=source,
                 back=back,
                 to=to,

@@ -19,12 +19,12 @@ def paper_key_lines(exported: str) -> list[str]:
     """Return the lines to type, made from the output of `borg key export`.
 
     Raises:
-        ValueError: when it is no exported key.
+        ValueError: when it is not an exported borg key.
     """
     header, __, body = exported.strip().partition("\n")
     word, __, repository = header.partition(" ")
     if word != HEADER or len(repository) != 64:
-        raise ValueError(_("this is not an exported key of borg"))
+        raise ValueError(_("this is not an exported borg key"))
     return list(_lines_with_checksums(repository, binascii.a2b_base64(body)))
 
 

@@ -1,1 +1,1 @@
-"""How many people, accounts and GB a region has room for, and what limits it first."""
+"""How many people, accounts and GB of files a region has room for, and what limits it first."""

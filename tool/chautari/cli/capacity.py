@@ -1,4 +1,4 @@
-"""`deploy capacity NAME`: how many people, accounts and GB a region has room for."""
+"""`deploy capacity NAME`: how many people, accounts and GB of files a region has room for."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from chautari.suggestions import fix_for_unknown_word
 def command(
     name: str, assumed: tuple[AssumedSize, ...], identities: tuple[Path, ...], as_json: bool
 ) -> int:
-    """Show how many people, accounts and GB fit into a region, and which limit it reaches first.
+    """Show how many people, accounts and GB of files fit into a region, and what limits it first.
 
     The command reads the memory, disk and processor of each machine over SSH, and changes nothing.
     It cannot measure the speed of the connection: specify this speed with --assume. The command

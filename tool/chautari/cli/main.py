@@ -31,7 +31,7 @@ COMMANDS: language.Texts = {
     "validate": "check region files without connecting to any machine",
     "migrate": "adapt region.yml to this version, and show what else changed",
     "dns": "show the DNS records to create, and which are missing",
-    "capacity": "show how many people, accounts and GB a region has room for",
+    "capacity": "show how many people, accounts and GB of files a region has room for",
     "explain": "explain a key of region.yml",
     "prepare": "prepare new machines for Ansible; install no services",
     "render": "write a plain Ansible inventory for a region",

@@ -155,7 +155,7 @@ class Backup(StrictModel):
         validate_default=True,
         description="How many archives (backups) are kept. Older archives are deleted. Some "
         "targets, such as peers, do not let nodes delete data. There, the disk space of deleted "
-        "archives becomes free later.",
+        "archives is freed later.",
         examples=[{"daily": 7, "weekly": 4, "monthly": 6}],
     )
     time: Time = Field(

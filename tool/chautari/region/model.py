@@ -77,8 +77,9 @@ class Node(StrictModel):
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node. A deploy refuses a node with a different "
-        "operating system. The page of each service lists the systems that the service supports.",
+        description="Operating system of the node. If the node has a different operating system, "
+        "a deploy changes nothing on it. The page of each service lists the systems that the "
+        "service supports.",
         examples=["debian-13"],
     )
     arch: Literal["amd64", "arm64"] | None = Field(

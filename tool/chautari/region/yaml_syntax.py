@@ -141,7 +141,7 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
                 return _unclosed_quote_mistake(
                     begin,
                     _(
-                        "the quote that begins here is closed only in line {line}; write the "
+                        "the quote that begins here is not closed until line {line}; write the "
                         "closing quote at the end of the value",
                         line=end.line + 1,
                     ),
@@ -244,8 +244,8 @@ def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
         closing = "}" if opened == "{" else "]"
         if mark.line == start.line and character not in tuple("]}"):
             message = _(
-                "an entry cannot continue here; write a comma before the next entry, or "
-                "put the whole value in quotes"
+                "unexpected text here; if a new entry begins here, write a comma before it; "
+                "otherwise put the whole value in quotes"
             )
             return SyntaxMistake(mark.line + 1, mark.column + 1, message)
         message = _(

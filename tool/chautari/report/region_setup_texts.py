@@ -79,7 +79,7 @@ def toolkit_note(is_wheel: bool, version: str) -> list[str]:
         "No package index contains Chautari, so its wheel must be in this repository. In a "
         "clone of",
         f"Chautari, run `make wheels`, and copy dist/{name} to wheels/.",
-        "If a repository of Chautari is public, you can write this instead:",
+        "If Chautari is in a public git repository, you can write this instead:",
         '"chautari @ git+https://git.example.org/chautari.git@REVISION"',
     ]
 

@@ -63,7 +63,7 @@ def print_report(
 def _print_doubles(report: RegionReport, console: Console) -> None:
     if not report.doubles:
         return
-    _print_heading(console, _("Doubles: replacements, not the real software"), "bold yellow")
+    _print_heading(console, _("Doubles (small replacements for the real software)"), "bold yellow")
     for double in report.doubles:
         label = _("double of {name} {version}", name=double.name, version=double.version).rstrip()
         _print_field(console, _("DOUBLE"), f"{label}: {double.reason}", "yellow")

@@ -27,8 +27,8 @@ OLDER: Text = (
     "to it on purpose, get the newest version: git pull"
 )
 UNSIGNED: TextTemplate = (
-    "secrets.age is not signed, so it is not known who wrote it. The next change of a secret "
-    "also signs the file; to sign it now: deploy secrets sign {region}"
+    "secrets.age is not signed, so it is not known who wrote it. The next command that changes "
+    "a secret will also sign the file; to sign it now: deploy secrets sign {region}"
 )
 
 

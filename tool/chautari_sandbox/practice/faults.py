@@ -200,7 +200,7 @@ FAULTS: dict[str, Fault] = {
             roles=("nextcloud",),
             hint="Nextcloud cannot read something that belongs to it. Which file changed since the "
             "last deploy? deploy drift {region}",
-            answer="config.php of Nextcloud belongs to root, so the web server cannot read it. "
+            answer="Nextcloud's config.php belongs to root, so the web server cannot read it. "
             "This happens if an operator edits the file as root. A deploy restores the owner.",
             repair="deploy region {region}",
             break_steps=lambda _: (("chown", "root:root", CONFIG), ("chmod", "0600", CONFIG)),

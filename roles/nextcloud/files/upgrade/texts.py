@@ -124,11 +124,11 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         else "There is no backup outside the node: `backup` is not set in region.yml.",
     ]
     if plan["needed_mb"] > plan["free_mb"]:
-        lines.append("The upgrade would be refused. Fix: free disk space on the node.")
+        lines.append("A deploy refuses this upgrade. Fix: free disk space on the node.")
     if plan["apps"]:
         apps = ", ".join(f"{app['name']} (up to {app['highest']})" for app in plan["apps"])
         lines.append(
-            f"The upgrade would be refused: these apps do not support Nextcloud "
+            f"A deploy refuses this upgrade: these apps do not support Nextcloud "
             f"{plan['ladder'][-1]}: {apps}. "
             f"Fix: {_FIXES['apps_not_ready']}."
         )

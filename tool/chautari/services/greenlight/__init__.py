@@ -50,7 +50,7 @@ SERVICE = Service(
         commands={
             "greenlight-rake": NodeCommand(
                 ("podman", "exec", "greenlight", "bundle", "exec", "rake"),
-                N_("run administration tasks of Greenlight"),
+                N_("run Greenlight's administration tasks"),
                 "--tasks",
             ),
         },

@@ -86,9 +86,7 @@ SERVICE = Service(
         units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
         files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
         commands={
-            "occ": NodeCommand(
-                ("occ",), N_("run commands of Nextcloud's own command line"), "status"
-            ),
+            "occ": NodeCommand(("occ",), N_("run Nextcloud's own commands"), "status"),
         },
     ),
     federation=PeerStateFileSpec(STATE_FILE, PEER_STATE_CODES),

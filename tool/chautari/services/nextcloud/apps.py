@@ -1,4 +1,4 @@
-"""Apps of Nextcloud: those that the region names, and the one that its rooms need."""
+"""Nextcloud apps: those that the region names, and the one that its rooms need."""
 
 from __future__ import annotations
 

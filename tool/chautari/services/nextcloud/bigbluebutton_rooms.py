@@ -57,7 +57,7 @@ def settings_for_new_region(new: NewRegionFacts) -> Mapping[str, object]:
 
 
 def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
-    """Rooms need an app of Nextcloud, and an app is only unpacked when its checksum is known.
+    """Rooms need a Nextcloud app, and an app is only unpacked when its checksum is known.
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
     """

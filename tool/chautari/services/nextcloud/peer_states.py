@@ -10,9 +10,9 @@ PEER_STATE_CODES = {
     "trusted": PeerStateMeaning("green", "both Nextcloud servers trust each other"),
     "waiting_for_peer": PeerStateMeaning(
         "pending",
-        "the Nextcloud of {peer} does not trust the Nextcloud of {region} yet",
-        "ask the group of {peer} to name {region} in federation.peers of their region.yml and to "
-        "deploy",
+        "the Nextcloud server of {peer} does not trust the Nextcloud server of {region} yet",
+        "ask the group of {peer} to add {region} to federation.peers in their region.yml, and to "
+        "deploy their region",
     ),
     "handshake_running": PeerStateMeaning(
         "pending",
@@ -21,12 +21,12 @@ PEER_STATE_CODES = {
     ),
     "not_ready": PeerStateMeaning(
         "pending",
-        "the Nextcloud of {region} is in maintenance mode or being upgraded",
+        "the Nextcloud server of {region} is in maintenance mode or being upgraded",
         "wait for the upgrade to finish; if it does not, run: deploy region {region}",
     ),
     "unreachable": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {peer} does not answer",
+        "the Nextcloud server of {peer} does not answer",
         "ask the group of {peer} whether their server is running; once their server answers, "
         "nothing else has to be done",
     ),
@@ -37,7 +37,7 @@ PEER_STATE_CODES = {
     ),
     "handshake_refused": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {peer} refused the exchange of the shared secret",
+        "the Nextcloud server of {peer} refused the exchange of the shared secret",
         "ask the group of {peer} to deploy again; on both servers, the app federation must be "
         "enabled",
     ),
@@ -48,7 +48,7 @@ PEER_STATE_CODES = {
     ),
     "address_differs": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {region} uses the address {own}, but {peer} expects {expected}",
+        "the Nextcloud server of {region} uses the address {own}, but {peer} expects {expected}",
         "run: deploy region {region} --full",
     ),
     "peer_address_private": PeerStateMeaning(
@@ -58,24 +58,24 @@ PEER_STATE_CODES = {
     ),
     "peer_address_differs": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {peer} calls itself {found}, but {region} pinned {expected}",
+        "the Nextcloud server of {peer} calls itself {found}, but {region} pinned {expected}",
         "run: deploy federation status {region}; if the addresses still differ, ask the group of "
         "{peer} to deploy with --full",
     ),
     "signing_disabled": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {region} does not sign its requests, so {peer} cannot check them",
+        "the Nextcloud server of {region} does not sign its requests, so {peer} cannot check them",
         "run on the node: occ config:app:delete core ocm_signed_request_disabled",
     ),
     "peer_signing_disabled": PeerStateMeaning(
         "broken",
-        "the Nextcloud of {peer} does not sign its requests, so {region} cannot check them",
+        "the Nextcloud server of {peer} does not sign its requests, so {region} cannot check them",
         "ask the group of {peer} to run on their node: "
         "occ config:app:delete core ocm_signed_request_disabled",
     ),
     "own_failure": PeerStateMeaning(
         "broken",
-        "a command of the Nextcloud of {region} failed",
+        "a command of {region}'s Nextcloud server failed",
         "run on the node: journalctl -u nextcloud-federation",
     ),
 }  # fmt: skip
