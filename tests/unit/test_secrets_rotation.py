@@ -22,7 +22,7 @@ from chautari.services.secret_spec import Rotation, SecretSpec
 PAGE = (ROOT / "docs" / "operators.md").read_text()
 NEW_VALUES = {
     Rotation.DEPLOY: "generated",
-    Rotation.NAMED: "generated, but only if you name it",
+    Rotation.NAMED: "generated, but only if you specify its name in the command",
     Rotation.PERSON: "by a person",
     Rotation.NEVER: "keeps its value",
 }

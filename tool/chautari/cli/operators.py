@@ -220,7 +220,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     else:
         echo(
             _(
-                "secrets.age was not encrypted to any key that only this person has, so no "
+                "This person had no key of their own that could decrypt secrets.age, so no "
                 "secret was replaced. To lock the account, deploy:\n  deploy region {name}",
                 name=name,
             )

@@ -168,7 +168,7 @@ def _service_link(
         return _link_with_own_code(reading, "code_unknown", context, {"code": entry.code})
     if known.state != entry.state:
         detail = _(
-            "the state {state} does not fit the code {code}", state=entry.state, code=entry.code
+            "the state {state} does not match the code {code}", state=entry.state, code=entry.code
         )
         return _link_with_own_code(reading, "entry_invalid", context, {"detail": detail})
     data = {**entry.data, **context}

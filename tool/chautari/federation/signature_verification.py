@@ -47,8 +47,8 @@ def verify_and_return_signing_key(content: bytes, armored: bytes, pinned: str | 
     """Return the public key that signed `content`, as a line `ssh-ed25519 AAAA…`.
 
     Raises:
-        PeerRefused: when the signature does not fit `content`, is for another purpose, or was made
-            with another key than `pinned`.
+        PeerRefused: when the signature does not match `content`, is for another purpose, or was
+            made with another key than `pinned`.
     """
     signature = _read_signature(armored)
     if signature.namespace != NAMESPACE.encode():

@@ -218,14 +218,14 @@ class Federation(StrictModel):
     )
     lend: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region lends, listed by peer. The peer can use "
+        description="Services for which this region lends nodes, listed by peer. The peer can use "
         "these nodes as soon as it lists this region in its own `borrow`.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
     borrow: dict[Name, tuple[LendableService, ...]] = Field(
         default_factory=dict,
-        description="Services whose nodes this region borrows, listed by peer. This region uses "
-        "the nodes as soon as the peer lists this region in its own `lend`.",
+        description="Services for which this region borrows nodes, listed by peer. This region "
+        "uses the nodes as soon as the peer lists this region in its own `lend`.",
         examples=[{"himalaya": [LENDABLE[0]]}],
     )
 

@@ -27,8 +27,8 @@ def check_backup_has_a_purpose(region: Region, __: Pins) -> Iterator[Finding]:
         yield (
             ("backup",),
             _(
-                "no backups are stored; in backup.to, name a peer or one of `targets`, for "
-                "example to: [disk], or remove `backup`"
+                "no backups are stored; list a peer or one of `targets` in `backup.to` "
+                "(for example `to: [disk]`), or remove `backup`"
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Greenlight: web pages for BigBlueButton rooms, with separate user accounts."""
+"""Greenlight: a website for BigBlueButton rooms, with its own user accounts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chautari.services.state import Folder, State
 SERVICE = Service(
     name=NAME,
     title="Greenlight",
-    summary="web pages for BigBlueButton rooms, with separate user accounts",
+    summary="a website for BigBlueButton rooms, with its own user accounts",
     page="greenlight",
     settings=Greenlight,
     example={"host": "lobby", "registration": "approval"},

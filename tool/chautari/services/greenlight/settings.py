@@ -11,7 +11,7 @@ from chautari.region.field_types import Email, ImageVersion, Label
 
 
 class Greenlight(StrictModel):
-    """Web pages for BigBlueButton rooms; they run in a container, with separate user accounts."""
+    """Website for BigBlueButton rooms, with its own user accounts; it runs in a container."""
 
     host: Label = Field(
         default="lobby",
