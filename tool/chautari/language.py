@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ FOLDER = Path(__file__).parent / "translations"
 Text = str
 TextTemplate = str  # with placeholders
 Texts = Mapping[str, str]
+# Programs of nodes print and mail the texts of these files. `restore` is read on the control side.
+_NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)")
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 
@@ -61,6 +64,28 @@ def english() -> Iterator[None]:
         _Choice.english_only = before
 
 
+@contextlib.contextmanager
+def for_people() -> Iterator[None]:
+    """Use the selected language for a while, for files that people read."""
+    before = _Choice.english_only
+    _Choice.english_only = False
+    try:
+        yield
+    finally:
+        _Choice.english_only = before
+
+
+@contextlib.contextmanager
+def in_language_of(languages: Sequence[str]) -> Iterator[None]:
+    """Use the first of these languages that has a translation, for a text that a region keeps."""
+    before = _Choice.english_only, _Choice.language
+    _Choice.english_only, _Choice.language = False, best_language(languages)
+    try:
+        yield
+    finally:
+        _Choice.english_only, _Choice.language = before
+
+
 def current() -> str:
     """Return the language of texts."""
     if _Choice.english_only:
@@ -80,7 +105,7 @@ def languages_of(environment: Mapping[str, str]) -> list[str]:
     return [*filter(None, environment.get("LANGUAGE", "").split(":")), locale]
 
 
-def best_language(wanted: list[str]) -> str:
+def best_language(wanted: Sequence[str]) -> str:
     """Return the first language with a translation, also one of another country: pt → pt_BR."""
     for item in wanted:
         name = item.partition(".")[0].partition("@")[0].replace("-", "_")
@@ -105,6 +130,20 @@ def _load_translation(language: str) -> PoTranslations:
 
     with (FOLDER / f"{language}.po").open("rb") as file:
         return PoTranslations(file)
+
+
+@cache
+def texts_of_node_mails(language: str) -> Mapping[str, str]:
+    """Return the texts that nodes mail, each with its translation; none for English.
+
+    Both forms of a text with a count are keys; a node chooses between one and several.
+    """
+    if language == ENGLISH:
+        return {}
+    from chautari.po_file import texts_of_files  # English needs none
+
+    with (FOLDER / f"{language}.po").open("rb") as file:
+        return texts_of_files(file.read().decode(), _NODE_FILES)
 
 
 def translate(message: str) -> str:

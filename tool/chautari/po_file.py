@@ -11,6 +11,7 @@ from gettext import NullTranslations, c2py
 from typing import Any
 
 _TEXT = re.compile(r'(?:(msgctxt|msgid_plural|msgid|msgstr)(?:\[([0-9])\])? +)?"(.*)"\s*')
+_SOURCE = re.compile(r"^#: (.*)", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "r": "\r"}
 _PLURAL = re.compile(r"plural=([^;\n]+)")
@@ -40,6 +41,19 @@ class PoTranslations(NullTranslations):
         forms = self._forms.get(msgid1, ())
         form = self._plural(n)
         return forms[form] if form < len(forms) else (msgid1 if n == 1 else msgid2)
+
+
+def texts_of_files(content: str, files: re.Pattern[str]) -> dict[str, str]:
+    """Return the translated texts of source files, by the English text; plurals by both forms."""
+    found = {}
+    for block in content.split("\n\n"):
+        if any(map(files.match, " ".join(_SOURCE.findall(block)).split())):
+            for entry in _read_entries(block):
+                forms = [entry[key] for key in sorted(entry) if key.startswith("msgstr")]
+                if all(forms):
+                    found[entry["msgid"]] = forms[0]
+                    found[entry.get("msgid_plural", entry["msgid"])] = forms[-1]
+    return found
 
 
 def _read_entries(content: str) -> list[Entry]:

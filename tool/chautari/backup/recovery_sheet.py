@@ -11,6 +11,7 @@ from chautari.backup.paper_key import paper_key_lines
 from chautari.backup.restore_order import NodeContextSource, targets_of_backup
 from chautari.backup.scope import nodes_with_backup
 from chautari.backup.secrets import borg_key_name, login_key_name, passphrase_name
+from chautari.language import _, in_language_of
 from chautari.region.model import Region
 from chautari.secrets.store import SecretStore
 
@@ -27,68 +28,78 @@ class Repository(NamedTuple):
 
 
 def recovery_sheet(context: NodeContextSource, secrets: SecretStore, now: float) -> str:
-    """Return the page, in lines of at most 80 characters."""
+    """Return the page in the region's language, in lines of at most 80 characters."""
     region = context.loaded_region.region
-    lines = [*_title_and_warning_lines(region, now), *_region_recovery_steps(region)]
-    for node in nodes_with_backup(region):
-        lines += _node_recovery_section(context, node, secrets)
+    with in_language_of(region.languages):
+        lines = [*_title_and_warning_lines(region, now), *_region_recovery_steps(region)]
+        lines += _lines_without_the_region()
+        for node in nodes_with_backup(region):
+            lines += _node_recovery_section(context, node, secrets)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _title_and_warning_lines(region: Region, now: float) -> Iterator[str]:
-    title = f"RECOVERY SHEET OF THE REGION {region.region.upper()}"
+    title = _("RECOVERY SHEET OF THE REGION {region}", region=region.region.upper())
     yield from ("=" * WIDTH, title.center(WIDTH).rstrip(), "=" * WIDTH, "")
     yield from _wrapped_paragraph(
-        "SECRET. Anyone who has this page can read all data of the region's members. Keep it on "
-        "paper, in a closed envelope, at two places that are far apart. Print it again after "
-        "each change of the nodes, of the targets or of the keys."
+        _(
+            "SECRET. Anyone who has this page can read all data of the region's members. Keep it "
+            "on paper, in a closed envelope, at two places that are far apart. Print it again "
+            "after each change of the nodes, of the targets or of the keys."
+        )
     )
-    yield f"Printed on {time.strftime('%Y-%m-%d', time.gmtime(now))}."
-    yield f"Domain: {region.domain}"
-    yield from _wrapped_paragraph(f"Contact: {region.contact}")
-    yield from ("", "Nodes:")
+    yield _("Printed on {date}.", date=time.strftime("%Y-%m-%d", time.gmtime(now)))
+    yield _("Domain: {domain}", domain=region.domain)
+    yield from _wrapped_paragraph(_("Contact: {contact}", contact=region.contact))
+    yield from ("", _("Nodes:"))
     for name, node in region.nodes.items():
-        services = ", ".join(node.services) or "no services"
+        services = ", ".join(node.services) or _("no services")
         yield from _wrapped_paragraph(f"{name}  {node.address}  {node.os}  {services}", "  ")
     yield ""
 
 
 def _region_recovery_steps(region: Region) -> Iterator[str]:
     name = region.region
-    yield from _section_heading("A. With the inventory repository and the key of an operator")
+    yield from _section_heading(_("A. With the inventory repository and the key of an operator"))
     steps = (
-        ("Install the toolkit on any machine, and get the folder inventories/"
-         f"{name} from git.", ()),
-        (
-            "Rent new machines. Write their addresses and, if they changed, their operating "
-            f"systems into inventories/{name}/region.yml. Point the DNS names to the new "
-            "machines."
-, ()),
-        (f"Delete the host keys of the lost machines from inventories/{name}/known_hosts.", ()),
-        ("Deploy the region. This installs the services, without data.",
+        (_("Install the toolkit on any machine, and get the folder inventories/{region} from git.",
+           region=name), ()),
+        (_("Rent new machines. Write their addresses and, if they changed, their operating "
+           "systems into inventories/{region}/region.yml. Point the DNS names to the new "
+           "machines.", region=name), ()),
+        (_("Delete the host keys of the lost machines from inventories/{region}/known_hosts.",
+           region=name), ()),
+        (_("Deploy the region. This installs the services, without data."),
          (f"deploy region {name}",)),
-        ((
-            "Restore the newest backup of each node. The backups are read from "
-            f"{_first_backup_target(region)}. If this target is lost as well, add --from TARGET."
-        ), (f"deploy restore {name}",)),
-        ("Run all checks again, and log in.", (f"deploy verify {name}",)),
+        (_("Restore the newest backup of each node. The backups are read from {target}. If this "
+           "target is lost as well, add --from TARGET.", target=_first_backup_target(region)),
+         (f"deploy restore {name}",)),
+        (_("Run all checks again, and log in."), (f"deploy verify {name}",)),
     )  # fmt: skip
     for number, (text, commands) in enumerate(steps, 1):
         yield from _wrapped_paragraph(f"{number}. {text}")
         yield from (f"       {command}" for command in commands)
     yield ""
-    yield from _section_heading("B. With this page only")
+
+
+def _lines_without_the_region() -> Iterator[str]:
+    yield from _section_heading(_("B. With this page only"))
     yield from _wrapped_paragraph(
-        "To read the backups, you need the program borg (Debian package borgbackup), a "
-        "passphrase and a login key. The pages below contain the passphrase and the login key "
-        "of each node. The archives contain the files of the services, their databases "
-        "(run/chautari-backup/databases) and a list of the content "
-        "(run/chautari-backup/manifest.json)."
+        _(
+            "To read the backups, you need the program borg (Debian package borgbackup), a "
+            "passphrase and a login key. The pages below contain the passphrase and the login key "
+            "of each node. The archives contain the files of the services, their databases "
+            "(run/chautari-backup/databases) and a list of the content "
+            "(run/chautari-backup/manifest.json)."
+        )
     )
     yield ""
     yield from _wrapped_paragraph(
-        "Type the passphrase, the login key and the host keys of the node into three files. Except "
-        "for the login key, a value that fills several lines here is one line in its file."
+        _(
+            "Type the passphrase, the login key and the host keys of the node into three files. "
+            "Except for the login key, a value that fills several lines here is one line in its "
+            "file."
+        )
     )
     yield from (
         "",
@@ -100,19 +111,23 @@ def _region_recovery_steps(region: Region) -> Iterator[str]:
         "",
     )
     yield from _wrapped_paragraph(
-        "If the repository reports that its key is missing or damaged, enter the lines of the "
-        "repository key. Each line ends with a checksum, so a typing error is found at once."
+        _(
+            "If the repository reports that its key is missing or damaged, enter the lines of the "
+            "repository key. Each line ends with a checksum, so a typing error is found at once."
+        )
     )
     yield from ("", "       borg key import --paper REPOSITORY", "")
     yield from _wrapped_paragraph(
-        "Then deploy new services as in A with new secrets (deploy secrets init), and load files "
-        "and databases by hand: docs/disaster-recovery.md says how."
+        _(
+            "Then deploy new services as in A with new secrets (deploy secrets init), and load "
+            "files and databases by hand: docs/disaster-recovery.md says how."
+        )
     )
     yield ""
 
 
 def _first_backup_target(region: Region) -> str:
-    return region.backup.to[0] if region.backup and region.backup.to else "the first target"
+    return region.backup.to[0] if region.backup and region.backup.to else _("the first target")
 
 
 def _node_recovery_section(
@@ -120,25 +135,28 @@ def _node_recovery_section(
 ) -> Iterator[str]:
     variables = targets_of_backup(context, node, node)
     settings = variables["backup_settings"]
-    yield from _section_heading(f"Node {node}")
-    yield "Passphrase:"
+    yield from _section_heading(_("Node {node}", node=node))
+    yield _("Passphrase:")
     yield from _fixed_width_lines(_secret_or_note(secrets, passphrase_name(node)))
     yield ""
-    yield "Login key:"
+    yield _("Login key:")
     yield from _secret_or_note(secrets, login_key_name(node)).splitlines()
     yield ""
     for item in settings["targets"]:
-        yield f"Repository in {item['name']}:"
+        yield _("Repository in {target}:", target=item["name"])
         yield from _fixed_width_lines(item["repository"])
         if item.get("mount"):
             yield from _wrapped_paragraph(
-                f"This repository is on the disk that the node mounts at {item['mount']}."
+                _(
+                    "This repository is on the disk that the node mounts at {path}.",
+                    path=item["mount"],
+                )
             )
-        yield "Key of this repository:"
+        yield _("Key of this repository:")
         yield from _paper_key_lines_of_secret(secrets, borg_key_name(node, item["name"]))
         yield ""
     if lines := variables["backup_known_hosts"]:
-        yield "Host keys of the servers:"
+        yield _("Host keys of the servers:")
         for line in lines:
             yield from _fixed_width_lines(line)
         yield ""
@@ -147,7 +165,7 @@ def _node_recovery_section(
 def missing_keys(context: NodeContextSource, secrets: SecretStore) -> list[str]:
     """Return the repositories whose key is not in the secrets yet."""
     return [
-        f"{node} in {item['name']}"
+        _("{node} in {target}", node=node, target=item["name"])
         for node in nodes_with_backup(context.loaded_region.region)
         for item in _targets_of_node(context, node)
         if borg_key_name(node, item["name"]) not in secrets
@@ -175,12 +193,14 @@ def _wrapped_paragraph(text: str, indent: str = "") -> Iterator[str]:
 
 
 def _secret_or_note(secrets: SecretStore, name: str) -> str:
-    return secrets[name].strip() if name in secrets else f"(not in secrets.age: {name})"
+    return (
+        secrets[name].strip() if name in secrets else _("(not in secrets.age: {name})", name=name)
+    )
 
 
 def _paper_key_lines_of_secret(secrets: SecretStore, name: str) -> Iterator[str]:
     if name not in secrets:
-        yield f"  (not in secrets.age yet: {name})"
+        yield "  " + _("(not in secrets.age yet: {name})", name=name)
         return
     yield from (f"  {line}" for line in paper_key_lines(secrets[name]))
 

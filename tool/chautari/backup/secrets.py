@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chautari.backup.scope import nodes_with_backup
 from chautari.federation import signing_key
+from chautari.language import _
 from chautari.services.secret_spec import Rotation, SecretSpec
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
         SecretSpec(
             passphrase_name(node),
             None,
-            f"passphrase of the backups of `{node}`; without this passphrase, the backups cannot "
-            "be read",
+            _(
+                "passphrase of the backups of `{node}`; without this passphrase, the backups "
+                "cannot be read",
+                node=node,
+            ),
             node=node,
             rotation=Rotation.NEVER,
             rotation_note="The repository keeps the old passphrase, so the backups could not be "
@@ -74,7 +78,7 @@ def _backup_secret_specs_of_node(node: str) -> tuple[SecretSpec, SecretSpec]:
         SecretSpec(
             login_key_name(node),
             None,
-            f"key with which `{node}` logs in to the servers that store its backups",
+            _("key with which `{node}` logs in to the servers that store its backups", node=node),
             make=signing_key.generate_signing_key,
             pattern=signing_key.PATTERN,
             form="an ed25519 private key in OpenSSH format, without a passphrase",

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from chautari.backup.scope import node_that_stores_for_peers, nodes_with_backup, targets_of_node
 from chautari.backup.secrets import public_login_key
 from chautari.federation.descriptor import Ed25519Key, StrictDescriptorModel
+from chautari.language import Text, _
 from chautari.region.field_types import size_in_mb, validate_name
 from chautari.region.ssh_key_types import HOST_KEY_TYPES, to_host_key_line
 from chautari.services.base import LendingHooks
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from chautari.services.base import Secrets
 
 NAME = "backup"
-TITLE = "Space for backups"
+TITLE: Text = "Space for backups"
 ACCOUNT_PREFIX = "backup-"
 MAX_ACCOUNT_LETTERS = 32  # of Linux
 MAX_NODES = 40
@@ -36,7 +37,7 @@ MAX_MB = 1_000_000 * 1_000_000
 
 def _check_host_key(value: str) -> str:
     if to_host_key_line(value) != value:
-        raise ValueError("is not a host key in the form TYPE KEY")
+        raise ValueError(_("is not a host key in the form TYPE KEY"))
     return value
 
 

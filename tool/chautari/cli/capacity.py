@@ -105,9 +105,9 @@ def _print_capacity(
         if unknown := service.unknown_resources():
             echo(capacity_texts.unknown_resources_text(service.node, unknown))
     echo(_(capacity_texts.ESTIMATES))
-    echo("Sources:")
+    echo(_("Sources:"))
     for source in dict.fromkeys(limit.source for item in capacities for limit in item.limits):
-        echo(f"  {source}")
+        echo("  " + "; ".join(map(_, source.split("; "))))
 
 
 def _capacity_table_rows(capacities: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:

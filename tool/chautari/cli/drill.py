@@ -21,7 +21,7 @@ from chautari.cli.output import echo
 from chautari.cli.reporting import progress_listener
 from chautari.cli.restore import at_option, from_option, print_outcomes
 from chautari.deploy.request import Request, ensure_context
-from chautari.language import _
+from chautari.language import TextTemplate, _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -30,11 +30,11 @@ from chautari.report.progress import Progress
 from chautari.report.text_format import duration_text
 
 # The last line of a drill, and of a restore into containers, that passed or failed.
-_DRILL_RESULTS = (
+_DRILL_RESULTS: tuple[TextTemplate, TextTemplate] = (
     "The drill of {region} ({nodes}) passed after {duration}.",
     "The drill of {region} ({nodes}) failed after {duration}.",
 )
-_RESTORE_RESULTS = (
+_RESTORE_RESULTS: tuple[TextTemplate, TextTemplate] = (
     "The restore of {region} ({nodes}) into containers succeeded after {duration}.",
     "The restore of {region} ({nodes}) into containers failed after {duration}.",
 )
@@ -132,7 +132,8 @@ def _print_drill_outcome(
         return
     print_outcomes(outcome.restores, outcome.report, as_json, planned.request, with_kept=False)
     passed, failed = texts
-    echo((passed if outcome.ok else failed).format(
+    echo(_(
+        passed if outcome.ok else failed,
         region=planned.request.loaded_region.region.region,
         nodes=", ".join(drill.node_names_of_orders(planned.orders)),
         duration=duration_text(outcome.seconds),

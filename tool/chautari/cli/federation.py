@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.cells import cell_len
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
@@ -207,22 +208,20 @@ def _print_peer_candidate(candidate: PeerCandidate, languages: list[str]) -> Non
     """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
     shown = candidate.descriptor
     echo(_("Region {region} at {url}", region=shown.region, url=candidate.address.url), err=True)
-    echo(f"  domain     {shown.domain}", err=True)
-    echo(f"  contact    {shown.contact}", err=True)
-    echo(f"  languages  {', '.join(shown.languages)}", err=True)
-    for service in shown.services:
-        echo(
-            _(
-                "  service    {title} {version}  {address}",
-                title=service.title,
-                version=service.version,
-                address=service.address,
-            ),
-            err=True,
-        )
-    echo(f"  peers      {', '.join(shown.peers) or 'none'}", err=True)
-    echo(f"  expires    {shown.expires}", err=True)
-    echo("  key", err=True)
+    services = (f"{item.title} {item.version}  {item.address}" for item in shown.services)
+    fields = [
+        (_("Domain"), shown.domain),
+        (_("Contact"), shown.contact),
+        (_("Languages"), ", ".join(shown.languages)),
+        *((_("Service"), text) for text in services),
+        (_("Peers"), ", ".join(shown.peers) or _("none")),
+        (_("Expires"), shown.expires),
+        (_("Key"), ""),
+    ]
+    width = max(cell_len(label) for label, __ in fields)
+    for label, value in fields:
+        padding = " " * (width - cell_len(label) + 2)
+        echo(f"  {label}{padding}{value}".rstrip(), err=True)
     echo(f"    {key_words.fingerprint_of_key(shown.key)}", err=True)
     for language in languages:
         echo(f"    {language}: {key_words.key_words_text(shown.key, language)}", err=True)

@@ -18,7 +18,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import SSHKeyFile, identity_option, json_option
 from chautari.cli.output import echo
 from chautari.files import is_present
-from chautari.language import _
+from chautari.language import _, for_people
 from chautari.paths import content_root
 from chautari.region import field_types
 from chautari.region.locate import REGION_FILE
@@ -181,7 +181,8 @@ def _files_to_write_and_keep(
 ) -> tuple[dict[Path, str], list[Path]]:
     """Return the texts by file, and the files that exist and are kept."""
     name, repository = new_region.answers.name, folder or Path()
-    text = region_file_text(new_region.proposal, new_region.machines)
+    with for_people():
+        text = region_file_text(new_region.proposal, new_region.machines)
     new_files.check_region_text(name, text, _("correct these options, then run the command again"))
     file = _path_of_new_region_file(folder, name)
     files, kept = {file: text}, []
@@ -196,7 +197,9 @@ def _files_to_write_and_keep(
     }
     # The toolkit's own repository has such files for itself.
     if repository.resolve() != content_root():
-        for path, content in region_setup_texts.repository_files(data, ci).items():
+        with for_people():
+            contents = region_setup_texts.repository_files(data, ci)
+        for path, content in contents.items():
             if is_present(repository / path):
                 kept.append(repository / path)
             else:

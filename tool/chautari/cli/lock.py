@@ -127,7 +127,7 @@ def _ask_for_consent_to_pin(pin: Pin) -> bool:
             "compare the SHA-256. Or let a node download it: --via-node NODE.",
             name=pin.name,
             version=pin.version,
-            ways=", ".join(pin.ways),
+            ways=", ".join(map(_, pin.ways)),
             sha256=pin.sha256,
         ),
         err=True,
@@ -178,7 +178,7 @@ def _print_lock_result(
                 "pinned {name} {version} ({signer})",
                 name=pin.name,
                 version=pin.version,
-                signer=pin.signer or _download_routes_text(pin.ways),
+                signer=pin.signer or _download_routes_text(list(map(_, pin.ways))),
             )
         )
     for item in result.refused:

@@ -19,13 +19,13 @@ from chautari.cli.output import echo
 from chautari.deploy.request import Request, ensure_context
 from chautari.errors import BadInput
 from chautari.files import unusable_file_error
-from chautari.language import _
+from chautari.language import Text, _
 from chautari.paths import regions_root
 from chautari.process import run
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 
-WARNING = (
+WARNING: Text = (
     "The recovery sheet contains the keys of all backups. Anyone who has this sheet can read "
     "the data of all members."
 )
@@ -75,7 +75,7 @@ def command(
             err=True,
         )
     text = recovery_sheet(source, context.secrets, time.time())
-    echo(WARNING, err=True)
+    echo(_(WARNING), err=True)
     if not as_json:
         _print_or_write_sheet(text, output, printer)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import _
 from chautari.render.provider import require_endpoints_provider
 
-command = require_endpoints_provider("this command runs a region in containers").subcommand()
+command = require_endpoints_provider(_("this command runs a region in containers")).subcommand()

@@ -161,7 +161,13 @@ def install(as_json: bool) -> None:
     if as_json:
         print_json({"repository": str(repository), "attributes_added": added})
         return
-    echo(f"git in {repository} now merges each secret in secrets.age separately.", err=True)
+    echo(
+        _(
+            "From now on, git in {repository} merges each secret in secrets.age separately.",
+            repository=repository,
+        ),
+        err=True,
+    )
     if added:
         echo(
             _(

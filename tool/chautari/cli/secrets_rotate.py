@@ -12,7 +12,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.language import _
+from chautari.language import Text, _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
@@ -26,7 +26,7 @@ from chautari.secrets.store import SecretStore
 from chautari.services.secret_spec import SecretSpec
 from chautari.suggestions import fix_for_unknown_word
 
-WHY = "the secrets were replaced"
+WHY: Text = "the secrets were replaced"
 
 
 @click.command("rotate")
@@ -117,7 +117,7 @@ def print_rotation(region: str, rotated: Rotated) -> None:
         echo(_("Change these yourself. Until then, deploys of the region fail:"))
         _print_specs(rotated.due)
     if rotated.kept:
-        echo("Kept:")
+        echo(_("Kept:"))
         _print_specs(rotated.kept)
     if rotated.nodes:
         echo(
@@ -132,4 +132,4 @@ def print_rotation(region: str, rotated: Rotated) -> None:
 def _print_specs(specs: Iterable[SecretSpec], *, only_with_note: bool = False) -> None:
     for spec in specs:
         if spec.rotation_note or not only_with_note:
-            echo(f"  {spec.name}: {spec.rotation_note}")
+            echo(f"  {spec.name}: {_(spec.rotation_note)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from chautari.federation import shared_resources
 from chautari.federation.letters import ReceivedLetter
+from chautari.language import _
 from chautari.region.model import Region
 from chautari.report import messages
 from chautari.report.model import PairState, PeerLink
@@ -41,7 +42,10 @@ def _capacity_link(
     code: str, data: Mapping[str, Any], resource: str, word: str, context: Mapping[str, Any]
 ) -> PeerLink:
     found = shared_resources.SHARED_RESOURCES[resource]
-    settings = {"lend_setting": found.lend_setting, "borrow_setting": found.borrow_setting}
+    settings = {
+        "lend_setting": _(found.lend_setting, service=resource),
+        "borrow_setting": _(found.borrow_setting, service=resource),
+    }
     cause, next_step = messages.peer_capacity_texts(code, {**data, **context, **settings})
-    title = f"{found.title}, {word}"
+    title = f"{_(found.title)}, {_(word)}"
     return PeerLink(_STATES[code], code, cause, next_step, resource, title, data=dict(data))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from chautari.backup import scope, space_letters
+from chautari.language import N_, TextTemplate
 from chautari.region.model import Region
 from chautari.services.base import LendingHooks
 from chautari.services.registry import SERVICES
@@ -23,16 +24,16 @@ class SharedResource(NamedTuple):
 
     title: str
     hooks: LendingHooks
-    lend_setting: str
-    borrow_setting: str
+    lend_setting: TextTemplate
+    borrow_setting: TextTemplate
 
 
 SHARED_RESOURCES: Mapping[str, SharedResource] = {
     name: SharedResource(
         service.title,
         service.lending,
-        f"{name} under federation.lend",
-        f"{name} under federation.borrow",
+        N_("{service} under federation.lend"),
+        N_("{service} under federation.borrow"),
     )
     for name, service in SERVICES.items()
     if service.lending
@@ -40,8 +41,8 @@ SHARED_RESOURCES: Mapping[str, SharedResource] = {
     space_letters.NAME: SharedResource(
         space_letters.TITLE,
         space_letters.LENDING,
-        "your region and an amount of space under backup.give",
-        "your region to the list backup.to",
+        N_("your region and an amount of space under backup.give"),
+        N_("your region to the list backup.to"),
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.services.secret_spec import Rotation, SecretSpec
 
 NAME = "region_signing_key"
@@ -60,7 +61,8 @@ def public_key_of(private: str) -> str:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise BadInput(
-            f"the secret {NAME} is not an ed25519 private key", fix="restore secrets.age from git"
+            _("the secret {name} is not an ed25519 private key", name=NAME),
+            fix=_("restore secrets.age from git"),
         )
     return (
         key.public_key()

@@ -21,6 +21,7 @@ from chautari.node import lock, reason_texts, receipt_writer, receipts
 from chautari.node.changes_since_receipt import State
 from chautari.node.events import DriftAnswer, LockHolder, Reason, ResourceDrift
 from chautari.node.safe_text import escape_controls
+from chautari.node.translation import _, load_translations, ngettext
 
 STATE = Path("/var/lib/chautari")
 MAX_DIFF_LINES = 60
@@ -76,20 +77,22 @@ def _file_diff(state: Path, name: str, before: State) -> list[str]:
     old, new = saved.read_text(errors="replace").splitlines(), now.splitlines()
     lines = list(difflib.unified_diff(old, new, "deployed", "now", n=1, lineterm=""))
     more = len(lines) - MAX_DIFF_LINES
-    return lines[:MAX_DIFF_LINES] + ([f"… {more} more lines"] if more > 0 else [])
+    return lines[:MAX_DIFF_LINES] + (
+        [ngettext("… {count} more line", "… {count} more lines", more)] if more > 0 else []
+    )
 
 
 def drift_text(answer: DriftAnswer) -> str:
     """Return a drift answer as text for a terminal."""
     if not answer["known"]:
-        return "Nothing has been deployed here yet, so there is nothing to compare with."
-    when = "the last deploy"
+        return _("Nothing has been deployed here yet, so there is nothing to compare with.")
+    when = _("the last deploy")
     if 0 < answer["deployed"] < reason_texts.YEAR_10000:
         moment = time.localtime(answer["deployed"])
-        when = time.strftime("the deploy of %Y-%m-%d %H:%M", moment)
+        when = _("the deploy of {time}", time=time.strftime("%Y-%m-%d %H:%M", moment))
     if not answer["roles"]:
-        return f"Nothing has changed since {when}."
-    lines = [f"Changed since {when}:"]
+        return _("Nothing has changed since {when}.", when=when)
+    lines = [_("Changed since {when}:", when=when)]
     for role, changes in answer["roles"].items():
         lines.append(f"{role}")
         for change in changes:
@@ -101,6 +104,7 @@ def drift_text(answer: DriftAnswer) -> str:
 
 def main(arguments: list[str], state: Path = STATE) -> int:
     """Print or mail the drift of this node and return the exit code."""
+    load_translations()
     if "--mail" in arguments:
         _mail_new_drift(state)
         return 0
@@ -127,10 +131,15 @@ def _send_mail(answer: DriftAnswer) -> None:
     node = socket.gethostname()
     message = EmailMessage()
     message["To"] = "root"
-    message["Subject"] = f"{node}: something changed since the last deploy"
+    message["Subject"] = _("{node}: something changed since the last deploy", node=node)
     message.set_content(
-        drift_text(answer) + "\n\nIf you did not make these changes, find out who did. To restore "
-        "the deployed state, deploy the region again. The roles listed above will run again.\n"
+        drift_text(answer)
+        + "\n\n"
+        + _(
+            "If you did not make these changes, find out who did. To restore the deployed state, "
+            "deploy the region again. The roles listed above will run again."
+        )
+        + "\n"
     )
     subprocess.run([SENDMAIL, "-t", "-oi"], input=message.as_bytes(), check=True)
 

@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
+from chautari.node.translation import fill, translate
+
 Data = Mapping[str, Any]
 Template = Union[str, Callable[[Data], str]]  # noqa: UP007
 Texts = Mapping[str, str]
 Templates = Mapping[str, str]
-# The control side translates; a node has no translations.
-translate: Callable[[str], str] = str
 YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 # Facts under names that people know; the others keep Ansible's names.
 FACT_NAMES: Texts = {
@@ -46,7 +46,7 @@ def reason_text(code: str, data: Data) -> str:
     template = TEMPLATES.get(code)
     if template is None:
         return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"
-    return template.format_map(data) if isinstance(template, str) else template(data)
+    return fill(template, data) if isinstance(template, str) else template(data)
 
 
 def _join_with_commas(words: Sequence[object]) -> str:

@@ -23,6 +23,7 @@ _COMMAND = re.compile(r"echo|openssl|ssh-keygen")
 # Constants that are translated where they are shown.
 _SHOWN_ARGUMENTS = (
     ("AccessDetails", "note"), ("Field", "description"), ("Service", "summary"),
+    ("Service", "title"), ("Service", "per_node_fix"),
 )  # fmt: skip
 _DECORATORS = ("command", "group")
 
@@ -53,7 +54,7 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
             if file.parent.name == "federation":
                 source = source.replace("description=", "_description=")
             yield from ((name, text) for text in texts_of_python(source))
-        elif file.name.endswith(".html.j2"):
+        elif file.suffix == ".j2":
             yield from ((name, text) for text in texts_of_page(file.read_text()))
     for file in sorted(root.glob("roles/*/checks/test_*.py")):
         name = str(file.relative_to(root))
@@ -91,6 +92,9 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         found = (text for value in values for text in _texts_of_table(value))
         yield from (TranslatableText(x) for x in found if " " in x and not _COMMAND.match(x))
+    if name == "PeerStateMeaning":  # the state, and what it means with what to do
+        for value in node.args[1:]:
+            yield from (TranslatableText(x, is_format=True) for x in _texts_of_table(value))
     for keyword in node.keywords:
         if (name, keyword.arg) in _SHOWN_ARGUMENTS:
             yield from map(TranslatableText, _texts_of_table(keyword.value))
@@ -140,8 +144,10 @@ def texts_of_page(source: str) -> Iterator[TranslatableText]:
 
 
 def texts_of_checks(source: str) -> Iterator[TranslatableText]:
-    """Yield the titles of checks, and what to do when one fails."""
+    """Yield the titles of checks, why one is skipped, and what to do when one fails."""
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.skip":
+            yield from map(TranslatableText, _texts_of_table(node.args[0]))
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             title = (ast.get_docstring(node) or "").strip().partition("\n")[0]
             if title:

@@ -69,7 +69,7 @@ def _services_lines(proposal: Proposal) -> Iterator[str]:
         yield from _comment_lines(_first_sentence(_field_with_key(Region, "services")))
         yield "services:"
     for name, values in settings.items():
-        yield from _comment_lines(f"{SERVICES[name].title}: {_(SERVICES[name].summary)}.", 2)
+        yield from _comment_lines(f"{_(SERVICES[name].title)}: {_(SERVICES[name].summary)}.", 2)
         placed = reasons[name]
         yield from _comment_lines(
             region_setup_texts.placement_reason(placed.code, placed.data | {"node": placed.node}), 2
@@ -77,7 +77,7 @@ def _services_lines(proposal: Proposal) -> Iterator[str]:
         yield f"  {name}:"
         yield from _settings_lines(name, values)
     for item in proposal.postponed:
-        text = region_setup_texts.postponed_text(SERVICES[item.service].title, item.reasons)
+        text = region_setup_texts.postponed_text(_(SERVICES[item.service].title), item.reasons)
         yield from _comment_lines(text, 2)
 
 

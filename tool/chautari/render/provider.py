@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from chautari import __version__
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.paths import content_root, is_checkout
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 
@@ -69,7 +70,7 @@ def known_endpoints(loaded_region: LoadedRegion) -> Endpoints:
     if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
     return require_endpoints_provider(
-        f"{loaded_region.region.region} has `sandbox:`"
+        _("{region} has `sandbox:`", region=loaded_region.region.region)
     ).known_endpoints(loaded_region)
 
 
@@ -82,7 +83,9 @@ def ensure_endpoints(loaded_region: LoadedRegion, report_progress: ReportProgres
     """
     if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
-    provider = require_endpoints_provider(f"{loaded_region.region.region} has `sandbox:`")
+    provider = require_endpoints_provider(
+        _("{region} has `sandbox:`", region=loaded_region.region.region)
+    )
     return provider.start_endpoints(loaded_region, report_progress)
 
 
@@ -95,8 +98,8 @@ def require_endpoints_provider(reason: str) -> EndpointsProvider:
     provider = find_provider()
     if provider is None:
         raise BadInput(
-            f"{reason}, but the sandbox package is not installed",
-            fix=f"install it: {install_step()}",
+            _("{reason}, but the sandbox package is not installed", reason=reason),
+            fix=_("install it: {command}", command=install_step()),
         )
     return provider
 
@@ -105,9 +108,9 @@ def install_step() -> str:
     """Return how to install the sandbox, which no package index has."""
     if is_checkout():
         return f"make -C {shlex.quote(str(content_root()))} setup"
-    return (
-        f"pip install chautari_sandbox-{__version__}-py3-none-any.whl (`make wheels` in a clone of "
-        "Chautari builds this file)"
+    return _(
+        "pip install {file} (`make wheels` in a clone of Chautari builds this file)",
+        file=f"chautari_sandbox-{__version__}-py3-none-any.whl",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chautari.backup.variables import backup_space_variables, backup_variables
+from chautari.language import best_language, texts_of_node_mails
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import (
     closed_ports_of_node,
@@ -37,6 +38,7 @@ def base_variables(context: NodeContext) -> Variables:
         "base_drift_mail": region.mail.drift if region.mail else "never",
         "base_region": region.region,
         "base_alerts": bool(region.mail and region.mail.alerts),
+        "base_translations": texts_of_node_mails(best_language(region.languages)),
     }
 
 

@@ -169,13 +169,14 @@ def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
         found = restore_texts.error_text(code.removeprefix(restore_texts.PREFIX), data)
         what, fix = (to_one_line(text).rstrip(".")[:MAX_REASON] for text in found)
         return what, fix
-    lines = [fill_template(None, code, data)]
+    parts = [(fill_template(None, code, data), "")]
     if code in reasons.TEXTS:  # else it is of another program, or of a newer version
         with suppress(AttributeError, LookupError, TypeError, ValueError):
-            lines = reasons.error_text(code, data).splitlines() or lines
-    parts = [to_one_line(line).partition(" Fix: ") for line in lines[:MAX_PROBLEMS]]
-    what = "; ".join(dict.fromkeys(part[0].rstrip(".") for part in parts))
-    fix = "; ".join(dict.fromkeys(part[2].rstrip(".") for part in parts if part[2]))
+            parts = reasons.error_parts(code, data) or parts
+    shown = [tuple(to_one_line(text).rstrip(".") for text in part) for part in parts[:MAX_PROBLEMS]]
+    what, fix = (
+        "; ".join(dict.fromkeys(filter(None, texts))) for texts in zip(*shown, strict=True)
+    )
     return what[:MAX_REASON], fix[:MAX_REASON]
 
 

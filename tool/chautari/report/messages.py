@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chautari import language
 from chautari.language import _
 from chautari.node import reason_texts
 from chautari.report import federation_texts
@@ -18,7 +17,6 @@ from chautari.report.holder_text import holder_text
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
-reason_texts.translate = language.translate
 MAX_REASONS = 4  # of a role, in one notice
 
 

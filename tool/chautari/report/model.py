@@ -12,7 +12,7 @@ from typing import Literal
 from chautari.language import Texts, _
 from chautari.report import messages
 from chautari.report.message_templates import Data
-from chautari.report.text_format import translations_text
+from chautari.report.text_format import to_one_line, translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
 PairState = Literal["green", "pending", "broken"]
@@ -162,6 +162,13 @@ class CheckResult:
         return _(self.title) or self.check
 
     @property
+    def message_text(self) -> str:
+        """Return why the check failed or was skipped; only reasons to skip are translated."""
+        if self.outcome != "skipped":
+            return self.message
+        return _(self.message.removeprefix("Skipped: "))
+
+    @property
     def advice_text(self) -> str:
         """Return what to do when the check fails."""
         return _(self.advice)
@@ -181,6 +188,12 @@ class ServiceAccess:
     login: str = ""
     note: str = ""
     languages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def note_text(self) -> str:
+        """Return the note; what follows a colon is a command or a name."""
+        label, colon, rest = to_one_line(self.note).partition(": ")
+        return f"{_(label)}{colon}{rest}" if label else ""
 
     @property
     def languages_text(self) -> str:
@@ -222,8 +235,8 @@ class PeerLink:
         if not self.service:
             return _("Descriptor")
         if not self.node:
-            return self.title
-        return _("{service} on {node}", service=self.title, node=self.node)
+            return _(self.title)
+        return _("{service} on {node}", service=_(self.title), node=self.node)
 
     @property
     def since_text(self) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template as StringTemplate
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chautari.language import Text, _
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.text_format import to_one_line
 
 _FILES = Path(__file__).with_name("templates") / "region"
+_WIDTH = 98
 MAX_OS = 40  # characters of what a machine calls its system
 HOST_KEY_NOTE: Text = "Compare this with the host key that the provider's console shows."
 
@@ -66,46 +69,61 @@ def postponed_text(title: str, reasons: Sequence[str]) -> str:
     )
 
 
-def toolkit_note(is_wheel: bool, version: str) -> list[str]:
-    """Return from where the CI job installs Chautari, one line each."""
+def toolkit_note(is_wheel: bool, version: str, indent: str) -> str:
+    """Return from where the CI job installs Chautari, as comments."""
     if not is_wheel:
-        return [
-            "No package index contains Chautari, so it is installed from a revision of its "
-            "repository.",
-            "After an update of Chautari, write the new revision here.",
+        texts = [
+            _(
+                "No package index contains Chautari, so it is installed from a revision of its "
+                "repository."
+            ),
+            _("After an update of Chautari, write the new revision here."),
         ]
-    name = f"chautari-{version}-py3-none-any.whl"
-    return [
-        "No package index contains Chautari, so its wheel must be in this repository. In a "
-        "clone of",
-        f"Chautari, run `make wheels`, and copy dist/{name} to wheels/.",
-        "If Chautari is in a public git repository, you can write this instead:",
-        '"chautari @ git+https://git.example.org/chautari.git@REVISION"',
-    ]
+    else:
+        texts = [
+            _(
+                "No package index contains Chautari, so its wheel must be in this repository. In "
+                "a clone of Chautari, run `make wheels`, and copy {wheel} to wheels/.",
+                wheel=f"dist/chautari-{version}-py3-none-any.whl",
+            ),
+            _("If Chautari is in a public git repository, you can write this instead:"),
+            '"chautari @ git+https://git.example.org/chautari.git@REVISION"',
+        ]
+    return "\n".join(
+        textwrap.fill(
+            text, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ",
+            break_long_words=False, break_on_hyphens=False,
+        )
+        for text in texts
+    )  # fmt: skip
 
 
 def repository_files(data: dict[str, str], ci: str) -> dict[str, str]:
     """Return the files of the region's repository, by their path; `ci` names the forge."""
     names = {
-        ".gitignore": "gitignore",
-        ".gitattributes": "gitattributes",
-        "README.md": "readme.md.txt",
+        ".gitignore": "gitignore.j2",
+        ".gitattributes": "gitattributes.j2",
+        "README.md": "readme.md.j2",
     }
     names |= _CI_FILES[ci]
     indent = " " * (4 if ci == "gitlab" else 6)
-    note = toolkit_note(bool(data["wheel"]), data["version"])
-    data = data | {"toolkit_note": "\n".join(f"{indent}# {line}" for line in note)}
-    data = data | {"check": "A job checks `region.yml` after each push." if _CI_FILES[ci] else ""}
-    return {
-        path: StringTemplate((_FILES / name).read_text()).substitute(data)
-        for path, name in names.items()
+    values = {
+        **data,
+        "toolkit_note": toolkit_note(bool(data["wheel"]), data["version"], indent),
+        "has_job": bool(_CI_FILES[ci]),
     }
+    environment = Environment(
+        loader=FileSystemLoader(_FILES), undefined=StrictUndefined, keep_trailing_newline=True,
+        autoescape=False,  # these files are Markdown, YAML and plain text
+    )  # fmt: skip
+    environment.globals["_"] = _
+    return {path: environment.get_template(name).render(values) for path, name in names.items()}
 
 
 _CI_FILES = {
-    "github": {".github/workflows/validate.yml": "actions.yml.txt"},
-    "forgejo": {".forgejo/workflows/validate.yml": "actions.yml.txt"},
-    "gitlab": {".gitlab-ci.yml": "gitlab.yml.txt"},
+    "github": {".github/workflows/validate.yml": "actions.yml.j2"},
+    "forgejo": {".forgejo/workflows/validate.yml": "actions.yml.j2"},
+    "gitlab": {".gitlab-ci.yml": "gitlab.yml.j2"},
     "none": {},
 }
 FORGES = tuple(_CI_FILES)

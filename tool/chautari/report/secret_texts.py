@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from chautari.language import _
+from chautari.language import Text, _
 from chautari.report.message_templates import Data
 from chautari.report.text_format import to_one_line
 
-NODE_TITLE = "The node has the new secrets"
-SECRET_TITLE = "The secret was changed after an operator left"
+NODE_TITLE: Text = "The node has the new secrets"
+SECRET_TITLE: Text = "The secret was changed after an operator left"
 
 
 def node_text(data: Data) -> str:
     """Return why a node must be deployed."""
     return to_one_line(
-        _("{node} still has old secrets ({why}).", node=data["node"], why=data["why"])
+        _("{node} still has old secrets ({why}).", node=data["node"], why=_(data["why"]))
     )
 
 
@@ -30,8 +30,8 @@ def secret_text(data: Data) -> str:
         _(
             "You must change {secret} ({meaning}) yourself ({why}).",
             secret=data["secret"],
-            meaning=data["meaning"],
-            why=data["why"],
+            meaning=_(data["meaning"]),
+            why=_(data["why"]),
         )
     )
 

@@ -195,7 +195,7 @@ def _print_skipped_checks(report: RegionReport, console: Console) -> None:
         _print_heading(console, _("Skipped checks"), "bold yellow")
     for check in checks:
         _print_item(console, _label_of_check(check), "yellow")
-        _print_field(console, _("Why"), check.message)
+        _print_field(console, _("Why"), check.message_text)
 
 
 def _print_notices(report: RegionReport, console: Console) -> None:

@@ -41,10 +41,10 @@ def is_copyable(text: str) -> bool:
 def login_lines(service: ServiceAccess) -> list[LoginLine]:
     """Return how to log in: the name, and the command that shows the password."""
     found = [LoginLine(_("Login"), service.login)] if service.login else []
-    note = to_one_line(service.note)
+    note = service.note_text
     if match := _NOTE_WITH_COMMAND.fullmatch(note):
-        return [*found, LoginLine(_(match["label"]).capitalize(), match["command"])]
-    return [*found, LoginLine(_("Note"), _(note))] if note else found
+        return [*found, LoginLine(match["label"].capitalize(), match["command"])]
+    return [*found, LoginLine(_("Note"), note)] if note else found
 
 
 def hosts_entries_command(report: RegionReport) -> list[str]:

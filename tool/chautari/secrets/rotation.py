@@ -48,9 +48,9 @@ def rotate_named(region: Region, secrets: SecretStore, names: Sequence[str], why
                 _(
                     "{name} ({meaning}) cannot be replaced by a generated value",
                     name=spec.name,
-                    meaning=spec.meaning,
+                    meaning=_(spec.meaning),
                 ),
-                fix=spec.rotation_note + (set_it if spec.rotation is Rotation.PERSON else ""),
+                fix=_(spec.rotation_note) + (set_it if spec.rotation is Rotation.PERSON else ""),
             )
     return _replace_values(region, secrets, specs, why)
 

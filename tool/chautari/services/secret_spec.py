@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.language import _, ngettext
+from chautari.language import Text, _, ngettext
 
 MAX_LINE = 1000
 MAX_WORD = 200
@@ -19,7 +19,7 @@ MIN_RSA_BITS = 2048
 ONE_LINE = rf"(?! )[^\n]{{1,{MAX_LINE}}}(?<! )"
 # Settings files, addresses of databases and Lua take these characters without quotes.
 WORD = rf"[A-Za-z0-9_-]{{16,{MAX_WORD}}}"
-WORD_FORM = f"16 to {MAX_WORD} letters, digits, dashes or underscores"
+WORD_FORM: Text = "16 to 200 letters, digits, dashes or underscores"
 PRIVATE_KEY = (
     r"-----BEGIN (?P<kind>(RSA )?PRIVATE KEY)-----\n([A-Za-z0-9+/=]{1,76}\n){1,120}"
     r"-----END (?P=kind)-----\n?"
@@ -109,7 +109,7 @@ class SecretSpec(NamedTuple):
     make: Callable[[], str] = generate_192_bit_secret
     also_for: tuple[str, ...] = ()
     pattern: str = ONE_LINE
-    form: str = f"one line of 1 to {MAX_LINE:,} characters that does not begin or end with a space"
+    form: Text = "one line of 1 to 1,000 characters that does not begin or end with a space"
     user_supplied: bool = False
     generator: str = "openssl rand -hex 24"
     is_usable: Callable[[str], bool] | None = None

@@ -40,7 +40,9 @@ def try_new_login_and_return_error(target: SSHTarget) -> str:
             pass
         if command.code in (0, NOTHING_TO_KEEP):
             return ""
-        error = command.stderr.splitlines()[-1] if command.stderr else f"exit code {command.code}"
+        error = _("exit code {code}", code=command.code)
+        if command.stderr:
+            error = command.stderr.splitlines()[-1]
         passing = any(words in error.lower() for words in _PASSING_ERRORS)
         if not passing or time.monotonic() > deadline:
             return error

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.deploy.pinning.signatures import file_digest
 from chautari.files import refuse_special_file
-from chautari.language import _
+from chautari.language import Text, _
 from chautari.node.events import ArtifactDigestAnswer
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget
 
-THIS_MACHINE = "this machine's connection"
+THIS_MACHINE: Text = "this machine's connection"
 
 
 class RemoteFile(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from chautari.node.backup import reasons, state_file
 from chautari.node.backup.settings import Settings
 from chautari.node.root_mail import mail_to_root, send_mail
+from chautari.node.translation import _, load_translations
 
 LATE_SECONDS = 26 * 3600
 REPEAT_SECONDS = 24 * 3600
@@ -48,12 +49,16 @@ def find_problems(
         known = state_file.target_state(state, target.name)
         last, error = known["last_success"], known["error"] or {}
         code, data = str(error.get("code", "")), error.get("data") or {}
-        reason = reasons.error_text(code, data) if code else "No backup was started."
+        reason = reasons.error_text(code, data) if code else _("No backup was started.")
         if now - (last or since) > LATE_SECONDS:
             text = (
-                f"no backup succeeded since {_utc_time_text(last)}. {reason}"
+                _(
+                    "no backup succeeded since {time}. {reason}",
+                    time=_utc_time_text(last),
+                    reason=reason,
+                )
                 if last
-                else f"no backup succeeded yet. {reason}"
+                else _("no backup succeeded yet. {reason}", reason=reason)
             )
             found.append(Problem(target.name, "late", text))
         elif code in SERIOUS:
@@ -66,6 +71,7 @@ def find_problems(
 
 def mail_new_problems(settings: Settings, home: Path = state_file.HOME, now: float = 0.0) -> int:
     """Mail what is new, and return 1 if a backup is missing."""
+    load_translations()
     now = now or time.time()
     memory_file = home / "watch.json"
     memory = _read_watch_state(memory_file) or {"since": now, "mailed": 0, "problems": []}
@@ -91,13 +97,20 @@ def compose_mail(settings: Settings, problems: Sequence[Problem]) -> EmailMessag
     name = f"{settings.node} ({settings.region})"
     if not problems:
         return mail_to_root(
-            f"{name}: backups work again", f"All backups of {name} succeed again.\n"
+            _("{name}: backups work again", name=name),
+            _("All backups of {name} succeed again.", name=name) + "\n",
         )
     lines = [f"{item.target}: {item.text}" for item in problems]
     return mail_to_root(
-        f"{name}: backups need attention",
-        "\n\n".join(lines) + "\n\nTo see the state of all backups, run `deploy status "
-        f"{settings.region}`. To back up now, run `deploy backup {settings.region}`.\n",
+        _("{name}: backups need attention", name=name),
+        "\n\n".join(lines)
+        + "\n\n"
+        + _(
+            "To see the state of all backups, run `deploy status {region}`. To back up now, run "
+            "`deploy backup {region}`.",
+            region=settings.region,
+        )
+        + "\n",
     )
 
 

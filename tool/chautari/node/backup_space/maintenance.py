@@ -8,13 +8,14 @@ import pwd
 import smtplib
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 from chautari.node.backup_space import compaction_guard, copies, segments
 from chautari.node.backup_space.settings import Space
+from chautari.node.translation import _, fill, load_translations
 
 HOME = Path("/var/lib/chautari/backup_space")
 BORG = "/usr/bin/borg"
@@ -22,7 +23,8 @@ LOCK_SECONDS = 1800
 CHECK_SECONDS = 12 * 3600
 REPEAT_SECONDS = 24 * 3600
 MAIL_SERVER = ("127.0.0.1", 25)
-TEXTS = {
+Templates = Mapping[str, str]
+TEXTS: Templates = {
     "damaged": "{space}: the repository is damaged: {reason}. Fix: check the disk of this node, "
     "and tell the operators of {peer}: they need a new repository on a healthy disk.",
     "compaction_refused": "{space}: {share} % of the repository is marked as deleted, so it was "
@@ -108,6 +110,7 @@ def _compaction_decision(space: Space) -> compaction_guard.Decision | None:
 
 def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int:
     """Maintain all repositories, remember and mail the results, and return 1 if one is damaged."""
+    load_translations()
     now = time.time()
     state_file = home / "state.json"
     before = _read_last_results(state_file)
@@ -135,14 +138,14 @@ def problem_and_fix_text(space: Space, error: dict[str, Any]) -> str:
     """Return what is wrong with a repository, and what to do."""
     values = {"share": "?", "reason": "?"} | error["data"]
     printable = {key: str(value).encode("unicode_escape").decode() for key, value in values.items()}
-    return TEXTS[error["code"]].format(space=space.name, peer=space.peer, **printable)
+    return fill(TEXTS[error["code"]], {"space": space.name, "peer": space.peer, **printable})
 
 
 def _mail_problems_to_root(lines: Sequence[str]) -> None:
     message = EmailMessage()
     message["From"] = message["To"] = "root"
     message["Auto-Submitted"] = "auto-generated"
-    message["Subject"] = "Backups of peers need attention"
+    message["Subject"] = _("Backups of peers need attention")
     message.set_content("\n\n".join(lines) + "\n")
     try:
         with smtplib.SMTP(*MAIL_SERVER, timeout=30) as server:

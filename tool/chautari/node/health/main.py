@@ -13,6 +13,7 @@ from typing import Any
 from chautari.node.health import alerts, disks, probes, problems
 from chautari.node.health.mails import compose_mail
 from chautari.node.root_mail import send_mail
+from chautari.node.translation import load_translations
 
 SETTINGS = Path("/etc/chautari/health.json")
 HOME = Path("/var/lib/chautari/health")
@@ -31,6 +32,7 @@ def main(
     settings_file: Path = SETTINGS, home: Path = HOME, memory_folder: Path = IN_MEMORY, now: int = 0
 ) -> int:
     """Measure once, write the result and send a mail if one is due; return the exit code."""
+    load_translations()
     settings = json.loads(settings_file.read_text())
     now, store = now or int(time.time()), StateFolder(home, memory_folder)
     history = disks.parse_history(store.read("history.json"))

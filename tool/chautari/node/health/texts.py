@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Union
 
 from chautari.node.safe_text import escape_controls
+from chautari.node.translation import N_, _, fill, ngettext
 
 MAX_TEXT = 300  # characters
 Data = Mapping[str, Any]
-Text = str | Callable[[Data], str]
-
-
-def count_text(number: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where it must be."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+Text = Union[str, Callable[[Data], str]]  # noqa: UP007
+ProblemTemplates = Mapping[str, tuple[Text, Text]]
 
 
 def bytes_text(number: float) -> str:
@@ -26,40 +23,53 @@ def bytes_text(number: float) -> str:
     return f"{number / 1000:.1f} TB"
 
 
+def days_text(number: int) -> str:
+    """Return a number of days."""
+    return ngettext("{count} day", "{count} days", number)
+
+
 def _disk_text(data: Data) -> str:
-    text = f"{data['mount']} has {data['percent']} % free space ({bytes_text(data['free'])})"
+    values = {"mount": data["mount"], "percent": data["percent"], "free": bytes_text(data["free"])}
     days = data.get("days")
-    return text if days is None else f"{text}; full in about {count_text(int(days), 'day')}"
+    if days is None:
+        return _("{mount} has {percent} % free space ({free})", **values)
+    return _(
+        "{mount} has {percent} % free space ({free}); full in about {days}",
+        **values, days=days_text(int(days)),
+    )  # fmt: skip
 
 
-def _temporary_text(data: Data) -> str:
-    return f"{data['name']} has only a temporary certificate, so browsers show a warning"
+def _certificate_ends_text(data: Data) -> str:
+    return _(
+        "the certificate of {name} expires in {days}, and was not renewed",
+        name=data["name"], days=days_text(data["days"]),
+    )  # fmt: skip
+
+
+def _updates_late_text(data: Data) -> str:
+    return ngettext(
+        "{count} security update not installed for {days}",
+        "{count} security updates not installed for {days}",
+        data["count"],
+        days=days_text(data["days"]),
+    )
 
 
 # What is wrong, and what to do. `deploy` commands get the region's name.
-TEXTS: dict[str, tuple[Text, Text]] = {
+TEXTS: ProblemTemplates = {
     "disk_nearly_full": (_disk_text, "delete files, or use a larger disk"),
     "disk_low": (_disk_text, "delete files, or use a larger disk"),
     "disk_full_soon": (_disk_text, "find out what fills the disk, or use a larger disk"),
-    "certificate_temporary": (_temporary_text, "run: deploy dns {region}"),
+    "certificate_temporary": (
+        "{name} has only a temporary certificate, so browsers show a warning",
+        "run: deploy dns {region}",
+    ),
     "certificate_expired": (
         "the certificate of {name} has expired",
         "on the node, run: certbot renew",
     ),
-    "certificate_ends": (
-        lambda data: (
-            f"the certificate of {data['name']} expires in {count_text(data['days'], 'day')}, "
-            "and was not renewed"
-        ),
-        "on the node, run: certbot renew",
-    ),
-    "updates_late": (
-        lambda data: (
-            f"{count_text(data['count'], 'security update')} not installed for "
-            f"{count_text(data['days'], 'day')}"
-        ),
-        "on the node, run: unattended-upgrade --debug",
-    ),
+    "certificate_ends": (_certificate_ends_text, "on the node, run: certbot renew"),
+    "updates_late": (_updates_late_text, "on the node, run: unattended-upgrade --debug"),
     "lists_old": (
         "the package lists are {days} days old, so new security updates are not found",
         "on the node, run: apt-get update",
@@ -74,6 +84,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
         "run: deploy verify {region}",
     ),
 }
+_UNKNOWN = (N_("unknown problem"), "run: deploy region {region}")
 
 
 def problem_texts(code: str, data: Data, region: str) -> tuple[str, str]:
@@ -85,14 +96,14 @@ def problem_texts(code: str, data: Data, region: str) -> tuple[str, str]:
         region: its name, for commands.
     """
     values = {**data, "region": region}
-    texts = TEXTS.get(code, ("unknown problem", "run: deploy region {region}"))
-    what, step = (_fill(text, values) for text in texts)
+    texts = TEXTS.get(code, _UNKNOWN)
+    what, step = (_one_line_text(text, values) for text in texts)
     return what, step
 
 
-def _fill(text: Text, values: Data) -> str:
+def _one_line_text(text: Text, values: Data) -> str:
     try:
-        filled = text(values) if callable(text) else text.format(**values)
+        filled = text(values) if callable(text) else fill(text, values)
     except (KeyError, TypeError, ValueError):
-        filled = "the node sent an unreadable value"
+        filled = _("the node sent an unreadable value")
     return " ".join(escape_controls(filled).split())[:MAX_TEXT]

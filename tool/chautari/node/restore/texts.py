@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chautari.node.translation import N_, fill, translate
+
 # In front of a code in the state file of backups, which has codes of its own.
 PREFIX = "restore_"
-STEPS = {
+Templates = Mapping[str, tuple[str, str]]
+Texts = Mapping[str, str]
+STEPS: Texts = {
     "wait": "waiting for a backup that is running",
     "choose": "choosing the archive",
     "copy": "reading the archive and checking the free space",
@@ -21,7 +25,7 @@ STEPS = {
     "mark": "recording the result",
 }
 # What happened, and what to do.
-_ERRORS = {
+_ERRORS: Templates = {
     "borg_missing": ("borg is not installed on this node.", "deploy the region first"),
     "repository_failed": (
         "The backups at {target} cannot be read: {message}",
@@ -137,14 +141,15 @@ _ERRORS = {
 
 def step_text(step: str) -> str:
     """Return what a step does."""
-    return STEPS.get(step, step)
+    return translate(STEPS.get(step, step))
 
 
 def error_text(code: str, data: Mapping[str, object]) -> tuple[str, str]:
     """Return what happened, and what to do."""
-    reason, fix = _ERRORS.get(code, (f"The restore failed: {code}.", ""))
+    reason, fix = _ERRORS.get(code, (N_("The restore failed: {code}."), ""))
     values = _DataWithKeyNames({key: _short_value_text(value) for key, value in data.items()})
-    return reason.format_map(values), fix.format_map(values)
+    values.setdefault("code", code)
+    return fill(reason, values), fill(fix, values)
 
 
 class _DataWithKeyNames(dict[str, str]):

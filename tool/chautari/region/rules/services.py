@@ -35,7 +35,7 @@ def check_each_service_on_one_node(region: Region, __: Pins) -> Iterator[Finding
             found = region.service_for_region(service)
             if service in first and not (found.is_auxiliary or found.per_node):
                 fix = (
-                    _(", or {per_node_fix}", per_node_fix=found.per_node_fix)
+                    _(", or {per_node_fix}", per_node_fix=_(found.per_node_fix))
                     if found.per_node_fix
                     else ""
                 )

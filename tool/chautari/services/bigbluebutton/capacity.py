@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import Text
 from chautari.services.capacity_figures import CapacityLimit, MachineSize, Resource, scale_figure
 
 if TYPE_CHECKING:
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
 
 # "the server should be able to support 200 simultaneous users" if it meets the requirements.
 PEOPLE = 200
-FAQ = "docs.bigbluebutton.org/support/faq: 200 people on a server with the required hardware"
+FAQ: Text = "docs.bigbluebutton.org/support/faq: 200 people on a server with the required hardware"
 # Minimum server requirements.
 CORES, MEMORY_GB, MBIT = 8, 16, 250
-INSTALL = "docs.bigbluebutton.org/administration/install: 8 cores, 16 GB, 250 Mbit/s"
+INSTALL: Text = "docs.bigbluebutton.org/administration/install: 8 cores, 16 GB, 250 Mbit/s"
 # "we recommend no single sessions" above this number, as of release 2.5.
-ONE_MEETING = "docs.bigbluebutton.org/support/faq: at most 200 people in one meeting"
+ONE_MEETING: Text = "docs.bigbluebutton.org/support/faq: at most 200 people in one meeting"
 
 
 def capacity_limits(region: Region, node: str, size: MachineSize) -> Iterator[CapacityLimit]:

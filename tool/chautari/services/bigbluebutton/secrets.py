@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.language import Text, _
 from chautari.services.secret_spec import (
     WORD,
     WORD_FORM,
@@ -10,7 +11,7 @@ from chautari.services.secret_spec import (
 )
 
 SECRET_PATTERN = "[A-Za-z0-9]{40,128}"
-_FORM = "40 to 128 letters and digits"
+_FORM: Text = "40 to 128 letters and digits"
 SERVER_SECRET = SecretSpec(
     "bigbluebutton_secret",
     "bigbluebutton",
@@ -35,7 +36,7 @@ def peer_secret_spec(peer: str) -> SecretSpec:
     return SecretSpec(
         f"bigbluebutton_peer_{peer}",
         "bigbluebutton",
-        f"API secret of the BigBlueButton servers that are lent to `{peer}`",
+        _("API secret of the BigBlueButton servers that are lent to `{peer}`", peer=peer),
         generate_lowercase_secret,
         pattern=SECRET_PATTERN,
         form=_FORM,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chautari.language import N_, Texts
 from chautari.services.base import AccessDetails, Port
 from chautari.services.bigbluebutton import packages
 from chautari.services.bigbluebutton.packages import NAME
@@ -38,7 +39,7 @@ LOCAL_PORTS = (
     Port("5090", "udp", "FreeSWITCH: SIP"),
     Port("7443", "tcp", "FreeSWITCH: SIP over WebSocket with TLS"),
 )
-_ROOMS_NOTES = {
+_ROOMS_NOTES: Texts = {
     "nextcloud": "users find their rooms in Nextcloud",
     "greenlight": "users find their rooms in Greenlight",
     "none": "to see the API secret, run bbb-conf --secret on this node",
@@ -112,5 +113,5 @@ def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open BigBlueButton: its release, and where their rooms are."""
     rooms = context.region.settings_of(BigBlueButton).rooms
     peer = context.region.nodes[context.node].lend_to
-    note = f"lent to the region {peer}" if peer else _ROOMS_NOTES[rooms]
+    note = f"{N_('lent to the region')}: {peer}" if peer else _ROOMS_NOTES[rooms]
     return AccessDetails(packages.version_to_install(context), note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chautari.language import N_
 from chautari.services.base import AccessDetails
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
@@ -60,5 +61,7 @@ def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
-    note = f"initial password: deploy secrets show {region.region} greenlight_admin_password"
+    note = (
+        f"{N_('initial password')}: deploy secrets show {region.region} greenlight_admin_password"
+    )
     return AccessDetails(image_to_run(context, NAME).version, login, note)

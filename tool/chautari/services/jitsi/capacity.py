@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import Text
 from chautari.services.capacity_figures import CapacityLimit, MachineSize, scale_figure
 from chautari.services.jitsi.settings import Jitsi
 
@@ -13,19 +14,19 @@ if TYPE_CHECKING:
 
 # A bridge counts as overloaded at a stress of 0.8, and a person adds 0.01.
 PEOPLE = 80
-SOFTWARE = "jicofo's reference.conf: max-bridge-participants = 80"
+SOFTWARE: Text = "jicofo's reference.conf: max-bridge-participants = 80"
 MEMORY_GB = 8
-MEMORY = "jitsi.github.io/handbook, Requirements: 8 GB for a server in use"
+MEMORY: Text = "jitsi.github.io/handbook, Requirements: 8 GB for a server in use"
 # "more than 1000 video streams" at 20% of a quad-core machine: 250 a core are far from the limit.
 STREAMS_PER_CORE = 250
-CORES = "jitsi.org, performance evaluation: 1000 streams on 4 cores"
+CORES: Text = "jitsi.org, performance evaluation: 1000 streams on 4 cores"
 # Video that each person receives. The role shows at most four cameras in regions with bandwidth:
 # low, one of them larger (300 kbit/s) than the others (100 kbit/s).
 STREAMS_SEEN = 4
 LOW_KBIT = 300 + 3 * 100
 NORMAL_KBIT = STREAMS_SEEN * 500
-LOW_NETWORK = "role jitsi, settings for low bandwidth: 600 kbit/s for each person"
-NORMAL_NETWORK = (
+LOW_NETWORK: Text = "role jitsi, settings for low bandwidth: 600 kbit/s for each person"
+NORMAL_NETWORK: Text = (
     "jitsi.github.io/handbook, Requirements: 500 kbit/s for a stream at 360p; assumed: each person "
     "sees 4 cameras"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from chautari.language import N_
 from chautari.services.base import AccessDetails, Port
 from chautari.services.jitsi import lending, packages
 from chautari.services.jitsi.languages import TRANSLATIONS
@@ -129,5 +130,5 @@ def access_details_for_report(context: NodeContext) -> AccessDetails:
     version = packages.version_to_install(context)
     if settings.access == "open":
         return AccessDetails(version, note="anyone can start a meeting")
-    note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
+    note = f"{N_('passwords')}: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
     return AccessDetails(version, ", ".join(settings.members), note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from chautari.language import Text
 from chautari.services.capacity_figures import CapacityLimit, MachineSize, scale_figure
 from chautari.services.nextcloud.settings import Nextcloud
 
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 PEOPLE, CORES, MEMORY_GB = 150, 2, 16
-DOCUMENTED = (
+DOCUMENTED: Text = (
     "docs.nextcloud.com, Deployment recommendations: up to 150 people with 2 cores and 16 GB"
 )
-DISK = "free disk space of the machine"
-QUOTA = "free disk space of the machine, divided by the quota in region.yml"
+DISK: Text = "free disk space of the machine"
+QUOTA: Text = "free disk space of the machine, divided by the quota in region.yml"
 _GB = {"MB": 0.001, "GB": 1.0, "TB": 1000.0}
 
 

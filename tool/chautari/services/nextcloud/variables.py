@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from chautari.language import N_
 from chautari.services.artifacts import Artifact, version_key
 from chautari.services.base import AccessDetails
 from chautari.services.nextcloud import apps, bigbluebutton_rooms, federation, languages, releases
@@ -101,7 +102,7 @@ def translations_of_release_to_install(context: NodeContext) -> Translations:
 
 def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open Nextcloud: its release and the administrator's login."""
-    note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
+    note = f"{N_('password')}: deploy secrets show {context.region.region} nextcloud_admin_password"
     return AccessDetails(release_to_install(context).version, "admin", note)
 
 

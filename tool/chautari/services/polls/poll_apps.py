@@ -88,7 +88,7 @@ APPS: dict[str, PollApp] = {
         databases={"mariadb": ("framadate",)},
         # Polls are in the database only; settings, templates and sessions are made again.
         state=State(active_units=("framadate-purge.timer",)),
-        secrets={"framadate_admin_password": "password of Framadate's account `admin`"},
+        secrets={"framadate_admin_password": N_("password of Framadate's account `admin`")},
         translations=Translations(
             "1.1.19", "locale/*.json", split_language_names("fr ar br ca de eo es gl it nl oc")
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chautari.language import N_
 from chautari.services.artifacts import Artifact
 from chautari.services.base import AccessDetails
 from chautari.services.polls.poll_apps import APPS, NAME
@@ -51,5 +52,5 @@ def app_variables(context: NodeContext) -> Variables:
 def access_details_for_report(context: NodeContext) -> AccessDetails:
     """Return how people open the app: its release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
-    note = f"password: deploy secrets show {context.region.region} {secret}"
+    note = f"{N_('password')}: deploy secrets show {context.region.region} {secret}"
     return AccessDetails(release_to_install(context).version, "admin", note)
