@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from chautari.errors import BadInput
 from chautari.files import remove_folder
+from chautari.language import _
 from chautari.process import run
 from chautari_sandbox import (
     apt_sources,
@@ -143,9 +144,14 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
         {found.labels.get(podman_commands.OWNER, "") for found in present.values()} - {""}
     )
     raise BadInput(
-        f"the sandbox {name} already exists; another account on this machine created it"
-        + (f" for the region in {', '.join(owners)}" if owners else ""),
-        fix=f"use the sandbox from that account, or remove it: deploy sandbox down {name}",
+        _(
+            "the sandbox {name} already exists; another account on this machine created it",
+            name=name,
+        )
+        + (_(" for the region in {join}", join=", ".join(owners)) if owners else ""),
+        fix=_(
+            "use the sandbox from that account, or remove it: deploy sandbox down {name}", name=name
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from chautari.files import write_atomically
+from chautari.language import _
 
 _LIFE = datetime.timedelta(days=3650)
 _CA_USES = ("key_cert_sign", "crl_sign")
@@ -35,7 +36,7 @@ class CertificateAndKeyFiles:
         """Load both files."""
         key = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self.key} is not a key that Chautari created")
+            raise TypeError(_("{key} is not a key that Chautari created", key=self.key))
         return x509.load_pem_x509_certificate(self.certificate.read_bytes()), key
 
 

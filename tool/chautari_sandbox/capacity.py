@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.errors import RunFailed
+from chautari.language import _
 from chautari.process import run
 from chautari_sandbox import podman_commands, privileges
 
@@ -61,13 +62,22 @@ class KernelLimit:
 
     def __str__(self) -> str:
         """Return what is free and needed."""
-        return f"{self.needed} {self.meaning} needed, {self.free} free ({self.setting})"
+        return _(
+            "{needed} {what} needed, {free} free ({setting})",
+            needed=self.needed,
+            what=self.meaning,
+            free=self.free,
+            setting=self.setting,
+        )
 
     @property
     def fix(self) -> str:
         """Return the command that raises the limit, now and at each boot."""
         if "." not in self.setting:
-            return f"raise {self.setting}, or remove another sandbox: deploy sandbox down NAME"
+            return _(
+                "raise {setting}, or remove another sandbox: deploy sandbox down NAME",
+                setting=self.setting,
+            )
         value = 1 << (_read_sysctl(self.setting) + self.needed).bit_length()
         file = f"/etc/sysctl.d/60-{self.setting.rpartition('.')[2].replace('_', '-')}.conf"
         save, load = map(
@@ -92,7 +102,11 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     for limit in kernel_limits_for_containers(containers) if containers else ():
         if not limit.ok:
             raise RunFailed(
-                f"this machine cannot run {containers} more containers: {limit}",
+                _(
+                    "this machine cannot run {containers} more containers: {limit}",
+                    containers=containers,
+                    limit=limit,
+                ),
                 fix=limit.fix,
             )
     store = container_store_folder(base)
@@ -100,9 +114,15 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     free = free_bytes_in_store(store)
     if free < needed:
         raise RunFailed(
-            f"{containers} more containers and their images need {needed / 1e9:.1f} GB in {store}, "
-            f"but only {free / 1e9:.1f} GB are free",
-            fix=f"free some space; to see how much is used: df -h {store}",
+            _(
+                "{containers} more containers and their images need {needed:.1f} GB in "
+                "{store}, but only {free:.1f} GB are free",
+                containers=containers,
+                needed=needed / 1e9,
+                store=store,
+                free=free / 1e9,
+            ),
+            fix=_("free some space; to see how much is used: df -h {store}", store=store),
         )
 
 
@@ -115,8 +135,8 @@ def require_forwarding() -> None:
     if FORWARDING.read_text().strip() == "0":
         off = file_turning_forwarding_off()
         raise RunFailed(
-            "this machine does not forward packets, so containers cannot reach other machines"
-            + (f"; forwarding is turned off in {off}" if off else ""),
+            _("this machine does not forward packets, so containers cannot reach other machines")
+            + (_("; forwarding is turned off in {off}", off=off) if off else ""),
             fix=privileges.prefix_command_with_sudo("sysctl -w net.ipv4.ip_forward=1"),
         )
 
@@ -145,21 +165,21 @@ def _inotify_limits(containers: int) -> Iterator[KernelLimit]:
     instances, watches = containers * INSTANCES, containers * WATCHES
     argv = ("python3", "-I", "-c", _TRY_INOTIFY, str(instances), str(watches))
     opened, watched = map(int, run(privileges.as_root(argv), timeout=60).text.split())
-    yield KernelLimit("fs.inotify.max_user_instances", opened, instances, "inotify instances")
+    yield KernelLimit("fs.inotify.max_user_instances", opened, instances, _("inotify instances"))
     # Each instance can try the watches of a few folders only.
     if opened == instances:
-        yield KernelLimit("fs.inotify.max_user_watches", watched, watches, "inotify watches")
+        yield KernelLimit("fs.inotify.max_user_watches", watched, watches, _("inotify watches"))
 
 
 def _task_limits(containers: int) -> Iterator[KernelLimit]:
     needed = containers * TASKS
     running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     for setting in ("kernel.pid_max", "kernel.threads-max"):
-        yield KernelLimit(setting, _read_sysctl(setting) - running, needed, "processes")
+        yield KernelLimit(setting, _read_sysctl(setting) - running, needed, _("processes"))
     for folder in _CGROUPS:
         most, now = folder / "pids.max", folder / "pids.current"
         if most.is_file() and now.is_file() and (limit := most.read_text().strip()) != "max":
-            yield KernelLimit(str(most), int(limit) - int(now.read_text()), needed, "processes")
+            yield KernelLimit(str(most), int(limit) - int(now.read_text()), needed, _("processes"))
 
 
 def _read_sysctl(setting: str) -> int:

@@ -11,6 +11,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
+from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -59,7 +60,14 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
         data |= {key: str(data[key]) for key in ("ca_file", "ssh_key")}
         print_json(data)
     else:
-        echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
+        echo(
+            _(
+                "The sandbox {sandbox} is running. Next: deploy region {region}",
+                sandbox=state.name,
+                region=name,
+            ),
+            err=True,
+        )
 
 
 up.params.append(mirror_option())
@@ -77,7 +85,7 @@ def down(name: str, purge: bool, as_json: bool) -> None:
     if as_json:
         print_json({"name": sandbox, "purged": purge})
     else:
-        echo(f"The sandbox {name} was removed.", err=True)
+        echo(_("The sandbox {name} was removed.", name=name), err=True)
 
 
 @sandbox_group.command("status")
@@ -89,7 +97,7 @@ def status(name: str, as_json: bool) -> int:
     if as_json:
         print_json(asdict(found), ok=found.running)
     elif not found.exists:
-        echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
+        echo(_("The sandbox does not exist. Fix: deploy sandbox up {name}", name=name))
     else:
         for item in found.containers:
             word = "running" if item.running else "stopped"
@@ -117,7 +125,7 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
     stopped-service, wrong-dns-record, wrong-permissions.
     """
     if sum((hint, solve, fault is not None)) > 1:
-        raise click.UsageError("use only one of FAULT, --hint and --solve")
+        raise click.UsageError(_("use only one of FAULT, --hint and --solve"))
     place = exercise.open_practice(_load_region(name))
     region = place.spec.name
     if hint:
@@ -127,18 +135,24 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
         active = exercise.undo_active_fault(place)
         known = FAULTS[active.fault]
         repair = active.text(known.repair, region)
-        answer = (
-            f"{active.text(known.answer, region)}\nIn a real region: {repair}\n"
-            f"The fault was undone. Check the region: deploy verify {region}"
+        answer = _(
+            "{text}\nIn a real region: {repair}\nThe fault was undone. Check the "
+            "region: deploy verify {region}",
+            text=active.text(known.answer, region),
+            repair=repair,
+            region=region,
         )
         _print_exercise(answer, active, as_json)
     else:
         active = exercise.set_fault(place, fault)
         _print_exercise(
-            f"Something in {region} is broken now. Find it, and repair it:\n"
-            f"  deploy verify {region}\n"
-            f"A hint: deploy sandbox break {region} --hint\n"
-            f"The answer: deploy sandbox break {region} --solve",
+            _(
+                "Something in {region} is broken now. Find it, and repair it:\n"
+                "  deploy verify {region}\n"
+                "A hint: deploy sandbox break {region} --hint\n"
+                "The answer: deploy sandbox break {region} --solve",
+                region=region,
+            ),
             active if fault else None, as_json,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from chautari.errors import RunFailed
+from chautari.language import _
 from chautari_sandbox import paths
 from chautari_sandbox.spec import RESERVED, SandboxSpec
 from chautari_sandbox.state import SandboxState
@@ -35,8 +36,11 @@ def reachable_resolvers_text(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
         if reachable:
             return "".join(f"nameserver {server}\n" for server in reachable)
     raise RunFailed(
-        "this machine's DNS server accepts requests only from this machine, so nodes cannot use it",
-        fix="set a DNS server of your network as nameserver in /etc/resolv.conf",
+        _(
+            "this machine's DNS server accepts requests only from this machine, so nodes cannot "
+            "use it"
+        ),
+        fix=_("set a DNS server of your network as nameserver in /etc/resolv.conf"),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari_sandbox.spec import RequiredArtifact
 
 CONNECT_SECONDS = 5
@@ -49,7 +50,9 @@ def fetch_into_cache(artifact: RequiredArtifact, folder: Path) -> Path:
     try:
         path = _download_artifact(artifact, folder)
     except (OSError, ValueError, CannotFetch) as error:
-        reason = f"{artifact.file} could not be downloaded from upstream: {error}"
+        reason = _(
+            "{file} could not be downloaded from upstream: {error}", file=artifact.file, error=error
+        )
         write_atomically(memory, reason)
         raise CannotFetch(reason) from None
     memory.unlink(missing_ok=True)
@@ -58,7 +61,7 @@ def fetch_into_cache(artifact: RequiredArtifact, folder: Path) -> Path:
 
 def _download_artifact(artifact: RequiredArtifact, folder: Path) -> Path:
     if not artifact.url.startswith(("https://", "http://")):
-        raise ValueError(f"{artifact.url!r} is not a web address")
+        raise ValueError(_("{url!r} is not a web address", url=artifact.url))
     _require_reachable(artifact.url)
     final = folder / artifact.sha256 / artifact.file
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +70,9 @@ def _download_artifact(artifact: RequiredArtifact, folder: Path) -> Path:
         _stream_to_file(artifact.url, partial)
         got = file_sha256(partial)
         if got != artifact.sha256:
-            raise CannotFetch(f"its SHA-256 is {got}, but {artifact.sha256} is pinned")
+            raise CannotFetch(
+                _("its SHA-256 is {got}, but {sha256} is pinned", got=got, sha256=artifact.sha256)
+            )
         return partial.replace(final)
     finally:
         partial.unlink(missing_ok=True)
@@ -91,7 +96,12 @@ def _stream_to_file(url: str, target: Path) -> None:
         while block := answer.read(_BLOCK):
             file.write(block)
             if time.monotonic() > deadline:
-                raise CannotFetch(f"the download took longer than {TOTAL_SECONDS} seconds")
+                raise CannotFetch(
+                    _(
+                        "the download took longer than {seconds} seconds",
+                        seconds=TOTAL_SECONDS,
+                    )
+                )
 
 
 def ensure_mirror_copy(source: Path, target: Path) -> Path:

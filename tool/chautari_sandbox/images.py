@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from chautari.language import _
 from chautari.process import run
 from chautari_sandbox import apt_sources, paths, podman_commands, privileges
 
@@ -73,7 +74,10 @@ def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -
         archive = _image_archive_path(recipe)
         if not archive.is_file():
             progress(
-                f"building the base system for {recipe.kind} containers (only once, about a minute)"
+                _(
+                    "building the base system for {kind} containers (only once, about a minute)",
+                    kind=recipe.kind,
+                )
             )
             _build_image_archive(recipe, archive)
     return archive
@@ -88,7 +92,12 @@ def build_missing_images(
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         absent = missing_images(base, recipes)
         for recipe in absent:
-            progress(f"building the base image {recipe.image_name} (only once, about a minute)")
+            progress(
+                _(
+                    "building the base image {image} (only once, about a minute)",
+                    image=recipe.image_name,
+                )
+            )
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda recipe: _import_image(base, recipe), absent))
     return tuple(recipe.image_name for recipe in absent)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari_sandbox import boot_archive, dns, podman_commands, port_probes
 from chautari_sandbox.authority import CertificateAndKeyFiles, ensure_server_certificate
 from chautari_sandbox.internet import container_files
@@ -106,7 +107,11 @@ def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
             return str(answer.read().decode())
     except OSError as error:
         raise RunFailed(
-            f"the ACME server's root certificate could not be read from {url}: {error}",
+            _(
+                "the ACME server's root certificate could not be read from {url}: {error}",
+                url=url,
+                error=error,
+            ),
             fix=f"deploy sandbox down {spec.name} && deploy sandbox up {spec.name}",
         ) from None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
@@ -41,7 +42,7 @@ def sync_published_files(
 ) -> tuple[tuple[MirroredArtifact, ...], tuple[UnavailableArtifact, ...]]:
     """Make the mirror hold every file that can be had and no other; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
-        raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
+        raise BadInput(_("--mirror {mirror}: the folder does not exist", mirror=sources.mirror))
     sources.mirror_root.mkdir(parents=True, exist_ok=True)
     results = [
         replace(result, older=item.older) if isinstance(result, MirroredArtifact) else result
@@ -72,7 +73,11 @@ def _publish_artifact(
     if mirrored is not None:
         path, version = mirrored
         return _copy_to_mirror(
-            artifact, sources, path, version, reason=f"from the folder {sources.mirror}"
+            artifact,
+            sources,
+            path,
+            version,
+            reason=_("from the folder {mirror}", mirror=sources.mirror),
         )
     if not artifact.sha256:
         return _publish_double(artifact, sources, UNPINNED)

@@ -13,6 +13,7 @@ from typing import Any
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari.process import ProcessError, run
 from chautari_sandbox import boot_archive, podman_commands, subnet_conflicts
 
@@ -99,11 +100,14 @@ class PodmanClient:
         if taken:
             free = subnet_conflicts.free_subnet(subnet, present.interface if present else "")
             raise RunFailed(
-                f"the sandbox cannot use its network: {taken}",
-                fix=f"set sandbox: {{network: {free}}} in region.yml, and give the nodes addresses "
-                "in this network"
+                _("the sandbox cannot use its network: {taken}", taken=taken),
+                fix=_(
+                    "set sandbox: {{network: {free}}} in region.yml, and give the nodes "
+                    "addresses in this network",
+                    free=free,
+                )
                 if free
-                else "remove another sandbox: deploy sandbox down NAME",
+                else _("remove another sandbox: deploy sandbox down NAME"),
             )
         if present is not None:
             self.remove_containers(self.containers_by_member().values())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from chautari.errors import RunFailed
+from chautari.language import _
 
 # Podman takes a while to answer.
 _LOOK_SECONDS = 5
@@ -32,13 +33,22 @@ def wait_for_port(
             next_look += _LOOK_SECONDS
             if not container_runs():
                 raise RunFailed(
-                    f"the container with {server_name} stopped while it was booting",
-                    fix="find out which limit the container reached: deploy doctor",
+                    _(
+                        "the container with {server_name} stopped while it was booting",
+                        server_name=server_name,
+                    ),
+                    fix=_("find out which limit the container reached: deploy doctor"),
                 )
         if time.monotonic() > deadline:
             raise RunFailed(
-                f"{server_name} at {address}:{port} did not accept a connection within "
-                f"{seconds:.0f} seconds",
+                _(
+                    "{server_name} at {address}:{port} did not accept a connection within "
+                    "{seconds:.0f} seconds",
+                    server_name=server_name,
+                    address=address,
+                    port=port,
+                    seconds=seconds,
+                ),
                 fix="deploy sandbox down NAME && deploy sandbox up NAME",
             )
         time.sleep(0.2)

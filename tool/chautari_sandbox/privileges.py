@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 
 from chautari.account import account_name
 from chautari.errors import BadInput
+from chautari.language import Text, _
 from chautari.process import ProcessError, run
 
 Argv = tuple[str, ...]
 
-REASON = "a sandbox needs root, so that each node gets its own IP address"
+REASON: Text = "a sandbox needs root, so that each node gets its own IP address"
 # sudo forgets a password after minutes; a first start on a slow connection takes longer.
 _REFRESH_SECONDS = 60
 _SETTINGS = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -64,7 +65,7 @@ def require_root_access() -> None:
         return
     if shutil.which("sudo") is None:
         raise BadInput(
-            f"{REASON}, but sudo is not installed",
+            _("{reason}, but sudo is not installed", reason=_(REASON)),
             fix=f"as root: apt-get install -y sudo && {_advice_to_join_sudo_group()}",
         )
     refusal = _sudo_refusal()
@@ -73,15 +74,23 @@ def require_root_access() -> None:
     if not _is_at_terminal():
         rule = f"{account_name()} ALL=(ALL) NOPASSWD: ALL"
         raise BadInput(
-            f"{REASON}. sudo refused, and there is no terminal to enter a password: {refusal}",
-            fix="run the command in a terminal, or allow sudo without a password; as root: "
-            f"echo {shlex.quote(rule)} > /etc/sudoers.d/chautari",
+            _(
+                "{reason}. sudo refused, and there is no terminal to enter a password: {refusal}",
+                reason=_(REASON),
+                refusal=refusal,
+            ),
+            fix=_(
+                "run the command in a terminal, or allow sudo without a password; as "
+                "root: echo {quote} > /etc/sudoers.d/chautari",
+                quote=shlex.quote(rule),
+            ),
         )
     with suppress(ProcessError):
-        run(("sudo", "--validate", "--prompt", f"{REASON}.\n[sudo] password for %p: "))
+        run(("sudo", "--validate", "--prompt", f"{_(REASON)}.\n[sudo] password for %p: "))
     if refusal := _sudo_refusal():
         raise BadInput(
-            f"{REASON}, but sudo refused: {refusal}", fix=f"as root: {_advice_to_join_sudo_group()}"
+            _("{reason}, but sudo refused: {refusal}", reason=_(REASON), refusal=refusal),
+            fix=f"as root: {_advice_to_join_sudo_group()}",
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari_sandbox import debian_packages, download, openpgp, paths
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.spec import RequiredRepository
@@ -42,7 +43,7 @@ def upstream_unavailable_reason(item: RequiredRepository, memory: Path) -> str:
     try:
         _require_reachable(item.key_url)
     except (OSError, ValueError) as error:
-        reason = f"upstream's packages cannot be reached from this machine: {error}"
+        reason = _("upstream's packages cannot be reached from this machine: {error}", error=error)
         write_atomically(note, reason)
         return reason
     note.unlink(missing_ok=True)

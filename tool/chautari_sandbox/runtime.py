@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import temp_files_root, write_atomically
+from chautari.language import _
 from chautari.process import ProcessError, run
 from chautari_sandbox import paths, podman_commands, privileges
 
@@ -63,7 +64,7 @@ def require_podman() -> None:
     """
     if shutil.which("podman") is None:
         raise RunFailed(
-            "podman is not installed", fix=privileges.apt_install_hint("podman", "runc")
+            _("podman is not installed"), fix=privileges.apt_install_hint("podman", "runc")
         )
 
 
@@ -91,8 +92,10 @@ def _first_working_runtime(names: tuple[str, ...]) -> str:
         refusals[name] = runtime_failure_reason(name)
         if not refusals[name]:
             return name
-    reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
+    reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or _(
+        "none is installed"
+    )
     raise RunFailed(
-        f"no container runtime works on this machine ({reasons})",
+        _("no container runtime works on this machine ({reasons})", reasons=reasons),
         fix=privileges.apt_install_hint("runc"),
     )

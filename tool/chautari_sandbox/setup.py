@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari_sandbox import (
     apt_sources,
     boot_archive,
@@ -54,7 +55,7 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         name=spec.name,
         zone=spec.zone,
         network=spec.network,
-        internet_address=spec.internet_address,
+        address=spec.internet_address,
         resolver=spec.internet_address,
         acme_directory=f"https://acme.{spec.zone}:14000/dir",
         ca_file=folder / "ca.pem",
@@ -101,17 +102,32 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
     )
     for repository in served:
         setup.progress(
-            f"{repository.name} {repository.version} is a double, not the real software: "
-            f"{repository.reason}"
+            _(
+                "{name} {version} is a double, not the real software: {reason}",
+                name=repository.name,
+                version=repository.version,
+                reason=repository.reason,
+            )
         )
     for artifact in found:
         if artifact.double:
             setup.progress(
-                f"{artifact.name} {artifact.version} is a double, not the real software: "
-                f"{artifact.reason}"
+                _(
+                    "{name} {version} is a double, not the real software: {reason}",
+                    name=artifact.name,
+                    version=artifact.version,
+                    reason=artifact.reason,
+                )
             )
     for absent in missing:
-        setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
+        setup.progress(
+            _(
+                "{name} {version} is missing: {reason}",
+                name=absent.name,
+                version=absent.version,
+                reason=absent.reason,
+            )
+        )
     requested = tuple((item.name, item.version) for item in setup.spec.repositories)
     return replace(
         state,
@@ -134,7 +150,7 @@ def _base_archive_of_image_doubles(setup: SetupContext) -> Path | None:
 def ensure_network(setup: SetupContext) -> None:
     """Create the network of all containers, with the subnet that the spec names."""
     if setup.client.ensure_network(setup.spec.network):
-        setup.progress(f"created the network {setup.spec.network}")
+        setup.progress(_("created the network {network}", network=setup.spec.network))
 
 
 def start_internet(setup: SetupContext, state: SandboxState) -> None:
@@ -149,7 +165,13 @@ def start_internet(setup: SetupContext, state: SandboxState) -> None:
     others = neighbours.find_neighbours(spec.name, spec.neighbours)
     done = internet_container.ensure_internet_container(setup.client, spec, wanted, files, others)
     if done:
-        setup.progress(f"{done} the internet container at {spec.internet_address}")
+        setup.progress(
+            _(
+                "{done} the internet container at {address}",
+                done=done,
+                address=spec.internet_address,
+            )
+        )
     root = internet_container.fetch_acme_root(spec, setup.authority.certificate)
     internet_container.record_acme_root(folder, root)
 
@@ -161,13 +183,13 @@ def start_nodes(setup: SetupContext, state: SandboxState) -> None:
     )
     for name, what in done.items():
         if what:
-            setup.progress(f"{what} the node {name}")
+            setup.progress(_("{what} the node {name}", what=what, name=name))
 
 
 def update_trust_and_proxies(setup: SetupContext, state: SandboxState) -> None:
     """Give every container the authorities to trust and its proxy settings."""
     for name, found in _update_trust_and_return_changed(setup.client, state).items():
-        setup.progress(f"updated the trusted certificate authorities of {name}")
+        setup.progress(_("updated the trusted certificate authorities of {name}", name=name))
         if name != internet_container.MEMBER:
             nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)
 
@@ -205,4 +227,6 @@ def announce_to_neighbours(setup: SetupContext) -> None:
         if dns.write_neighbour_files(client.folder / "dns", known):
             internet_container.reload_name_server(client, found.name)
         if _update_trust_and_return_changed(client, other):
-            setup.progress(f"updated the sandbox {other.name}, which now trusts this region")
+            setup.progress(
+                _("updated the sandbox {name}, which now trusts this region", name=other.name)
+            )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from chautari.errors import BadInput
+from chautari.language import _
 
 Release = Literal["12", "13"]
 RESERVED = ("acme", "internet", "mirror", "smtp")
@@ -93,15 +94,33 @@ def validate_spec(spec: SandboxSpec) -> SandboxSpec:
     taken = {str(network[n]) for n in (0, 1, 2, -1)}
     for name in (spec.name, *(node.name for node in spec.nodes)):
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} is not a valid name: use only a-z, 0-9 and hyphens")
+            raise BadInput(
+                _("{name!r} is not a valid name: use only a-z, 0-9 and hyphens", name=name)
+            )
     for node in spec.nodes:
         if node.name in RESERVED:
-            raise BadInput(f"node {node.name}: the sandbox reserves this name; choose another name")
+            raise BadInput(
+                _(
+                    "node {name}: the sandbox reserves this name; choose another name",
+                    name=node.name,
+                )
+            )
         if ipaddress.ip_address(node.address) not in network:
             raise BadInput(
-                f"node {node.name}: {node.address} is not in {spec.network}; choose another address"
+                _(
+                    "node {name}: {address} is not in {network}; choose another address",
+                    name=node.name,
+                    address=node.address,
+                    network=spec.network,
+                )
             )
         if node.address in taken:
-            raise BadInput(f"node {node.name}: {node.address} is in use; choose another address")
+            raise BadInput(
+                _(
+                    "node {name}: {address} is in use; choose another address",
+                    name=node.name,
+                    address=node.address,
+                )
+            )
         taken.add(node.address)
     return spec

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.language import _
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.context import NodeContext
@@ -34,8 +35,8 @@ def sandbox_spec(loaded_region: LoadedRegion, mirror: Path | None = None) -> San
     region = loaded_region.region
     if region.sandbox is None:
         raise BadInput(
-            f"{region.region} is a real region, not a sandbox",
-            fix="use a region that has `sandbox: {network: …}` in region.yml, such as demo",
+            _("{region} is a real region, not a sandbox", region=region.region),
+            fix=_("use a region that has `sandbox: {network: …}` in region.yml, such as demo"),
         )
     return SandboxSpec(
         name=region.region,

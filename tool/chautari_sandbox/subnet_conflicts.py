@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import Required, TypedDict
 
+from chautari.language import _
 from chautari.process import run
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari_sandbox import apt_sources, dns, trust_and_proxies
@@ -60,8 +61,13 @@ def describe_overlapping_route(
         if route["dst"] == "default" or route.get("dev") == own_interface:
             continue
         if network.overlaps(ipaddress.ip_network(route["dst"], strict=False)):
-            dev = route.get("dev", "this machine")
-            return f"{network} overlaps with the route to {route['dst']} on {dev}"
+            dev = route.get("dev", _("this machine"))
+            return _(
+                "{network} overlaps with the route to {dst} on {dev}",
+                network=network,
+                dst=route["dst"],
+                dev=dev,
+            )
     return ""
 
 
@@ -71,7 +77,12 @@ def describe_server_in_subnet(
     """Return the server that a network would make unreachable; empty when there is none."""
     for name, address in lifelines:
         if ipaddress.ip_address(address) in network:
-            return f"{network} contains {address}, the address of {name}"
+            return _(
+                "{network} contains {address}, the address of {name}",
+                network=network,
+                address=address,
+                name=name,
+            )
     return ""
 
 
@@ -85,7 +96,7 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     index = trust_and_proxies.host_pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
-        *(("this machine's DNS server", resolver) for resolver in resolvers),
+        *((_("this machine's DNS server"), resolver) for resolver in resolvers),
         *((host, address) for host in sorted(hosts) for address in _ipv4_addresses_of_host(host)),
     )
 

@@ -107,7 +107,7 @@ def _print_capacity(
     echo(_(capacity_texts.ESTIMATES))
     echo(_("Sources:"))
     for source in dict.fromkeys(limit.source for item in capacities for limit in item.limits):
-        echo("  " + "; ".join(map(_, source.split("; "))))
+        echo("  " + _source_text(source))
 
 
 def _capacity_table_rows(capacities: tuple[ServiceCapacity, ...]) -> list[tuple[str, ...]]:
@@ -120,6 +120,12 @@ def _capacity_table_rows(capacities: tuple[ServiceCapacity, ...]) -> list[tuple[
             resource = _(capacity_texts.RESOURCES[limit.resource]) if known else ""
             rows.append((item.service, item.node, _limit_text(limit), resource))
     return rows
+
+
+def _source_text(source: str) -> str:
+    """Return a source, or several of them, in the language of the command."""
+    whole = _(source)
+    return whole if whole != source else "; ".join(map(_, source.split("; ")))
 
 
 def _limit_text(limit: CapacityLimit) -> str:

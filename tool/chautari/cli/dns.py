@@ -36,7 +36,7 @@ _SHOWN_MISSING = 8
     "--wait", "minutes", type=click.IntRange(1, MAX_MINUTES), is_flag=False,
     flag_value=DEFAULT_MINUTES, metavar="[MINUTES]",
     help="Wait until all records are right, but at most this many minutes. Write this option "
-    f"after the name of the region. Default: {DEFAULT_MINUTES} minutes.",
+    "after the name of the region. Default: 30 minutes.",
 )  # fmt: skip
 @json_option
 def command(name: str, form: Literal["table", "zone"], minutes: int | None, as_json: bool) -> int:

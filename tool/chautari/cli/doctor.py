@@ -10,7 +10,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
 from chautari.cli.output import echo
-from chautari.language import _
+from chautari.language import N_, _
 from chautari.paths import content_root, regions_root
 from chautari.render import provider
 from chautari.render.provider import DoctorFinding
@@ -30,7 +30,8 @@ def command(as_json: bool) -> int:
         print_json({"ok": ok, "findings": [item._asdict() for item in found]})
     else:
         for item in found:
-            echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
+            state = _("ok") if item.ok else _("MISSING")
+            echo(f"{state:<7} {_(item.name)}: {item.detail}")
             if not item.ok:
                 echo(_("        Fix: {fix}", fix=item.fix))
     return 0 if all(item.ok for item in found) else 1
@@ -77,4 +78,4 @@ def _check_sandbox() -> Sequence[DoctorFinding]:
         "it, run: {install_step}",
         install_step=provider.install_step(),
     )
-    return [DoctorFinding("sandbox", True, detail)]
+    return [DoctorFinding(N_("sandbox"), True, detail)]

@@ -23,6 +23,7 @@ from chautari.reference.key_pages import (
 from chautari.report import key_page_texts
 from chautari.report.plain_table import table_lines, terminal_width
 from chautari.report.text_format import first_sentence
+from chautari.services.registry import SERVICES
 from chautari.suggestions import nearest_word
 
 MAX_WIDTH = 96
@@ -51,7 +52,7 @@ def command(key: str | None, as_json: bool) -> int:
     elif key is None or len(found) > 1:
         if key is not None:
             echo(_("Several keys are called {key}:\n", key=key))
-        rows = [(page.dotted, first_sentence(_(page.description))) for page in found]
+        rows = [(page.dotted, first_sentence(_description_text(page))) for page in found]
         for line in table_lines((_("Key"), _("Meaning")), rows):
             echo(line)
     else:
@@ -92,7 +93,7 @@ def _key_page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     width = min(terminal_width(), MAX_WIDTH)
     yield page.dotted
     indent = "  "
-    text = _(page.description)
+    text = _description_text(page)
     yield from textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
     yield ""
     yield _(
@@ -108,8 +109,16 @@ def _key_page_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
         yield _("  Keys in this mapping:")
         parent = (*page.path, ANY) if page.children == (ANY,) else page.path
         inside = [item for item in pages if item.path[:-1] == parent]
-        rows = [(item.dotted, first_sentence(_(item.description))) for item in inside]
+        rows = [(item.dotted, first_sentence(_description_text(item))) for item in inside]
         yield from (f"  {line}" for line in table_lines((_("Key"), _("Meaning")), rows, width - 2))
+
+
+def _description_text(page: KeyPage) -> str:
+    """Return what a key means; that of a service is its name, and what it is for."""
+    for service in SERVICES.values():
+        if page.description == f"{service.title}: {service.summary}.":
+            return f"{_(service.title)}: {_(service.summary)}."
+    return _(page.description)
 
 
 def _default_value_text(page: KeyPage) -> str:

@@ -90,14 +90,14 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _make_join_or_accept_command(
-    verb: str, help_text: str
+    verb: str, **attributes: str
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Return the decorator of a command that pins a peer: both sides do the same."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         for option in reversed(_TRUST_OPTIONS):
             function = option(function)
-        return command.command(verb, help=help_text)(function)
+        return command.command(verb, **attributes)(function)
 
     return decorate
 
@@ -124,7 +124,7 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 @_make_join_or_accept_command(
     "join",
-    "Show what another region publishes, and pin its key after you have confirmed it.\n\nYour "
+    help="Show what another region publishes, and pin its key after you have confirmed it.\n\nYour "
     "region trusts the other region only after you add it to region.yml. The command prints the "
     "line to add.",
 )
@@ -141,7 +141,7 @@ def join(**arguments: Any) -> None:
 
 @_make_join_or_accept_command(
     "accept",
-    "Show what a region that joined yours publishes, and pin its key after you have confirmed "
+    help="Show what a region that joined yours publishes, and pin its key after you have confirmed "
     "it.\n\nThis is the last step of an invitation. Your region trusts the other region only after "
     "you add it to region.yml. The command prints the line to add.",
 )

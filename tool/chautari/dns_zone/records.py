@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from chautari.language import _
 from chautari.region.model import Node, Region
 
 TTL_SECONDS = 3600
@@ -71,7 +72,12 @@ def public_names(region: Region) -> tuple[str, ...]:
 
 def zone_file_text(region: Region, records: tuple[DesiredRecord, ...]) -> str:
     """Return the records as lines of a zone file."""
-    lines = [f"; Records of the region {region.region} for the zone that contains {region.domain}"]
+    title = _(
+        "Records of the region {region} for the zone that contains {domain}",
+        region=region.region,
+        domain=region.domain,
+    )
+    lines = [f"; {title}"]
     lines += [
         f"{record.name}. {TTL_SECONDS} IN {record.kind} {record.value}"
         for record in records

@@ -45,7 +45,8 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     tool = root / "tool"
     places = ("cli", "report", "region", "preflight", "")
     ordered = [file for place in places for file in sorted((tool / "chautari" / place).rglob("*"))]
-    ordered += sorted((tool / "chautari_sandbox").glob("*.py"))
+    for place in ("", "practice"):
+        ordered += sorted((tool / "chautari_sandbox" / place).glob("*.py"))
     for file in dict.fromkeys(ordered):
         name = str(file.relative_to(root))
         if file.suffix == ".py":
@@ -75,6 +76,9 @@ def texts_of_python(source: str) -> Iterator[TranslatableText]:
                 is_format = bool(_FORMATS.search(kind))
                 for text in _texts_of_table(node.value):
                     yield TranslatableText(text, is_format=is_format)
+        elif isinstance(node, ast.ClassDef) and "StrictModel" in map(ast.unparse, node.bases):
+            # What a key means, where its mapping has no other description.
+            yield from map(TranslatableText, filter(None, [ast.get_docstring(node)]))
         elif isinstance(node, ast.FunctionDef) and _is_command(node):
             yield from _help_texts(ast.get_docstring(node) or "")
 
@@ -92,6 +96,11 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
         values = [*node.args, *(keyword.value for keyword in node.keywords)]
         found = (text for value in values for text in _texts_of_table(value))
         yield from (TranslatableText(x) for x in found if " " in x and not _COMMAND.match(x))
+    if name == "Fault":  # of a sandbox, to practise with
+        for keyword in node.keywords:
+            if keyword.arg in ("hint", "answer"):
+                found = _texts_of_table(keyword.value)
+                yield from (TranslatableText(x, is_format=True) for x in found)
     if name == "PeerStateMeaning":  # the state, and what it means with what to do
         for value in node.args[1:]:
             yield from (TranslatableText(x, is_format=True) for x in _texts_of_table(value))

@@ -17,6 +17,7 @@ from chautari.report.holder_text import holder_text
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
+_SINCE: Template = "since {since:time}"
 MAX_REASONS = 4  # of a role, in one notice
 
 
@@ -489,4 +490,4 @@ def _fill_template_pair(
 
 def peer_problem_since_text(seconds: int) -> str:
     """Return since when something is so."""
-    return fill_template("since {since:time}", "since", {"since": seconds})
+    return fill_template(_SINCE, "since", {"since": seconds})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from chautari.language import _
 from chautari.report import summary
 from chautari.report.model import PeerLink, PeerStatus, RegionReport
 from chautari.report.picture_layout import (
@@ -137,7 +138,7 @@ def _layout_peer_box(
         height,
         shorten_to_width(peer.name, room - 32, 18, BOLD),
         shorten_to_width(peer.domain, room, 12.5, REGULAR),
-        peer.state,
+        _(peer.state),
         tone,
         _layout_service_rows(peer.links, room),
         line,
@@ -149,10 +150,11 @@ def _layout_peer_box(
 def _layout_service_rows(links: Sequence[PeerLink], room: float) -> tuple[PeerServiceRow, ...]:
     rows = []
     for place, link in enumerate(links):
-        free = room - 23 - BETWEEN - text_width(link.state, 13, BOLD)
-        label = shorten_to_width(link.title or link.label, free, 13, REGULAR)
+        state = _(link.state)
+        free = room - 23 - BETWEEN - text_width(state, 13, BOLD)
+        label = shorten_to_width(_(link.title) or link.label, free, 13, REGULAR)
         rows.append(
-            PeerServiceRow(_HEAD + place * _ROW, label, link.state, summary.PEER_TONES[link.state])
+            PeerServiceRow(_HEAD + place * _ROW, label, state, summary.PEER_TONES[link.state])
         )
     return tuple(rows)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from chautari.errors import BadInput, RunFailed
 from chautari.files import write_atomically
+from chautari.language import _
 from chautari.process import ProcessError
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
@@ -42,7 +43,7 @@ class ActiveFault:
 
     def text(self, template: str, region: str) -> str:
         """Return a hint or an answer for this place."""
-        return template.format(region=region, node=self.node)
+        return _(template, region=region, node=self.node)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Practice:
         found = self.active()
         if found is None:
             raise BadInput(
-                f"the sandbox {self.spec.name} has no practice fault",
+                _("the sandbox {name} has no practice fault", name=self.spec.name),
                 fix=f"deploy sandbox break {self.spec.name}",
             )
         return found
@@ -88,7 +89,7 @@ def open_practice(loaded_region: LoadedRegion) -> Practice:
     spec = sandbox_spec(loaded_region)
     fix = f"deploy region {spec.name}"
     if not state.is_sandbox_known(spec.name):
-        raise BadInput(f"the sandbox {spec.name} does not exist", fix=fix)
+        raise BadInput(_("the sandbox {name} does not exist", name=spec.name), fix=fix)
     privileges.require_root_access()
     client = PodmanClient(
         podman_commands.podman_command_prefix(), spec.name, paths.state_dir(spec.name)
@@ -96,7 +97,7 @@ def open_practice(loaded_region: LoadedRegion) -> Practice:
     found = client.containers_by_member()
     wanted = {internet_container.MEMBER, *(node.name for node in spec.nodes)}
     if not all(name in found and found[name].running for name in wanted):
-        raise BadInput(f"the sandbox {spec.name} is not running", fix=fix)
+        raise BadInput(_("the sandbox {name} is not running", name=spec.name), fix=fix)
     return Practice(loaded_region.region, spec, client, found)
 
 
@@ -110,8 +111,11 @@ def set_fault(practice: Practice, name: str | None = None) -> ActiveFault:
     sandbox = practice.spec.name
     if practice.active() is not None:
         raise BadInput(
-            f"the sandbox {sandbox} already has a practice fault",
-            fix=f"find it, or end the exercise: deploy sandbox break {sandbox} --solve",
+            _("the sandbox {sandbox} already has a practice fault", sandbox=sandbox),
+            fix=_(
+                "find it, or end the exercise: deploy sandbox break {sandbox} --solve",
+                sandbox=sandbox,
+            ),
         )
     fault, node = random.choice(_possible_faults(practice, name))
     chosen = ActiveFault(fault.name, node, practice.containers[node].id)
@@ -124,7 +128,12 @@ def set_fault(practice: Practice, name: str | None = None) -> ActiveFault:
             _undo_fault(practice, chosen)
         _forget_active_fault(practice)
         raise RunFailed(
-            f"the practice fault {fault.name} could not be set on {node}: {error}",
+            _(
+                "the practice fault {name} could not be set on {node}: {error}",
+                name=fault.name,
+                node=node,
+                error=error,
+            ),
             fix=f"deploy region {sandbox}",
         ) from None
     return chosen
@@ -150,9 +159,12 @@ def _possible_faults(practice: Practice, name: str | None) -> list[tuple[Fault, 
     ]
     if not found:
         raise BadInput(
-            f"no node of {practice.spec.name} runs the service that {name or 'a practice fault'} "
-            "breaks",
-            fix="choose another fault; or add a service to a node and deploy",
+            _(
+                "no node of {sandbox} runs the service that {fault} breaks",
+                sandbox=practice.spec.name,
+                fault=name or _("a practice fault"),
+            ),
+            fix=_("choose another fault; or add a service to a node and deploy"),
         )
     return found
 
@@ -168,7 +180,9 @@ def _apply_fault(practice: Practice, fault: Fault, place: FaultPlace) -> None:
         )
         handle = firewall_rule_handle(listing, fault.closed_port)
         if not handle:
-            raise RunFailed(f"no rule of the firewall opens port {fault.closed_port}")
+            raise RunFailed(
+                _("no rule of the firewall opens port {closed_port}", closed_port=fault.closed_port)
+            )
         practice.client.run_in_container(
             container, "nft", "delete", "rule", *table, "input", "handle", handle
         )
