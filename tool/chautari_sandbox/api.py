@@ -148,7 +148,7 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
             "the sandbox {name} already exists; another account on this machine created it",
             name=name,
         )
-        + (_(" for the region in {join}", join=", ".join(owners)) if owners else ""),
+        + (_(" for the region in {folders}", folders=", ".join(owners)) if owners else ""),
         fix=_(
             "use the sandbox from that account, or remove it: deploy sandbox down {name}", name=name
         ),

@@ -122,7 +122,7 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
                 store=store,
                 free=free / 1e9,
             ),
-            fix=_("free some space; to see how much is used: df -h {store}", store=store),
+            fix=_("free some space; to see how much is used: df -h {folder}", folder=store),
         )
 
 

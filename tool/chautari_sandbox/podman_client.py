@@ -13,7 +13,7 @@ from typing import Any
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari.language import _
+from chautari.language import N_, _
 from chautari.process import ProcessError, run
 from chautari_sandbox import boot_archive, podman_commands, subnet_conflicts
 
@@ -137,7 +137,7 @@ class PodmanClient:
             if present.running:
                 return ""
             run(podman_commands.start_command(self.base, present.name))
-            return "started"
+            return N_("started")
         if present is not None:
             self.remove_containers([present])
         run(podman_commands.create_command(self.base, spec))
@@ -148,7 +148,7 @@ class PodmanClient:
             run(podman_commands.remove_command(self.base, [spec.name]))
             raise
         run(podman_commands.start_command(self.base, spec.name))
-        return "created"
+        return N_("created")
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
         """Unpack an archive at the root of a container; podman's copy holds keys and is deleted."""

@@ -81,8 +81,8 @@ def require_root_access() -> None:
             ),
             fix=_(
                 "run the command in a terminal, or allow sudo without a password; as "
-                "root: echo {quote} > /etc/sudoers.d/chautari",
-                quote=shlex.quote(rule),
+                "root: echo {rule} > /etc/sudoers.d/chautari",
+                rule=shlex.quote(rule),
             ),
         )
     with suppress(ProcessError):

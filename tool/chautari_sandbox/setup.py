@@ -168,7 +168,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> None:
         setup.progress(
             _(
                 "{done} the internet container at {address}",
-                done=done,
+                done=_(done),
                 address=spec.internet_address,
             )
         )
@@ -183,7 +183,7 @@ def start_nodes(setup: SetupContext, state: SandboxState) -> None:
     )
     for name, what in done.items():
         if what:
-            setup.progress(_("{what} the node {name}", what=what, name=name))
+            setup.progress(_("{what} the node {name}", what=_(what), name=name))
 
 
 def update_trust_and_proxies(setup: SetupContext, state: SandboxState) -> None:

@@ -188,7 +188,7 @@ def _backups_topic(label: str, items: Sequence[BackupStatus], verb: str) -> Topi
 
 def _peers_topic(peers: Sequence[PeerStatus]) -> Topic:
     green = [peer.name for peer in peers if peer.state == "green"]
-    other = [f"{peer.name} {peer.state}" for peer in peers if peer.state != "green"]
+    other = [f"{peer.name} {_(peer.state)}" for peer in peers if peer.state != "green"]
     text = _join_names([*other, *(_("{name} green", name=name) for name in green)])
     return Topic(_("Peers"), text, "warning" if other else "ok")
 

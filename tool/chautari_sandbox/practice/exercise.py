@@ -180,9 +180,7 @@ def _apply_fault(practice: Practice, fault: Fault, place: FaultPlace) -> None:
         )
         handle = firewall_rule_handle(listing, fault.closed_port)
         if not handle:
-            raise RunFailed(
-                _("no rule of the firewall opens port {closed_port}", closed_port=fault.closed_port)
-            )
+            raise RunFailed(_("no rule of the firewall opens port {port}", port=fault.closed_port))
         practice.client.run_in_container(
             container, "nft", "delete", "rule", *table, "input", "handle", handle
         )
