@@ -8,8 +8,9 @@ import stat
 from pathlib import Path
 
 import pytest
-from test_backup_restore import load
+from test_backup_restore import REGION, load
 
+from chautari import language
 from chautari.backup.paper_key import paper_key_lines
 from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
 from chautari.backup.restore_order import NodeContextSource
@@ -37,7 +38,14 @@ SECRETS = SecretStore(
 
 @pytest.fixture
 def source(tmp_path: Path) -> NodeContextSource:
-    return NodeContextSource(load(tmp_path), PUBLIC_INTERNET)
+    return source_in_language(tmp_path, "en")
+
+
+def source_in_language(folder: Path, language: str) -> NodeContextSource:
+    """Return the sample region, with `language` as the first of its users."""
+    text = REGION.replace("languages: [es]", f"languages: [{language}]")
+    assert f"[{language}]" in text
+    return NodeContextSource(load(folder, text), PUBLIC_INTERNET)
 
 
 def test_sheet_has_addresses_keys_and_commands(source: NodeContextSource) -> None:
@@ -52,6 +60,25 @@ def test_sheet_has_addresses_keys_and_commands(source: NodeContextSource) -> Non
     assert " 1: 000102 030405" in text
     assert "not in secrets.age yet: backup_borg_key_bog1_disk" in text
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    ("first", "title"),
+    [("es", "HOJA DE RECUPERACIÓN DE LA REGIÓN ANDES"), ("pt", "FOLHA DE RECUPERAÇÃO"),
+     ("qu, es", "HOJA DE RECUPERACIÓN"), ("hi", "RECOVERY SHEET")],
+)  # fmt: skip
+def test_sheet_is_in_the_language_of_the_region(tmp_path: Path, first: str, title: str) -> None:
+    english = recovery_sheet(source_in_language(tmp_path, "en"), SECRETS, 1764460000)
+    language.use_english_only(True)  # as with --json: the sheet is for people anyway
+    text = recovery_sheet(source_in_language(tmp_path, first), SECRETS, 1764460000)
+    language.use_english_only(False)
+    assert title in text and language.current() == "en"
+    lines = {line.strip() for line in text.splitlines()}
+    assert {"deploy restore andes", "borg key import --paper REPOSITORY"} <= lines
+    assert max(len(line) for line in text.splitlines()) <= 80
+    if first != "hi":
+        kept = {line.strip() for line in english.splitlines() if len(line.split()) > 3} & lines
+        assert [line for line in kept if line.endswith((".", ":"))] == []
 
 
 def test_missing_keys_are_reported(source: NodeContextSource) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
-from chautari.node.translation import fill, translate
+from chautari.node.translation import _, fill, translate
 
 Data = Mapping[str, Any]
 Template = Union[str, Callable[[Data], str]]  # noqa: UP007
@@ -110,7 +110,14 @@ def _not_reloaded_text(data: Data) -> str:
 def _probe_changed_text(data: Data) -> str:
     lines = [f"- {line}" for line in data["removed"]] + [f"+ {line}" for line in data["added"]]
     more = [translate("… {more} more").format(more=data["hidden"])] if data["hidden"] else []
-    return "\n".join([translate("{probe}: changed").format(probe=data["probe"]), *lines, *more])
+    return "\n".join([_("{probe}: changed", probe=translate(data["probe"])), *lines, *more])
+
+
+def _probe_failed_text(data: Data) -> str:
+    return _(
+        "{probe}: could not be checked, or is not in the desired state",
+        probe=translate(data["probe"]),
+    )
 
 
 def _resource_changed_text(data: Data) -> str:
@@ -165,7 +172,7 @@ TEMPLATES: dict[str, Template] = {
     ),
     "never_reloaded": "{marker}: is missing, so it is not known which settings are in use",
     "probe_changed": _probe_changed_text,
-    "probe_failed": "{probe}: could not be checked, or is not in the desired state",
+    "probe_failed": _probe_failed_text,
     "resource_changed": _resource_changed_text,
     "receipt_lost": (
         "the record (receipt) of its last deploy is damaged or missing, or that deploy failed. "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import yaml
 from jinja2 import Environment, nodes
 
 from chautari.language import help_message
@@ -60,6 +61,10 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     for file in sorted(root.glob("roles/*/checks/test_*.py")):
         name = str(file.relative_to(root))
         yield from ((name, text) for text in texts_of_checks(file.read_text()))
+    for file in sorted(root.glob("roles/*/meta/receipt.yml")):
+        titles = (yaml.safe_load(file.read_text()) or {}).get("probes") or {}
+        name = str(file.relative_to(root))
+        yield from ((name, TranslatableText(title)) for title in titles.values())
     for file in sorted(Path(str(inspect.getfile(click))).parent.glob("*.py")):
         if file.name not in ("testing.py", "_winconsole.py"):
             yield from ((f"click/{file.name}", text) for text in texts_of_python(file.read_text()))

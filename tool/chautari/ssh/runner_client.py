@@ -70,8 +70,8 @@ _MODULES_OF_ACTION = {
     ),
 }  # fmt: skip
 _NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
-# Modules of backups that restores use.
-_MODULES_OF_BACKUP = ("backup", "backup.manifest", "backup.state_file")
+# Other modules that restores use.
+_OTHER_RESTORE_MODULES = ("translation", "backup", "backup.manifest", "backup.state_file")
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
@@ -112,7 +112,7 @@ def restore_module_sources() -> dict[str, str]:
     known = runner_module_sources()
     sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
     sources["chautari.node.lock"] = known["chautari.node.lock"]
-    for module in _MODULES_OF_BACKUP:
+    for module in _OTHER_RESTORE_MODULES:
         sources[f"chautari.node.{module}"] = _source_of_module(module)
     for file in sorted((_NODE_FOLDER / "restore").glob("*.py")):
         name = f"chautari.node.restore.{file.stem}".removesuffix(".__init__")
