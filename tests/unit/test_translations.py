@@ -14,7 +14,7 @@ from babel.messages.catalog import Catalog
 from ci_scripts import load_ci_script
 from region_samples import ROOT
 from rich.console import Console
-from unwrapped_texts import unwrapped_texts
+from unwrapped_texts import uncollected_constants, unwrapped_texts
 
 from chautari import language
 from chautari.cli import main
@@ -28,17 +28,38 @@ from chautari.report.text_format import count_with_noun, readable_time
 translations: Any = load_ci_script("translations")
 LANGUAGES = language.translations()
 TOOL = ROOT / "tool/chautari"
-# Texts of these places are translated; those of the others are for files, nodes and developers.
-COVERED = (
-    "cli", "report", "region", "secrets", "preflight", "errors.py", "files.py", "process.py",
-)  # fmt: skip
-# Shell code for nodes, what other programs print, and reports for programs.
+SANDBOX = ROOT / "tool/chautari_sandbox"
+# People read the texts of all modules, except of these: code for nodes of which only the result is
+# shown, details of checks that fail, shell code, formats for programs, and generators of files.
 NOT_COVERED = re.compile(
-    r"preflight/(existing_state|facts|operator_lockout)|report/(causes|junit)|region/yaml_syntax"
+    r"chautari/(node/(?!health/|drift|reason_texts|restore/texts|backup/(watch|reasons)|"
+    r"backup_space/maintenance)|checks/|reference/|preflight/(existing_state|facts|operator_lockout)|"
+    r"report/(causes|junit)|region/yaml_syntax|services/(jitsi/xmpp|bigbluebutton/api_client)|"
+    r"backup/paper_key|deploy/git_tags|deploy/pinning/image_digest|render/(role_inputs|inventory))|"
+    r"chautari_sandbox/(doubles|internet|demo_federation)/|chautari_sandbox/debian_packages"
 )
-# In files of a region's repository, which people of several languages read.
-IN_FILES = re.compile(
-    r"No package index|After an update|Chautari, run|If Chautari is in|A job checks"
+# Words of other programs, languages for programs, and names in files on nodes.
+NO_MESSAGE = re.compile(
+    r"services: {{}|{}\. {} IN |--as: |{} from |Run pyinfra|Inspect the machine|Update the package|"
+    r"Complete an interrupted|Install the environment|bigbluebutton: {|{}: deploy secrets|XMPP of|"
+    r"Chautari sandbox|echo |tee |nameserver |#!/bin/sh|-----|usermod|as root: |{}\.\n\[sudo\]|"
+    r"the server's {} response is not valid|(disk|certificate|unit|service|status|exit) {}$|"
+    r"not measured: |it takes too long|The mail was not sent"
+)
+# The same for constants: what other programs print, settings, and lists of languages.
+NO_CONSTANT = re.compile(
+    r"permission denied|host key verif|no space|don't have|out of|cannot alloc|could not|unable to|"
+    r"failed to lock|another (prep|run)|temporary fail|name or serv|no address|{} -text|"
+    r"Aymar aru|#!/bin/sh|not mounted|No such file|must be dec|No matching|ufw |openssl |echo |from urllib|timed out|connection |no route|"
+    r"network is|broken|not resp|import |\nimport|-----|/usr/|# Releases|the step printed|"
+    r"([a-z]{2,3}(_\w+|-\w+)? ){6}|el hu|hi nl|es-US|ga pt|be (ast|pt)|"
+    r"zh_TW|(texts|texts of|texts in) "
+)
+# Titles of ports, plays and units, in files on nodes.
+IN_FILES_ON_NODES = re.compile(
+    r"HTTP|Media of|Relayed|FreeSWITCH|TURN|Video bridge$|Base of|SSH server|Web server|"
+    r"Package rep|Container engine|Space for backups of peers|Front page|Ask the secretary|"
+    r"Nextcloud's app store|a video bridge keeps no data|Chautari sandbox|docs\.|a sandbox "
 )
 
 
@@ -220,15 +241,36 @@ def command():
     }  # fmt: skip
 
 
-def test_covered_modules_have_no_text_outside_of_gettext() -> None:
-    files = [file for place in COVERED for file in (TOOL / place).rglob("*.py")]
-    files += [TOOL / place for place in COVERED if place.endswith(".py")]
+def covered_files() -> list[Path]:
+    """Return the modules whose texts people read."""
+    files = sorted((*TOOL.rglob("*.py"), *SANDBOX.rglob("*.py")))
+    return [file for file in files if not NOT_COVERED.search(str(file.relative_to(ROOT)))]
+
+
+@functools.cache
+def known_texts() -> frozenset[str]:
+    """Return the texts that translators see; spaces may differ."""
+    found = translations.texts_of_repository(ROOT)
+    return frozenset(" ".join(x.split()) for _, text in found for x in (text.message, text.plural))
+
+
+def test_modules_have_no_text_outside_of_gettext() -> None:
+    assert len(covered_files()) > 200
     found = [
-        f"{name}:{line}: {text}"
-        for file in sorted(files)
-        if not NOT_COVERED.search(name := str(file.relative_to(TOOL)))
-        for line, text in unwrapped_texts(file.read_text())
-        if not IN_FILES.match(text)
+        f"{file.relative_to(ROOT)}:{line}: {text}"
+        for file in covered_files()
+        for line, text in unwrapped_texts(file.read_text(), known_texts())
+        if not NO_MESSAGE.match(text)
+    ]
+    assert found == []
+
+
+def test_constants_have_no_text_that_translators_do_not_see() -> None:
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: {text}"
+        for file in covered_files()
+        for line, text in uncollected_constants(file.read_text(), known_texts())
+        if not (NO_CONSTANT.match(text) or IN_FILES_ON_NODES.match(text))
     ]
     assert found == []
 
@@ -248,7 +290,13 @@ def test_page_has_no_text_outside_of_gettext() -> None:
 def test_unwrapped_text_is_found() -> None:
     source = 'def f():\n    """Doc."""\n    raise BadInput(f"{x} is wrong", fix="write it again")\n'
     assert [text for _line, text in unwrapped_texts(source)] == ["{} is wrong", "write it again"]
+    assert [text for _line, text in unwrapped_texts(source, {"write it again"})] == ["{} is wrong"]
     assert not list(unwrapped_texts('def f():\n    return _("a long text"), "deploy region x"\n'))
+
+
+def test_uncollected_constant_is_found() -> None:
+    source = 'WORDS: Texts = {"a": "one text"}\nWHY = "a new text"\n'
+    assert list(uncollected_constants(source, {"one text"})) == [(2, "a new text")]
 
 
 def english_texts(name: str, output: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 # A text is what has two words; commands, paths and styles are none.
 WORDS = re.compile(r"[A-Za-z]{2,}[,.:;]? [a-z({]")
@@ -24,16 +24,33 @@ NO_TEXT = {
 NO_TEXT_KEYWORDS = {"help", "metavar", "pattern", "prefix", "examples", "format", "description"}
 
 
-def unwrapped_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield texts in functions that no translation can replace, with their lines."""
+def unwrapped_texts(source: str, known: Container[str] = ()) -> Iterator[tuple[int, str]]:
+    """Yield texts in functions that no translation can replace, with their lines.
+
+    Those in `known` are collected for translators, and translated where they are shown.
+    """
+    yield from _texts_with_lines(source, known, in_functions=True)
+
+
+def uncollected_constants(source: str, known: Container[str]) -> Iterator[tuple[int, str]]:
+    """Yield texts in constants that translators never see, with their lines."""
+    yield from _texts_with_lines(source, known, in_functions=False)
+
+
+def _texts_with_lines(
+    source: str, known: Container[str], *, in_functions: bool
+) -> Iterator[tuple[int, str]]:
     tree = ast.parse(source)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
         text = _text_of(node)
-        if text and WORDS.search(text) and not COMMANDS.match(text.strip()):
-            line = list(_ancestors(node, parents))
-            if _is_in_function(line) and not any(map(_is_no_text, line)):
-                yield node.lineno, text
+        if not text or not WORDS.search(text) or COMMANDS.match(text.strip()):
+            continue
+        line = list(_ancestors(node, parents))
+        if _is_in_function(line) != in_functions or any(map(_is_no_text, line)):
+            continue
+        if not (isinstance(node, ast.Constant) and " ".join(str(node.value).split()) in known):
+            yield node.lineno, text
 
 
 def _text_of(node: ast.AST) -> str:

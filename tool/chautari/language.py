@@ -27,6 +27,7 @@ TextTemplate = str  # with placeholders
 Texts = Mapping[str, str]
 # Programs of nodes print and mail the texts of these files. `restore` is read on the control side.
 _NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z_]+/meta/receipt")
+_ROLE_FILES = re.compile(r"roles/[a-z_]+/(tasks|handlers)/")
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 
@@ -133,17 +134,27 @@ def _load_translation(language: str) -> PoTranslations:
 
 
 @cache
+def templates_of_roles(language: str) -> Mapping[str, str]:
+    """Return what tasks of roles report, each with its translation; none for English."""
+    return _texts_of_files(language, _ROLE_FILES)
+
+
+@cache
 def texts_of_node_mails(language: str) -> Mapping[str, str]:
     """Return the texts that nodes mail, each with its translation; none for English.
 
     Both forms of a text with a count are keys; a node chooses between one and several.
     """
+    return _texts_of_files(language, _NODE_FILES)
+
+
+def _texts_of_files(language: str, files: re.Pattern[str]) -> Mapping[str, str]:
     if language == ENGLISH:
         return {}
     from chautari.po_file import texts_of_files  # English needs none
 
     with (FOLDER / f"{language}.po").open("rb") as file:
-        return texts_of_files(file.read().decode(), _NODE_FILES)
+        return texts_of_files(file.read().decode(), files)
 
 
 def translate(message: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari.language import _
+from chautari.language import Text, _
 from chautari_sandbox import boot_archive, dns, podman_commands, port_probes
 from chautari_sandbox.authority import CertificateAndKeyFiles, ensure_server_certificate
 from chautari_sandbox.internet import container_files
@@ -18,7 +19,7 @@ from chautari_sandbox.state import MailRelay, SandboxState
 
 MEMBER = "internet"
 VOLUMES = ("mail", "packages")
-SERVERS = {
+SERVERS: Mapping[int, Text] = {
     25: "the mail server for neighbours", 53: "the name server", 80: "the mirror",
     587: "the mail relay", 3142: "the apt cache", 8025: "the mail store",
     14000: "the ACME server", 15000: "the ACME server's management API",
@@ -84,7 +85,7 @@ def ensure_internet_container(
         reload_name_server(client, wanted.name)
     for port, what in SERVERS.items():
         port_probes.wait_for_port(
-            spec.internet_address, port, what,
+            spec.internet_address, port, _(what),
             container_runs=lambda: client.is_running(MEMBER),
         )  # fmt: skip
     return done

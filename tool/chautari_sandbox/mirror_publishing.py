@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.language import _
+from chautari.language import Text, _
 from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
@@ -18,7 +18,7 @@ Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
 # Releases of services, in whose place a double may stand; apps of theirs have looser names.
 RELEASES = {role.name for service in SERVICES.values() for role in service.own_roles}
-UNPINNED = (
+UNPINNED: Text = (
     "no checksum is pinned for this version; pin one in artifacts.lock, or provide the file with "
     "--mirror DIR"
 )
@@ -80,7 +80,7 @@ def _publish_artifact(
             reason=_("from the folder {mirror}", mirror=sources.mirror),
         )
     if not artifact.sha256:
-        return _publish_double(artifact, sources, UNPINNED)
+        return _publish_double(artifact, sources, _(UNPINNED))
     cached = download.find_cached_file(artifact, sources.cache)
     try:
         path = cached or sources.fetch(artifact, sources.cache)

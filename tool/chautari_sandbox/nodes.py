@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from chautari.language import _
 from chautari_sandbox import boot_archive, podman_commands, port_probes, ssh_keys
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
@@ -99,7 +100,7 @@ def start_and_remove_nodes(
         done[node.name] = client.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
         port_probes.wait_for_port(
-            node.address, 22, f"the SSH server of {node.name}",
+            node.address, 22, _("the SSH server of {name}", name=node.name),
             container_runs=functools.partial(client.is_running, node.name),
         )  # fmt: skip
     return done

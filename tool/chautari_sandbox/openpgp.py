@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from chautari.files import write_atomically
+from chautari.language import _
 
 _RSA, _SHA512 = 1, 10
 _PUBLIC_KEY, _USER, _SIGNATURE = 6, 13, 2
@@ -99,7 +100,7 @@ def ensure_signing_key(file: Path, user: str, created: int) -> SigningKey:
         write_atomically(file, pem, 0o600)
     private = serialization.load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(private, rsa.RSAPrivateKey):
-        raise TypeError(f"{file} is not a key that Chautari created")
+        raise TypeError(_("{file} is not a key that Chautari created", file=file))
     return SigningKey(private, user, created)
 
 
@@ -133,7 +134,7 @@ def _crc24(data: bytes) -> int:
     crc = 0xB704CE
     for byte in data:
         crc ^= byte << 16
-        for _ in range(8):
+        for __ in range(8):
             crc <<= 1
             if crc & 0x1000000:
                 crc ^= 0x1864CFB

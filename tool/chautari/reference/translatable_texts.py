@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-import yaml
 from jinja2 import Environment, nodes
 
 from chautari.language import help_message
+from chautari.reference.role_texts import probe_titles, role_message_templates
 from chautari.report.text_format import noun_forms
 
 _CALLS = ("_", "N_", "ngettext", "translate")
@@ -62,9 +62,12 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
         name = str(file.relative_to(root))
         yield from ((name, text) for text in texts_of_checks(file.read_text()))
     for file in sorted(root.glob("roles/*/meta/receipt.yml")):
-        titles = (yaml.safe_load(file.read_text()) or {}).get("probes") or {}
         name = str(file.relative_to(root))
-        yield from ((name, TranslatableText(title)) for title in titles.values())
+        yield from ((name, TranslatableText(title)) for title in probe_titles(file))
+    for file in sorted(root.glob("roles/*/[th]a*s/*.yml")):  # tasks and handlers
+        name = str(file.relative_to(root))
+        for template in role_message_templates(file):
+            yield name, TranslatableText(template, is_format="{" in template)
     for file in sorted(Path(str(inspect.getfile(click))).parent.glob("*.py")):
         if file.name not in ("testing.py", "_winconsole.py"):
             yield from ((f"click/{file.name}", text) for text in texts_of_python(file.read_text()))
@@ -89,6 +92,7 @@ def texts_of_python(source: str) -> Iterator[TranslatableText]:
 
 
 def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
+    yield from _texts_of_skip(node)
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
     literals = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
     if name in _CALLS and literals and isinstance(literals[0], str):
@@ -114,6 +118,12 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
             yield from map(TranslatableText, _texts_of_table(keyword.value))
         if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
             yield from _help_texts(str(keyword.value.value))
+
+
+def _texts_of_skip(node: ast.Call) -> Iterator[TranslatableText]:
+    """Yield why a check is skipped."""
+    if ast.unparse(node.func) == "pytest.skip":
+        yield from map(TranslatableText, _texts_of_table(node.args[0]))
 
 
 def _help_texts(text: str) -> Iterator[TranslatableText]:
@@ -160,8 +170,8 @@ def texts_of_page(source: str) -> Iterator[TranslatableText]:
 def texts_of_checks(source: str) -> Iterator[TranslatableText]:
     """Yield the titles of checks, why one is skipped, and what to do when one fails."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.skip":
-            yield from map(TranslatableText, _texts_of_table(node.args[0]))
+        if isinstance(node, ast.Call):
+            yield from _texts_of_skip(node)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             title = (ast.get_docstring(node) or "").strip().partition("\n")[0]
             if title:

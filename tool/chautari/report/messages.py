@@ -16,9 +16,14 @@ from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.holder_text import holder_text
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
+from chautari.report.role_messages import translate_role_message
 
 _SINCE: Template = "since {since:time}"
 MAX_REASONS = 4  # of a role, in one notice
+
+
+def _role_message_text(data: Data) -> str:
+    return translate_role_message(data["text"])
 
 
 def _run_not_started_text(data: Data) -> str:
@@ -82,8 +87,8 @@ REASONS: dict[str, Template] = {
 }
 
 NOTICES: dict[str, Template] = {
-    # A role's own debug task wrote this text; it is shown as it came.
-    "role_message": "{text}",
+    # A role's own debug task wrote this text.
+    "role_message": _role_message_text,
     # A node's run
     "receipt_incomplete": _receipt_incomplete_text,
     "manual_change_kept": _manual_change_kept_text,

@@ -12,6 +12,7 @@ from typing import Literal
 from chautari.language import Texts, _
 from chautari.report import messages
 from chautari.report.message_templates import Data
+from chautari.report.role_messages import translate_role_message
 from chautari.report.text_format import to_one_line, translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -106,6 +107,11 @@ class TaskFailure:
     task: str
     message: str
     journal: list[str] = field(default_factory=list)
+
+    @property
+    def message_text(self) -> str:
+        """Return why the task failed; what its role says is in the language of the command."""
+        return translate_role_message(self.message)
 
 
 @dataclass

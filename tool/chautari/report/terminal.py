@@ -174,7 +174,7 @@ def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
             _("Where"),
             _("role {role}, task “{task}”", role=node.failure.role, task=node.failure.task),
         )
-        _print_field(console, _("Why"), node.failure.message)
+        _print_field(console, _("Why"), node.failure.message_text)
         _print_journal(console, node.failure.journal)
 
 

@@ -153,7 +153,7 @@ FAULTS: dict[str, Fault] = {
             "free? deploy ssh {region} {node} -- df -h",
             answer="The disk for files is full. The file old-recording.bin uses all of it. "
             "Delete files that are not needed, or add a disk. In the sandbox, a separate small "
-            f"disk is mounted at {FILES}.",
+            "disk is mounted at /var/lib/nextcloud/data/chautari-check/files.",
             repair=f"deploy ssh {{region}} {{node}} -- rm {FILES}/old-recording.bin",
             break_steps=_disk_fill_commands,
             undo_steps=lambda _: (("umount", "--lazy", FILES),),
@@ -175,11 +175,9 @@ FAULTS: dict[str, Fault] = {
             roles=("tls",),
             hint="The machine works, but people do not find a service. Compare the DNS records: "
             "deploy dns {region}",
-            answer="One name points to the address "
-            + WRONG_ADDRESS
-            + ", which belongs to no node. In a "
-            "real region, correct the A record at your DNS provider. Then wait until the change "
-            "is visible. In the sandbox, the option --solve corrects it.",
+            answer="One name points to the address 192.0.2.1, which belongs to no node. In a real "
+            "region, correct the A record at your DNS provider. Then wait until the change is "
+            "visible. In the sandbox, the option --solve corrects it.",
             repair="deploy dns {region} --wait 60",
             wrong_dns=True,
         ),

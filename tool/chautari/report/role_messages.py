@@ -1,0 +1,46 @@
+"""Translate what the tasks of roles report: a node sends these texts with their values."""
+
+from __future__ import annotations
+
+from functools import cache
+from string import Formatter
+
+from chautari import language
+from chautari.language import _
+
+
+def translate_role_message(text: str) -> str:
+    """Return a task's text in the language of the command; an unknown text stays as it is."""
+    for template in language.templates_of_roles(language.current()):
+        values = _values_in(template, text)
+        if values is not None:
+            return _(template, **values)
+    return text
+
+
+def _values_in(template: str, text: str) -> dict[str, str] | None:
+    """Return the values that fill `template` to become `text`; None if it never does."""
+    pieces = _pieces_of(template)
+    first, name = pieces[0]
+    if not text.startswith(first):
+        return None
+    values: dict[str, str] = {}
+    place = len(first)
+    for number, (piece, next_name) in enumerate(pieces[1:], 2):
+        # The last piece is at the end; the others are where they first occur.
+        found = text.find(piece, place)
+        if number == len(pieces) and found >= 0:
+            found = max(place, len(text) - len(piece))
+            found = found if text.endswith(piece) else -1
+        if found < 0:
+            return None
+        values.setdefault(name, text[place:found])
+        place, name = found + len(piece), next_name
+    return values if place == len(text) else None
+
+
+@cache
+def _pieces_of(template: str) -> list[tuple[str, str]]:
+    """Return the fixed pieces of a template, each with the name of the placeholder after it."""
+    pieces = [(text, name or "") for text, name, _form, _kind in Formatter().parse(template)]
+    return [*pieces, ("", "")] if pieces[-1][1] else pieces
