@@ -50,7 +50,8 @@ NO_MESSAGE = re.compile(
 NO_CONSTANT = re.compile(
     r"permission denied|host key verif|no space|don't have|out of|cannot alloc|could not|unable to|"
     r"failed to lock|another (prep|run)|temporary fail|name or serv|no address|{} -text|"
-    r"Aymar aru|#!/bin/sh|not mounted|No such file|must be dec|No matching|ufw |openssl |echo |from urllib|timed out|connection |no route|"
+    r"Aymar aru|#!/bin/sh|not mounted|No such file|must be dec|"
+    r"No matching|ufw |openssl |echo |from urllib|timed out|connection |no route|"
     r"network is|broken|not resp|import |\nimport|-----|/usr/|# Releases|the step printed|"
     r"([a-z]{2,3}(_\w+|-\w+)? ){6}|el hu|hi nl|es-US|ga pt|be (ast|pt)|"
     r"zh_TW|(texts|texts of|texts in) "
