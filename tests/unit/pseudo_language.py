@@ -36,7 +36,8 @@ class MarkingTranslations(PoTranslations):
     def gettext(self, message: str) -> str:
         """Return the text with marks, inside of its outer spaces."""
         if message not in collected_texts():
-            self.missed.add(message)
+            # A text with values that was translated before comes here once more.
+            self.missed |= {message} if "‹" not in message else set()
             return message
         text = message.strip()
         return message.replace(text, f"‹{text}›") if text else message

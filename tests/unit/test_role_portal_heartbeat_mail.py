@@ -213,11 +213,24 @@ def test_mail_is_in_the_language_of_the_peer_and_in_english(
     parts = text.split(heartbeat_mail.BETWEEN_LANGUAGES)
     assert len(parts) == (1 if language == "en" else 2)
     assert "signs of life again" in parts[-1] if kind == "back" else "What to look at" in parts[-1]
-    for part in parts:
+    for part, own in zip(parts, [language, "en"], strict=False):
+        reason = TEXTS[own]["mail"]["reason_old"]
+        assert (reason in part) == (kind == "silent" and seen == "refused")
         assert "ops@andes.example.org" in part and "himalaya" in part and "andes" in part
         assert "{" not in part and heartbeat_mail.moment(NOW - DAY) in part
         assert kind == "back" or f"https://{DOMAIN}/" in part
-        assert ("older serial" in part) == (kind == "silent" and seen == "refused")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [("signature_wrong", "su firma no es válida"), ("too_large", "su contenido no es válido")],
+)
+def test_each_refusal_has_a_reason(refusal: str, reason: str) -> None:
+    mail = PeerMail("silent", "himal", NOW - DAY, "refused", refusal)
+    assert reason in message_about(mail, ["es"]).get_content()
+    known = {f"reason_{name}" for name in (*heartbeat_mail.REASONS.values(), "content")}
+    for texts in TEXTS.values():
+        assert {key for key in texts["mail"] if key.startswith("reason_")} == known
 
 
 def test_mail_to_a_region_without_a_known_language_is_in_english() -> None:

@@ -17,6 +17,11 @@ Data = Mapping[str, Any]
 SECONDS = 30.0
 LOCAL_RELAY = ("127.0.0.1", 25)
 DEFAULT = "en"
+# Why a descriptor cannot be trusted; every other code says that its content is not valid.
+REASONS = {
+    "signature_wrong": "signature", "names_other_key": "key", "other_region": "region",
+    "older_serial": "old", "serial_reused": "old", "issued_in_future": "future",
+}  # fmt: skip
 BETWEEN_LANGUAGES = "\n\n* * *\n\n"
 
 
@@ -57,7 +62,7 @@ def _mail_body(mail: PeerMail, settings: Data, peer: Data, texts: Data, now: int
         "contact": settings["contact"],
         "time": moment(mail.last),
         "now": moment(now),
-        "reason": mail.refusal.replace("_", " "),
+        "reason": texts[f"reason_{REASONS.get(mail.refusal, 'content')}"],
     }
     if mail.seen:
         values["seen"] = _fill_braces(texts[f"seen_{mail.seen}"], **values)

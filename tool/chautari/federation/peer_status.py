@@ -171,7 +171,10 @@ def _service_link(
             "the state {state} does not match the code {code}", state=entry.state, code=entry.code
         )
         return _link_with_own_code(reading, "entry_invalid", context, {"detail": detail})
-    data = {**entry.data, **context}
+    # A reason is some words of a table, or text of unknown origin, which is shown as it is.
+    reason = entry.data.get("reason")
+    words = {"reason": _(reason)} if isinstance(reason, str) else {}
+    data = {**entry.data, **words, **context}
     return PeerLink(
         known.state,
         entry.code,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from chautari.language import Text
 from chautari.services.base import PeerStateMeaning
 
 STATE_FILE = "/var/lib/chautari-portal/federation/heartbeat.json"
 
+# Why the front page refused a descriptor: the words that its file has, translated where shown.
+REFUSALS: tuple[Text, ...] = (
+    "signature wrong", "names other key", "other region", "older serial", "serial reused",
+    "issued in future", "lifetime invalid", "field invalid", "not json", "too large",
+)  # fmt: skip
 PEER_STATE_CODES = {
     "heard": PeerStateMeaning("green", "the last descriptor of {peer} is from {issued:time}"),
     "never_heard": PeerStateMeaning(
