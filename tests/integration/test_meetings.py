@@ -78,7 +78,7 @@ def test_deploy_during_a_meeting_is_refused_and_changes_nothing(proof: Proof) ->
     assert outcome.code == 1
     failure = outcome.node(NODE)["failure"]
     assert failure["role"] == "bigbluebutton"
-    for text in ("1 meeting", "1 person", "ops@proof.example.org", "--interrupt-meetings"):
+    for text in ("meetings: 1", "people: 1", "ops@proof.example.org", "--interrupt-meetings"):
         assert text in failure["message"], failure
     assert proof.on(NODE, "cat", "/etc/bigbluebutton/bbb-web.properties") == before
 
