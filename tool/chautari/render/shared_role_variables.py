@@ -38,7 +38,7 @@ def base_variables(context: NodeContext) -> Variables:
         "base_drift_mail": region.mail.drift if region.mail else "never",
         "base_region": region.region,
         "base_alerts": bool(region.mail and region.mail.alerts),
-        "base_translations": texts_of_node_mails(best_language(region.languages)),
+        "base_translations": dict(texts_of_node_mails(best_language(region.languages))),
     }
 
 
