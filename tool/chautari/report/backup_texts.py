@@ -167,13 +167,15 @@ def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
     """
     if code.startswith(restore_texts.PREFIX):
         found = restore_texts.error_text(code.removeprefix(restore_texts.PREFIX), data)
-        what, fix = (to_one_line(text).rstrip(".")[:MAX_REASON] for text in found)
+        what, fix = (to_one_line(text).rstrip(".।")[:MAX_REASON] for text in found)
         return what, fix
     parts = [(fill_template(None, code, data), "")]
     if code in reasons.TEXTS:  # else it is of another program, or of a newer version
         with suppress(AttributeError, LookupError, TypeError, ValueError):
             parts = reasons.error_parts(code, data) or parts
-    shown = [tuple(to_one_line(text).rstrip(".") for text in part) for part in parts[:MAX_PROBLEMS]]
+    shown = [
+        tuple(to_one_line(text).rstrip(".।") for text in part) for part in parts[:MAX_PROBLEMS]
+    ]
     what, fix = (
         "; ".join(dict.fromkeys(filter(None, texts))) for texts in zip(*shown, strict=True)
     )
