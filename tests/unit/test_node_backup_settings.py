@@ -132,8 +132,9 @@ def test_quota_is_read_from_the_answer_of_a_peer() -> None:
 
 
 def test_every_code_has_a_text_with_a_fix() -> None:
-    for code, text in TEXTS.items():
-        assert code == "several" or ("Fix: " in text and error_text(code, {})), code
+    for code, (what, fix) in TEXTS.items():
+        assert what and (fix or code == "several"), code
+        assert code == "several" or "Fix: " in error_text(code, {}), code
     assert error_text("new_code", {}) == "The backup failed (new_code)."
     assert set(borg.CODES.values()) <= set(TEXTS)
 
