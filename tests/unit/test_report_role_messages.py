@@ -85,6 +85,20 @@ def test_unknown_message_stays_as_it_is(text: str) -> None:
     assert translate_role_message(text) == text
 
 
+def test_outcome_of_an_upgrade_is_translated_with_its_problem() -> None:
+    language.select("es")
+    text = (
+        "The upgrade from Nextcloud 34.0.4 to 35.0.1 failed: PHP cannot read a.php of Nextcloud "
+        "35.0.1: syntax error. The old version 34.0.4 serves again with all data. It was out of "
+        "service for 31 s. Fix: check the pin of this release."
+    )
+    assert translate_role_message(text) == (
+        "La actualización de Nextcloud 34.0.4 a 35.0.1 falló: PHP no puede leer a.php de Nextcloud "
+        "35.0.1: syntax error. La versión anterior 34.0.4 funciona otra vez con todos los datos. "
+        "Estuvo fuera de servicio 31 s. Solución: revise lo que fijó para esta versión."
+    )
+
+
 def test_values_are_not_read_as_templates() -> None:
     language.select("es")
     found = translate_role_message("The app {nextcloud_app!r:>999999999} could not be downloaded.")

@@ -27,7 +27,7 @@ TextTemplate = str  # with placeholders
 Texts = Mapping[str, str]
 # Programs of nodes print and mail the texts of these files. `restore` is read on the control side.
 _NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z_]+/meta/receipt")
-_ROLE_FILES = re.compile(r"roles/[a-z_]+/(tasks|handlers)/")
+_ROLE_FILES = re.compile(r"roles/[a-z_]+/(tasks/|handlers/|files/upgrade/)")
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 

@@ -64,6 +64,9 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     for file in sorted(root.glob("roles/*/meta/receipt.yml")):
         name = str(file.relative_to(root))
         yield from ((name, TranslatableText(title)) for title in probe_titles(file))
+    for file in sorted(root.glob("roles/*/files/upgrade/texts.py")):
+        name = str(file.relative_to(root))
+        yield from ((name, text) for text in texts_of_python(file.read_text()))
     for file in sorted(root.glob("roles/*/[th]a*s/*.yml")):  # tasks and handlers
         name = str(file.relative_to(root))
         for template in role_message_templates(file):

@@ -8,14 +8,29 @@ from string import Formatter
 from chautari import language
 from chautari.language import _
 
+_MAX_DEPTH = 3  # of texts in texts: an outcome with its problem
 
-def translate_role_message(text: str) -> str:
+
+def translate_role_message(text: str, depth: int = 0) -> str:
     """Return a task's text in the language of the command; an unknown text stays as it is."""
-    for template in language.templates_of_roles(language.current()):
+    for template in _templates(language.current()):
         values = _values_in(template, text)
-        if values is not None:
-            return _(template, **values)
+        if values is not None and depth < _MAX_DEPTH:
+            known = {
+                name: translate_role_message(value, depth + 1) for name, value in values.items()
+            }
+            return _(template, **known)
     return text
+
+
+@cache
+def _templates(name: str) -> list[str]:
+    """Return the templates in a language, those with the longest fixed text first."""
+    return sorted(language.templates_of_roles(name), key=_length_of_fixed_text, reverse=True)
+
+
+def _length_of_fixed_text(template: str) -> int:
+    return sum(len(piece) for piece, _name in _pieces_of(template))
 
 
 def _values_in(template: str, text: str) -> dict[str, str] | None:

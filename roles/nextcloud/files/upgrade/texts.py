@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FIXES = {
+# The control side translates the texts of these tables, and of constants of this type.
+Template = str
+Templates = Mapping[str, str]
+_FIXES: Templates = {
     "apps_not_ready": "pin a release of each app that supports the new version in artifacts.lock, "
     'or run "occ app:disable APP" on the node',
     "not_upgradable": "pin a release of each major version between the two in artifacts.lock",
@@ -16,7 +19,7 @@ _FIXES = {
     "interrupted": "deploy again",
     "database_failed": "check PostgreSQL on the node, and deploy again",
 }
-_PROBLEMS = {
+_PROBLEMS: Templates = {
     "apps_not_ready": "these apps do not support Nextcloud {version}: {apps}",
     "not_upgradable": "Nextcloud {version} can be installed only over "
     "{accepted}, not over {before}",
@@ -39,11 +42,23 @@ _PROBLEMS = {
     "file_failed": "a file could not be written: {message}",
     "interrupted": "it was interrupted (step: {state})",
 }
-_WENT_BACK = (
+_FIX_UNKNOWN: Template = 'read "journalctl -u nextcloud-upgrade" on the node'
+_WITH_FIX: Template = "{text} Fix: {fix}."
+_REPLACED: Template = "Nextcloud {to} replaced another copy of the same release."
+_LOST_APPS: Template = "{text} The new version does not have these apps: {apps}."
+_NOT_BEGUN: Template = (
+    "The upgrade of Nextcloud did not begin: {reason}. Nothing was changed. Fix: deploy again."
+)
+_INCOMPLETE: Template = (
+    "An interrupted upgrade of Nextcloud could not be completed (step: {state}): {problem}. "
+    "People see a notice. The node tries again at its next start. Fix: correct the cause and "
+    "deploy again."
+)
+_WENT_BACK: Template = (
     "The upgrade was undone: Nextcloud {from} runs again instead of {to}, with the data from "
     "before the upgrade."
 )
-_OUTCOMES = {
+_OUTCOMES: Templates = {
     "done": "Nextcloud was upgraded from {from} to {to}. "
     "It was out of service for {down_seconds} s.",
     "refused": "Nextcloud was not upgraded from {from} to {to}: {problem}. Nothing was changed.",
@@ -73,31 +88,25 @@ def result_text(result: Mapping[str, Any]) -> str:
     problem = result.get("problem") or {}
     template = _OUTCOMES.get(result["outcome"], "")
     if result["from"] == result["to"] and result["outcome"] == "done":
-        template = "Nextcloud {to} replaced another copy of the same release."
+        template = _REPLACED
     if problem.get("code") == "went_back" and result["outcome"] == "undone":
         return _WENT_BACK.format_map(_Known(dict(result)))
     text = template.format_map(_Known(dict(result) | {"problem": problem_text(problem)}))
     if result["outcome"] == "done" and result.get("lost_apps"):
-        text += f" The new version does not have these apps: {', '.join(result['lost_apps'])}."
-    fix = _FIXES.get(str(problem.get("code")), 'read "journalctl -u nextcloud-upgrade" on the node')
-    return text if result["outcome"] == "done" else f"{text} Fix: {fix}."
+        text = _LOST_APPS.format(text=text, apps=", ".join(result["lost_apps"]))
+    fix = _FIXES.get(str(problem.get("code")), _FIX_UNKNOWN)
+    return text if result["outcome"] == "done" else _WITH_FIX.format(text=text, fix=fix)
 
 
 def not_begun_text(message: str) -> str:
     """Return what to say when the program ended before it changed anything."""
     reason = message.rstrip(".")
-    return (
-        f"The upgrade of Nextcloud did not begin: {reason}. Nothing was changed. Fix: deploy again."
-    )
+    return _NOT_BEGUN.format(reason=reason)
 
 
 def incomplete_text(problem: Mapping[str, Any], state: str) -> str:
     """Return what to say when an interrupted change could be neither finished nor undone."""
-    return (
-        f"An interrupted upgrade of Nextcloud could not be completed (step: {state}): "
-        f"{problem_text(problem)}. People see a notice. The node tries again at its next start. "
-        "Fix: correct the cause and deploy again."
-    )
+    return _INCOMPLETE.format(state=state, problem=problem_text(problem))
 
 
 class _Known(dict[str, Any]):
