@@ -55,7 +55,7 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         name=spec.name,
         zone=spec.zone,
         network=spec.network,
-        address=spec.internet_address,
+        internet_address=spec.internet_address,
         resolver=spec.internet_address,
         acme_directory=f"https://acme.{spec.zone}:14000/dir",
         ca_file=folder / "ca.pem",

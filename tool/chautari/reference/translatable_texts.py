@@ -111,8 +111,8 @@ def _texts_of_call(node: ast.Call) -> Iterator[TranslatableText]:
     if name == "Fault":  # of a sandbox, to practise with
         for keyword in node.keywords:
             if keyword.arg in ("hint", "answer"):
-                found = _texts_of_table(keyword.value)
-                yield from (TranslatableText(x, is_format=True) for x in found)
+                texts = _texts_of_table(keyword.value)
+                yield from (TranslatableText(x, is_format=True) for x in texts)
     if name == "PeerStateMeaning":  # the state, and what it means with what to do
         for value in node.args[1:]:
             yield from (TranslatableText(x, is_format=True) for x in _texts_of_table(value))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from chautari.language import _
 from chautari.process import OutputLimits, RunningCommand
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
@@ -36,7 +37,7 @@ def try_new_login_and_return_error(target: SSHTarget) -> str:
         # At its usual level, ssh keeps silent about algorithms that do not match.
         argv = ssh_argv(target, command_as_root(target, CONFIRM), log_level="INFO")
         command = RunningCommand(argv, limits=_LIMITS)
-        for _ in command:
+        for __ in command:
             pass
         if command.code in (0, NOTHING_TO_KEEP):
             return ""
