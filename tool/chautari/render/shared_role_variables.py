@@ -141,6 +141,7 @@ def _repository_variables(item: PackageRepository) -> Variables:
         "fingerprints": list(item.fingerprints),
         "bundle": item.bundle,
         "version": item.release,
+        "packages": list(item.packages),
     }
 
 
