@@ -75,6 +75,7 @@ HOSTILE: dict[str, list[Item]] = {
     "absolute path": [Item("/tmp/chautari-escaped", b"x")],
     "path with a backslash": [Item("app\\..\\..\\x", b"x")],
     "name with a control character": [Item("app/\x1b[2J", b"x")],
+    "link with a control character": [link("app/l", "bin/\x1b[2J")],
     "link to an absolute path": [link("app/l", "/etc/passwd")],
     "link that climbs out": [link("app/l", "../../etc/passwd")],
     "link to the folder above": [link("app/l", "..")],
@@ -88,6 +89,7 @@ HOSTILE: dict[str, list[Item]] = {
     "hidden folder beside the top folder": [Item(".git/config", b"x")],
 }
 HOSTILE_TAR: dict[str, list[Item]] = {
+    "name that is no UTF-8": [Item("app/\udcff", b"x")],
     "hard link out": [Item("app/l", kind=tarfile.LNKTYPE, target="../../etc/passwd")],
     "hard link to a file outside": [Item("app/l", kind=tarfile.LNKTYPE, target="/etc/passwd")],
     "hard link to a link": [

@@ -174,8 +174,13 @@ def test_every_upstream_repository_is_limited_to_named_packages() -> None:
         assert all(re.fullmatch(r"[a-z0-9][a-z0-9+.-]+\*?", name) for name in source.packages)
 
 
-def test_only_launchpad_keys_are_not_known_by_their_whole_fingerprint() -> None:
-    """Upstream's installer names these two by 16 digits; nobody else publishes more."""
+def test_keys_are_known_by_their_whole_fingerprint_or_confirmed_by_launchpad() -> None:
+    """Upstream's installer names two keys by 16 digits; Launchpad's API has the whole ones."""
     sources = [JITSI, *upstream_repositories("3.0", None), *upstream_repositories("4.0", None)]
-    short = {item.name for item in sources for key in item.fingerprints if len(key) != 40}
-    assert short == {"bigbluebutton-support", "coturn"}
+    short = {item for item in sources for key in item.fingerprints if len(key) != 40}
+    assert {item.name for item in short} == {"bigbluebutton-support", "coturn"}
+    assert {item.fingerprint_url for item in short} == {
+        "https://api.launchpad.net/1.0/~bigbluebutton/+archive/ubuntu/support",
+        "https://api.launchpad.net/1.0/~martin-uni-mainz/+archive/ubuntu/coturn",
+    }
+    assert not any(item.fingerprint_url for item in {*sources} - short)

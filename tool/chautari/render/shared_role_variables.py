@@ -142,6 +142,7 @@ def _repository_variables(item: PackageRepository) -> Variables:
         "bundle": item.bundle,
         "version": item.release,
         "packages": list(item.packages),
+        "fingerprint_url": item.fingerprint_url,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tarfile
 import zipfile
@@ -13,6 +14,8 @@ from chautari.deploy.pinning.refusal import PinRefused
 MAX_MEMBERS = 200_000
 MAX_UNPACKED = 6 << 30
 MAX_LINK = 4096
+# Control characters, and bytes that are no UTF-8.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _FILE, _DIRECTORY, _LINK, _HARD_LINK = "file", "directory", "link", "hard link"
 
 
@@ -84,7 +87,7 @@ class MemberCheck:
 
     def _path_parts(self, name: str) -> tuple[str, ...]:
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
-        if name.startswith("/") or "\\" in name or ".." in parts or not name.isprintable():
+        if name.startswith("/") or "\\" in name or ".." in parts or _UNSAFE.search(name):
             raise self._refused("unsafe_path", path=ascii(name[:200]))
         return parts
 
@@ -96,8 +99,8 @@ class MemberCheck:
             wanted = [part for part in member.target.split("/") if part not in ("", ".")]
             up = next((n for n, part in enumerate(wanted) if part != ".."), len(wanted))
             inside = up <= len(parts) - 2 and ".." not in wanted[up:]
-            return bool(wanted and inside and member.target.isprintable()
-                        and not member.target.startswith("/"))  # fmt: skip
+            unsafe = member.target.startswith("/") or _UNSAFE.search(member.target)
+            return bool(wanted and inside and not unsafe)
         return member.kind != ""
 
     def _check_place(self, member: ArchiveMember, parts: tuple[str, ...]) -> None:

@@ -2,7 +2,8 @@
 
 Source: the project's installer; fingerprints were read from at least two independent packagings
 where two existed. Launchpad archives are named by the last 16 digits of their key's fingerprint,
-which is all that the installer contains.
+which is all that the installer contains. Launchpad's API names the whole fingerprint, and the key
+comes from another server, so a forged key would have to get past both.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ _NODEJS = PackageRepository(
 
 
 def _launchpad_repository(
-    name: str, archive: str, suite: str, key: str, packages: tuple[str, ...]
+    name: str, owner: str, archive: str, suite: str, key: str, packages: tuple[str, ...]
 ) -> PackageRepository:
     return PackageRepository(
         name=name,
-        uri=f"https://ppa.launchpadcontent.net/{archive}/ubuntu",
+        uri=f"https://ppa.launchpadcontent.net/{owner}/{archive}/ubuntu",
         suite=suite,
         key_url=f"https://keyserver.ubuntu.com/pks/lookup?op=get&search=0x{key}",
         fingerprints=(key,),
         components=("main",),
         packages=packages,
+        fingerprint_url=f"https://api.launchpad.net/1.0/~{owner}/+archive/ubuntu/{archive}",
     )
 
 
@@ -74,12 +76,12 @@ def upstream_repositories(release: str, version: str | None) -> tuple[PackageRep
         _NODEJS,
         # libopusenc0 and yq 3.
         _launchpad_repository(
-            "bigbluebutton-support", "bigbluebutton/support", codename, "2E1B01D0E95B94BC",
+            "bigbluebutton-support", "bigbluebutton", "support", codename, "2E1B01D0E95B94BC",
             ("libopusenc0", "yq"),
         ),
         # A coturn with TURN's newer features than the distribution's.
         _launchpad_repository(
-            "coturn", "martin-uni-mainz/coturn", codename, "4B77C2225D3BBDB3", ("coturn",)
+            "coturn", "martin-uni-mainz", "coturn", codename, "4B77C2225D3BBDB3", ("coturn",)
         ),
     )  # fmt: skip
 
