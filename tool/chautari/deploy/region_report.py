@@ -136,7 +136,8 @@ def _installed_artifacts(report: RegionReport, context: DeployContext) -> list[I
     for name in (node.name for node in report.nodes if node.state == "converged"):
         node = NodeContext(context.loaded_region, context.endpoints, name)
         for service in region.services_of(name):
-            archives = service.artifacts(node) if service.artifacts else ()
+            pinned = service.artifacts(node) if service.artifacts else ()
+            archives = [context.endpoints.artifacts.get(item.name, item) for item in pinned]
             images = [image_to_run(node, service.name)] if service.image else []
             found += [
                 InstalledArtifact(
