@@ -57,7 +57,16 @@ FOUND: Variables = {
     "__portal_letter_files": {
         "files": [{"path": "/etc/chautari-portal/letters/former.example.org.age"}]
     },
-    "repository_source": {"name": "jitsi", "bundle": "jitsi-meet", "version": "2.0.1-1"},
+    "repository_source": {
+        "name": "jitsi",
+        "bundle": "jitsi-meet",
+        "version": "2.0.1-1",
+        "uri": "https://d.example.org",
+        "packages": ["jitsi-*", "jicofo"],
+        "fingerprints": ["AB" * 20],
+        "fingerprint_url": "",
+        "key_url": "https://d.example.org/key",
+    },
     "__repository_parts": [["jicofo", "1.0-1-1"], ["jitsi-videobridge2", "2.3-1-1"]],
 }
 # The nodes of roles that the first node does not have.

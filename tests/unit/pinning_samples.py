@@ -60,7 +60,9 @@ def detached(key: SigningKey, content: bytes) -> bytes:
 def tar(files: dict[str, str], size: int = 0) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, text in (files | {"padding": "".join(map(str, range(size)))}).items():
+        folder = next(iter(files)).partition("/")[0]
+        padding = {f"{folder}/padding": "".join(map(str, range(size)))}
+        for name, text in (files | padding).items():
             info = tarfile.TarInfo(name)
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))

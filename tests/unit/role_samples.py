@@ -1,7 +1,9 @@
 """The roles of the repository, read without running them."""
 
 import functools
+import importlib.util
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,16 @@ Data = dict[str, Any]
 def read(file: Path) -> Any:
     """Return the content of a YAML file, None for none; a thousand tests read the same files."""
     return read_toolkit_yaml(file) if file.is_file() else None
+
+
+def load_program(file: Path) -> Any:
+    """Return a program of a role as a module; it has no ending, and runs nothing when loaded."""
+    loader = SourceFileLoader(file.name.replace("-", "_"), str(file))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 def options(role: str, entry_point: str = "main") -> Data:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_archives import VERSION_FILE, hostile_archives, release, tar_gz, zip_file
 from pinning_samples import (
     APP,
     POLLS,
@@ -27,8 +28,10 @@ from pinning_samples import (
 from region_samples import load_sample_region
 
 from chautari.deploy.pinning import download, lock
+from chautari.deploy.pinning.archive_content import check_archive
 from chautari.deploy.pinning.lock import LockRequest, LockResult, fetch_and_check_releases
-from chautari.services.artifact_sources import MissingPin
+from chautari.deploy.pinning.refusal import PinRefused
+from chautari.services.artifact_sources import ArtifactSource, MissingPin
 
 Tamper = Callable[[Upstream], None]
 
@@ -229,6 +232,24 @@ def test_tampered_release_is_refused(upstream: Upstream, tmp_path: Path, case: s
     assert "Fix: " in text and "{" not in text and "?" not in text.partition("https")[0]
     left = [file.name for file in (tmp_path / "state").rglob("*") if file.is_file()]
     assert left == [] and not list(tmp_path.rglob("version.php"))
+
+
+def test_control_side_refuses_what_a_node_does_not_unpack(tmp_path: Path) -> None:
+    """Both check entries, each with code of its own: on a node there is only the role."""
+    source = ArtifactSource("app", "", VERSION_FILE, r"VERSION = '([^']+)'")
+    honest = {"tar.gz": tar_gz(release()), "zip": zip_file(release())}
+    for ending, content in honest.items():
+        file = tmp_path / f"honest.{ending}"
+        file.write_bytes(content)
+        check_archive(file, file.name, source, VERSION)
+    for case, (ending, content) in hostile_archives().items():
+        file = tmp_path / f"hostile.{ending}"
+        file.write_bytes(content)
+        with pytest.raises(PinRefused) as refused:
+            check_archive(file, file.name, source, VERSION)
+        codes = ("unsafe_path", "unsafe_entry", "no_single_folder")
+        assert refused.value.code in codes, case
+        assert "\x1b" not in str(refused.value) and "Fix: " in str(refused.value)
 
 
 def test_ways_that_differ_are_refused_even_with_consent(upstream: Upstream, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.server
-import importlib.util
 import json
 import os
 import ssl
@@ -13,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from region_samples import ROOT
-from role_samples import ROLES
+from role_samples import ROLES, load_program
 
 SCRIPT = ROLES / "release_archive" / "files" / "download-archive"
 CONTENT = os.urandom(1_000_000)
@@ -91,11 +89,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the command as a module that does not pause between its tries."""
-    loader = SourceFileLoader("download_archive", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("download_archive", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    module = load_program(SCRIPT)
     monkeypatch.setattr(module, "PAUSES", (0,))
     monkeypatch.setattr(module, "LIMIT_SECONDS", 20)
     return module

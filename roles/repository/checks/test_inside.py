@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from testinfra.host import Host
+
+from chautari.checks.apt_policy import replaceable_packages
 
 pytestmark = pytest.mark.role("repository")
 
@@ -39,6 +42,29 @@ def test_installed_parts_are_of_the_release(host: Host, settings: dict[str, Any]
             query = host.run("dpkg-query --show --showformat='${Version}' %s", package)
             if query.rc == 0 and query.stdout:
                 assert query.stdout == version, f"{package} is {query.stdout}, not {version}"
+
+
+@pytest.mark.advice(
+    "Deploy again. If the check still fails, delete files in /etc/apt/preferences.d that Chautari "
+    "did not write.",
+    units=[],
+)
+def test_upstream_replaces_no_package_of_the_distribution(
+    host: Host, settings: dict[str, Any]
+) -> None:
+    """apt replaces a package by one from an upstream server only if the server is meant for it"""
+    sources = settings["repository_sources"]
+    servers = [urlsplit(source["uri"]).hostname for source in sources]
+    lists = host.check_output("LC_ALL=C apt-cache policy")
+    found = re.findall(r"^ *(-?\d+) (https?://\S+) ", lists, re.M)
+    priorities = {urlsplit(url).hostname: int(priority) for priority, url in found}
+    assert {name: priorities.get(name) for name in servers} == dict.fromkeys(servers, 1)
+    own = [name for source in sources for name in source["packages"]]
+    policy = host.check_output(
+        "dpkg-query --show --showformat='${Package}\\n' | LC_ALL=C xargs apt-cache policy"
+    )
+    assert "Version table:" in policy
+    assert replaceable_packages(policy, servers, own) == []
 
 
 @pytest.mark.advice("Run 'apt-get check' on the node and read its output.", units=[])

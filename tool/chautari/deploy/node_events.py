@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from chautari.report import causes, messages
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
+    InstalledPackage,
     NodeReport,
     Notice,
     Reason,
@@ -34,6 +36,12 @@ MAX_ROLES = 100
 MAX_REASONS = 20  # of one role
 MAX_DATA_VALUES = 500  # of one reason; real ones have some twenty
 MAX_CHECKS = 5_000
+MAX_PACKAGES = 3_000
+MAX_PACKAGE_ROLES = 30
+_PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
+_PACKAGE_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]{0,99}")
+_ARCHITECTURE = re.compile(r"[a-z0-9-]{1,30}")
+_ROLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 # A run asks for one; each takes this machine up to two minutes.
 MAX_LOGINS = 3
 
@@ -215,6 +223,22 @@ class NodeReportBuilder:
         if event["partial"]:
             self._add_notice("download_partial")
 
+    def _on_installed_packages(self, event: events.InstalledPackages) -> None:
+        """Keep the packages whose names and versions are valid; Debian's policy says which are."""
+        found = [
+            InstalledPackage(
+                item["name"], item["version"], item["architecture"],
+                tuple(filter(_ROLE_NAME.fullmatch, item["roles"][:MAX_PACKAGE_ROLES])),
+            )
+            for item in event["packages"][:MAX_PACKAGES]
+            if _PACKAGE_NAME.fullmatch(item["name"])
+            and _PACKAGE_VERSION.fullmatch(item["version"])
+            and _ARCHITECTURE.fullmatch(item["architecture"])
+        ]  # fmt: skip
+        self.report.packages = found
+        if len(found) < len(event["packages"]):
+            self._add_notice("packages_not_listed", number=len(event["packages"]) - len(found))
+
     def _on_followup_roles(self, event: events.FollowupRoles) -> None:
         for role, reasons in event["roles"].items():
             self._add_notice("followup_role", role=role, reasons=_limit_reasons(reasons))
@@ -322,6 +346,7 @@ _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
     "difference": NodeReportBuilder._on_difference,
     "download_estimate": NodeReportBuilder._on_download_estimate,
     "download_finished": NodeReportBuilder._on_download_finished,
+    "installed_packages": NodeReportBuilder._on_installed_packages,
     "followup_roles": NodeReportBuilder._on_followup_roles,
     "dry_run_incomplete": NodeReportBuilder._on_dry_run_incomplete,
     "role_message": NodeReportBuilder._on_role_message,

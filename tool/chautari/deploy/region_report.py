@@ -15,12 +15,14 @@ from chautari.report.model import (
     ENDINGS,
     BackupStatus,
     Double,
+    InstalledArtifact,
     Notice,
     PeerStatus,
     RegionReport,
     ServiceAccess,
 )
 from chautari.services.base import Service
+from chautari.services.containers import image_to_run
 from chautari.ssh.target import ssh_targets
 
 # States of a node whose services can be opened.
@@ -67,6 +69,8 @@ def finalize_report(
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
     report.services = service_accesses(context)
+    if mode == "deploy":
+        report.artifacts = _installed_artifacts(report, context)
     if mode in ("deploy", "plan"):
         _add_language_notices(report, context)
     report.hints = _sandbox_access_notices(report, context)
@@ -122,6 +126,33 @@ def service_accesses(context: DeployContext) -> list[ServiceAccess]:
                     languages=_translations_by_language(service, node),
                 )
             )
+    return found
+
+
+def _installed_artifacts(report: RegionReport, context: DeployContext) -> list[InstalledArtifact]:
+    """Return what the services of each node that was deployed came from."""
+    region = context.loaded_region.region
+    found = []
+    for name in (node.name for node in report.nodes if node.state == "converged"):
+        node = NodeContext(context.loaded_region, context.endpoints, name)
+        for service in region.services_of(name):
+            pinned = service.artifacts(node) if service.artifacts else ()
+            archives = [context.endpoints.artifacts.get(item.name, item) for item in pinned]
+            images = [image_to_run(node, service.name)] if service.image else []
+            found += [
+                InstalledArtifact(
+                    node=name,
+                    service=service.name,
+                    name=item.name,
+                    version=item.version,
+                    url=item.url,
+                    sha256=item.sha256,
+                    image=item in images,
+                    double=context.endpoints.is_double(item.name),
+                )
+                for item in (*archives, *images)
+                if item.name not in context.endpoints.missing
+            ]
     return found
 
 

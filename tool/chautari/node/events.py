@@ -240,6 +240,22 @@ class DownloadAheadFinished(Event):
     partial: bool
 
 
+class InstalledPackage(TypedDict):
+    """A package that is installed, with the roles that installed it."""
+
+    name: str
+    version: str
+    architecture: str
+    roles: list[str]
+
+
+class InstalledPackages(Event):
+    """The packages that the node's roles installed, at the end of a deploy."""
+
+    event: Literal["installed_packages"]
+    packages: list[InstalledPackage]
+
+
 class FollowupRoles(Event):
     """Roles that a second pass would run, because the first one changes what they manage."""
 
@@ -368,7 +384,8 @@ RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
     PlannedFileDiff, RoleMessage, SSHLoginTestRequested, RoleNotRemovable, ManualChangeKept,
     RoleReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepairFinished,
-    DownloadEstimate, DownloadProgress, DownloadAheadFinished, FollowupRoles, DryRunIncomplete,
+    DownloadEstimate, DownloadProgress, DownloadAheadFinished, InstalledPackages, FollowupRoles,
+    DryRunIncomplete,
     TaskFailed, PlaybookFailed,
     ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,
     RunCrashed, RunFinished, Heartbeat, MalformedLine,

@@ -37,6 +37,7 @@ from chautari.node import (
 from chautari.node.bundle import unpack_bundle
 from chautari.node.drift_installer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
+from chautari.node.installed_packages import installed_packages_event
 from chautari.node.runs import DEPLOY, DOWNLOAD, PLAN, RUN_ID
 
 STATE = Path("/var/lib/chautari")
@@ -237,6 +238,8 @@ def try_to_converge(run_folder: Path, memory: Path, request: Request) -> bool:
     if code:
         log = logged_process.log_tail(run_folder / "log")
         context.emit({"event": "playbook_failed", "code": code, "log": log})
+    else:
+        context.emit(installed_packages_event(STATE))
     return code == 0
 
 

@@ -37,7 +37,9 @@ force_handlers = true
 gathering = explicit
 """
 # Modules of `chautari.checks` that checks on a node import.
-CHECKS_LIBRARY = ("__init__", "record", "inside", "containers", "log_lines", "tls_profile")
+CHECKS_LIBRARY = (
+    "__init__", "record", "inside", "apt_policy", "containers", "log_lines", "tls_profile",
+)  # fmt: skip
 
 
 def pack_bundle(

@@ -143,6 +143,8 @@ def _repository_variables(item: PackageRepository) -> Variables:
         "fingerprints": list(item.fingerprints),
         "bundle": item.bundle,
         "version": item.release,
+        "packages": list(item.packages),
+        "fingerprint_url": item.fingerprint_url,
     }
 
 

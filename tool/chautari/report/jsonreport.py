@@ -115,7 +115,9 @@ def backup_object(item: BackupStatus) -> Json:
 
 def _node_object(node: NodeReport) -> Json:
     """Return a node; reasons, notices and refusals carry their code, data and text."""
-    return asdict(node) | {
+    fields = asdict(node)
+    del fields["packages"]  # the bill of materials has them
+    return fields | {
         "ok": node.ok,
         "seconds": round(node.seconds, 1),
         "roles": [_role_object(role) for role in node.roles],

@@ -130,6 +130,10 @@ NOTICES: dict[str, Template] = {
     "download_partial": (
         "The next deploy might download more packages, because the dry run stopped early."
     ),
+    "packages_not_listed": (
+        "The node's list contains {number} packages with an unexpected name or version. They are "
+        "not in the bill of materials."
+    ),
     "dry_run_incomplete": (
         "The dry run stopped early because a task needs the result of an earlier task. A deploy "
         "still runs the listed roles, and they might download more than the total shows."

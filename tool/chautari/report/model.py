@@ -114,11 +114,36 @@ class TaskFailure:
         return translate_role_message(self.message)
 
 
+@dataclass(frozen=True)
+class InstalledPackage:
+    """A package of the distribution or of an upstream repository, with the roles that need it."""
+
+    name: str
+    version: str
+    architecture: str
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstalledArtifact:
+    """A pinned archive or container image that a service on a node was installed from."""
+
+    node: str
+    service: str
+    name: str
+    version: str
+    url: str
+    sha256: str
+    image: bool = False
+    double: bool = False
+
+
 @dataclass
 class NodeReport:
     """One node's part of a run; `seconds` is wall-clock time from connecting to the last event.
 
     `download_at_least` says that the download is larger than `download_bytes` by an unknown amount.
+    `packages` are only in the bill of materials.
     """
 
     name: str
@@ -135,6 +160,7 @@ class NodeReport:
     notices: list[Notice] = field(default_factory=list)
     download_bytes: int | None = None
     download_at_least: bool = False
+    packages: list[InstalledPackage] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -319,6 +345,7 @@ class RegionReport:
     left_out: tuple[str, ...] = ()
     peers: list[PeerStatus] = field(default_factory=list)
     backups: list[BackupStatus] = field(default_factory=list)
+    artifacts: list[InstalledArtifact] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -47,6 +47,16 @@ PIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         _TAMPERED,
     ),
     "unsafe_path": ("the archive of {name} {version} contains the path {path}", _TAMPERED),
+    "unsafe_entry": (
+        "the archive of {name} {version} contains {path}, which is a device, a duplicate, or a "
+        "link that leads outside the archive",
+        _TAMPERED,
+    ),
+    "no_single_folder": (
+        "the archive of {name} {version} contains {path} outside the only folder that a release "
+        "may have at its top",
+        _TAMPERED,
+    ),
     "version_missing": (
         "the archive of {name} {version} does not contain the file {file} with a version number",
         _TAMPERED,

@@ -56,6 +56,10 @@ class PackageRepository(NamedTuple):
         suite: ends with a slash where the repository is flat, without components.
         bundle: a package that names the parts of a release with their exact versions.
         release: the release of `bundle` to hold; empty where the suite selects the release.
+        packages: names or patterns of the packages that may come from here in another version than
+            the distribution's. Nothing else from here replaces an installed package.
+        fingerprint_url: where upstream publishes the whole fingerprint of a key, as JSON; for a key
+            of which only the last 16 digits are known.
     """
 
     name: str
@@ -66,6 +70,8 @@ class PackageRepository(NamedTuple):
     components: tuple[str, ...] = ()
     bundle: str = ""
     release: str = ""
+    packages: tuple[str, ...] = ()
+    fingerprint_url: str = ""
 
 
 def version_key(version: str) -> tuple[int, ...]:

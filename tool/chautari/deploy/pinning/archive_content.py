@@ -9,15 +9,15 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+from chautari.deploy.pinning.archive_members import MAX_LINK, ArchiveMember, MemberCheck
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.language import _
 from chautari.services.artifact_sources import ArtifactSource
 
-MAX_MEMBERS = 200_000
-MAX_UNPACKED = 6 << 30
 MAX_VERSION_FILE = 1 << 20
 _PIECE = 1 << 20
 _BEGINNINGS = {
@@ -64,15 +64,6 @@ def check_archive(file: Path, url: str, source: ArtifactSource, version: str) ->
         raise release.refused("other_version", found=", ".join(sorted(set(found)))[:100])
 
 
-def _refuse_unsafe_or_too_large_member(
-    release: _ArchiveOfRelease, name: str, count: int, size: int
-) -> None:
-    if count > MAX_MEMBERS or size > MAX_UNPACKED:
-        raise release.refused("archive_too_large")
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
-        raise release.refused("unsafe_path", path=name[:200])
-
-
 def _is_version_file(release: _ArchiveOfRelease, name: str) -> bool:
     wanted = release.source.version_file
     name = name.removeprefix("./")
@@ -90,32 +81,34 @@ def _read_version_files_in_zip(release: _ArchiveOfRelease) -> Iterator[str]:
     comment = int.from_bytes(end[start + 20 : start + 22], "little")
     if start < 0 or start + 22 + comment != len(end):
         raise zipfile.BadZipFile(_("there are bytes after its end"))
-    total = 0
+    check = MemberCheck(release.refused)
     with zipfile.ZipFile(release.file) as archive:
-        for count, member in enumerate(archive.infolist(), 1):
-            total += member.file_size
-            _refuse_unsafe_or_too_large_member(release, member.filename, count, total)
+        for member in archive.infolist():
+            check.add(ArchiveMember.of_zip(member, partial(_read_link_in_zip, archive, member)))
             with archive.open(member) as content:
                 yield from _read_member_to_end(release, member.filename, content)
 
 
+def _read_link_in_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    with archive.open(member) as content:
+        return content.read(MAX_LINK).decode(errors="surrogateescape")
+
+
 def _read_version_files_in_tar(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
     """Yield the text of the file with the version; read to the end, which checks the sum."""
-    total = 0
+    check = MemberCheck(release.refused)
     with _open_decompressed(release.file, kind) as plain:
         with tarfile.open(fileobj=plain, mode="r|") as archive:
-            for count, member in enumerate(archive, 1):
-                total += member.size
-                _refuse_unsafe_or_too_large_member(release, member.name, count, total)
+            for member in archive:
+                check.add(ArchiveMember.of_tar(member))
                 if member.isfile() and _is_version_file(release, member.name):
                     content = archive.extractfile(member)
                     assert content is not None
                     yield from _read_member_to_end(release, member.name, content)
         while piece := plain.read(_PIECE):
-            total += len(piece)
             if piece.strip(b"\0"):
                 raise tarfile.ReadError(_("there are bytes after its end"))
-            _refuse_unsafe_or_too_large_member(release, "", 0, total)
+            check.add_size(len(piece))
 
 
 def _open_decompressed(file: Path, kind: str) -> IO[bytes]:

@@ -2,7 +2,8 @@
 
 Source: the project's installer; fingerprints were read from at least two independent packagings
 where two existed. Launchpad archives are named by the last 16 digits of their key's fingerprint,
-which is all that the installer contains.
+which is all that the installer contains. Launchpad's API names the whole fingerprint, and the key
+comes from another server, so a forged key would have to get past both.
 """
 
 from __future__ import annotations
@@ -33,17 +34,22 @@ _NODEJS = PackageRepository(
     key_url="https://deb.nodesource.com/gpgkey/nodesource-repo.gpg.key",
     fingerprints=("6F71F525282841EEDAF851B42F59B5F99B1BE0B4",),
     components=("main",),
+    packages=("nodejs",),
 )
 
 
-def _launchpad_repository(name: str, archive: str, suite: str, key: str) -> PackageRepository:
+def _launchpad_repository(
+    name: str, owner: str, archive: str, suite: str, key: str, packages: tuple[str, ...]
+) -> PackageRepository:
     return PackageRepository(
         name=name,
-        uri=f"https://ppa.launchpadcontent.net/{archive}/ubuntu",
+        uri=f"https://ppa.launchpadcontent.net/{owner}/{archive}/ubuntu",
         suite=suite,
         key_url=f"https://keyserver.ubuntu.com/pks/lookup?op=get&search=0x{key}",
         fingerprints=(key,),
         components=("main",),
+        packages=packages,
+        fingerprint_url=f"https://api.launchpad.net/1.0/~{owner}/+archive/ubuntu/{archive}",
     )
 
 
@@ -61,6 +67,7 @@ def upstream_repositories(release: str, version: str | None) -> tuple[PackageRep
         key_url=KEY_URL,
         fingerprints=("770C4267C5E63474D171B60937B5DD5EFAB46452",),
         components=("main",),
+        packages=("bigbluebutton", "bbb-*"),
     )
     if release != "3.0":
         return (own, _NODEJS)
@@ -69,11 +76,14 @@ def upstream_repositories(release: str, version: str | None) -> tuple[PackageRep
         _NODEJS,
         # libopusenc0 and yq 3.
         _launchpad_repository(
-            "bigbluebutton-support", "bigbluebutton/support", codename, "2E1B01D0E95B94BC"
+            "bigbluebutton-support", "bigbluebutton", "support", codename, "2E1B01D0E95B94BC",
+            ("libopusenc0", "yq"),
         ),
         # A coturn with TURN's newer features than the distribution's.
-        _launchpad_repository("coturn", "martin-uni-mainz/coturn", codename, "4B77C2225D3BBDB3"),
-    )
+        _launchpad_repository(
+            "coturn", "martin-uni-mainz", "coturn", codename, "4B77C2225D3BBDB3", ("coturn",)
+        ),
+    )  # fmt: skip
 
 
 def version_to_install(context: NodeContext) -> str:
@@ -84,10 +94,11 @@ def version_to_install(context: NodeContext) -> str:
 
 def package_repositories(context: NodeContext) -> list[PackageRepository]:
     """Return upstream's repositories, or the one that replaces all of them."""
-    if found := context.endpoints.repositories.get(NAME):
-        return [found]
     settings = context.region.settings_of(BigBlueButton)
-    return list(upstream_repositories(settings.release, settings.version))
+    upstream = upstream_repositories(settings.release, settings.version)
+    if found := context.endpoints.repositories.get(NAME):
+        return [found._replace(packages=tuple(name for item in upstream for name in item.packages))]
+    return list(upstream)
 
 
 PACKAGES = PackageSource(NAME, KEY_URL, version_to_install, package_repositories)

@@ -28,6 +28,7 @@ UPSTREAM = PackageRepository(
         "66A9CD0595D6AFA247290D3BEF8B479E2DC1389C",
     ),
     bundle="jitsi-meet",
+    packages=("jitsi-*", "jicofo", "jigasi", "jibri"),
 )
 TESTED_VERSION = "2.0.11248"
 # The number of the package jitsi-meet is that of the tag.
@@ -45,7 +46,8 @@ def version_to_install(context: NodeContext) -> str:
 def package_repositories(context: NodeContext) -> list[PackageRepository]:
     """Return the repository, held at the release to install."""
     source = context.endpoints.repositories.get(UPSTREAM.name, UPSTREAM)
-    return [source._replace(bundle=UPSTREAM.bundle, release=f"{version_to_install(context)}-1")]
+    release = f"{version_to_install(context)}-1"
+    return [source._replace(bundle=UPSTREAM.bundle, packages=UPSTREAM.packages, release=release)]
 
 
 PACKAGES = PackageSource(UPSTREAM.name, UPSTREAM.key_url, version_to_install, package_repositories)
