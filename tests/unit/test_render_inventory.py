@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from node_samples import SECRETS, node
@@ -23,6 +25,7 @@ from chautari.render.inventory import SSHConnection, inventory_files, mark_texts
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import ROLES
 
+PLAIN_TAGS = [f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null")]
 JINJA = "{{ lookup('pipe', 'touch /tmp/chautari-was-here') }}"
 HOSTILE = {
     "text": JINJA,
@@ -77,14 +80,25 @@ def test_text_that_looks_like_another_type_stays_text(text: str, tmp_path: Path)
     assert templated(data) == {"value": text, "list": [text]}
 
 
+def values_of(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Yield the values of a document; the names of variables and of their parts are no values."""
+    if isinstance(node, yaml.MappingNode):
+        children = [value for _, value in node.value]
+    else:
+        children = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.ScalarNode):
+        yield node
+    for child in children:
+        yield from values_of(child)
+
+
 def test_every_text_in_every_file_is_marked_unsafe(tmp_path: Path) -> None:
     for name, content in inventory_files(nodes(tmp_path), CONNECTIONS).items():
-        for line in content.decode().splitlines()[1:]:
-            _, _, value = line.strip().lstrip("- ").partition(": ")
-            plain = (
-                value in ("true", "false", "null", "[]", "{}", "''") or value.strip("'").isdecimal()
-            )
-            assert not value or plain or value.startswith("!unsafe '"), (name, line)
+        found = list(values_of(yaml.compose(content)))
+        assert found, name
+        for value in found:
+            plain = value.tag in PLAIN_TAGS or value.value == "" or value.value.isdecimal()
+            assert plain or value.tag == "!unsafe", (name, value.value)
 
 
 def test_secrets_are_only_in_secrets_yml(tmp_path: Path) -> None:

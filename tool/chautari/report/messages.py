@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chautari.language import _
+from chautari.language import N_, _
 from chautari.node import reason_texts
 from chautari.report import federation_texts
 from chautari.report.dns_texts import DNS_RECORDS
@@ -18,12 +18,7 @@ from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 from chautari.report.role_messages import translate_role_message
 
-_SINCE: Template = "since {since:time}"
 MAX_REASONS = 4  # of a role, in one notice
-
-
-def _role_message_text(data: Data) -> str:
-    return translate_role_message(data["text"])
 
 
 def _run_not_started_text(data: Data) -> str:
@@ -88,7 +83,7 @@ REASONS: dict[str, Template] = {
 
 NOTICES: dict[str, Template] = {
     # A role's own debug task wrote this text.
-    "role_message": _role_message_text,
+    "role_message": lambda data: translate_role_message(data["text"]),
     # A node's run
     "receipt_incomplete": _receipt_incomplete_text,
     "manual_change_kept": _manual_change_kept_text,
@@ -499,4 +494,4 @@ def _fill_template_pair(
 
 def peer_problem_since_text(seconds: int) -> str:
     """Return since when something is so."""
-    return fill_template(_SINCE, "since", {"since": seconds})
+    return fill_template(N_("since {since:time}"), "since", {"since": seconds})

@@ -16,7 +16,7 @@ MAX_UNPACKED = 6 << 30
 MAX_LINK = 4096
 # Control characters, and bytes that are no UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_FILE, _DIRECTORY, _LINK, _HARD_LINK = "file", "directory", "link", "hard link"
+_FILE, _DIRECTORY, _LINK, _HARD_LINK = "file", "directory", "link", "hard_link"
 
 
 class ArchiveMember(NamedTuple):
