@@ -82,9 +82,11 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
     while not (mails := mailbox.recent_mails("ops@proof.example.org", minutes=5)):
         assert time.monotonic() < deadline, "no mail arrived"
         time.sleep(1)
-    found = [mail for mail in mails if "something changed" in mail["subject"]]
+    # In the region's first language.
+    found = [mail for mail in mails if "algo cambió" in mail["subject"]]
     assert len(found) == 1
-    assert "nftables.service: state changed from active to inactive" in json.dumps(found)
+    text = json.dumps(found, ensure_ascii=False)
+    assert "nftables.service: estado cambió de active a inactive" in text
     assert proof.deploy("region", "--no-checks", "--node", "ground").code == 0
 
 
