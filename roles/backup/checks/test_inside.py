@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("backup")
+
+SANDBOXED_UNITS = [
+    "chautari-backup.service",
+    "chautari-backup-check.service",
+    "chautari-backup-watch.service",
+    "chautari-backup-resume.service",
+    "chautari-drill.service",
+]
 
 STATE = "/var/lib/chautari/backup/state.json"
 TIMERS = ("chautari-backup", "chautari-backup-check", "chautari-backup-watch")
@@ -84,3 +94,9 @@ def test_repositories_are_whole(host: Host) -> None:
     """The last check of each repository found no damage"""
     for name, known in results(host).items():
         assert known["check_ok"] is not False, f"{name}: {known.get('check_error')}"
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Host) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

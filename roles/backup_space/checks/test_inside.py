@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("backup_space")
+
+SANDBOXED_UNITS = ["chautari-backup-space.service"]
 
 STATE = "/var/lib/chautari/backup_space/state.json"
 
@@ -70,3 +74,9 @@ def test_backups_of_peers_are_whole(host: Host) -> None:
     spaces = json.loads(file.content_string)["spaces"] if file.exists else {}
     for name, known in spaces.items():
         assert not known["error"], f"{name}: {known['error']['code']} {known['error']['data']}"
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Host) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("base")
+
+SANDBOXED_UNITS = ["chautari-health.service", "chautari-drift.service"]
 
 
 @pytest.mark.advice("Deploy again. 'hostnamectl' on the node shows the current name.", units=[])
@@ -144,3 +148,9 @@ def test_no_unit_has_failed(host: Host) -> None:
     """No systemd unit on the node has failed"""
     failed = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
     assert not failed, "failed: " + ", ".join(line.split()[0] for line in failed)
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Host) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

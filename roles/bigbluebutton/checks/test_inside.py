@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("bigbluebutton")
+
+SANDBOXED_UNITS = [
+    "chautari-own-address.service",
+    "chautari-recordings-process.service",
+    "chautari-recordings-dawn.service",
+    "chautari-recordings-expire.service",
+]
 
 UNITS = ["bbb-web", "freeswitch", "bbb-webrtc-sfu"]
 # What bbb-conf warns of and this node sees to otherwise: the firewall is nftables, and memory,
@@ -249,3 +258,11 @@ def test_log_keeps_no_names(host: Host) -> None:
     log = host.check_output("tail -n 20 /var/log/nginx/bigbluebutton.access.log")
     assert "192.0.2.7" in log, "the log does not contain the client's address"
     assert "canary" not in log
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Host) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))
+    if host.file("/etc/systemd/system/chautari-office@.service").exists:
+        sandboxing.assert_exposure(host, ["chautari-office@check.service"])

@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("framadate")
+
+SANDBOXED_UNITS = ["framadate-purge.service"]
 
 CURRENT = "/opt/framadate/current"
 LOG = "/var/log/framadate"
@@ -165,3 +169,9 @@ def test_log_is_free_of_fatal_errors(host: Any, since: str) -> None:
         >= int(float(since[1:]))
     ]
     assert not errors, errors[-1]
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Any) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

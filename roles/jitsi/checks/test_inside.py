@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from chautari.checks import tls_profile
+from chautari.checks import sandboxing, tls_profile
 
 pytestmark = pytest.mark.role("jitsi")
 
@@ -205,3 +205,15 @@ def test_settings_are_in_use(host: Host) -> None:
         assert not newer, (
             f"changed since {unit} last loaded its settings: {', '.join(newer.split())}"
         )
+
+
+@pytest.mark.advice(
+    "Deploy again, or restart them: 'systemctl restart prosody jicofo'.",
+    units=["prosody", "jicofo"],
+)
+def test_services_are_sandboxed(host: Host) -> None:
+    """systemd limits what Prosody and Jicofo can do"""
+    units = ["prosody.service", "jicofo.service"]
+    sandboxing.assert_exposure(host, units, sandboxing.PACKAGE_UNIT_LIMIT)
+    for unit in units:
+        sandboxing.assert_running_in_sandbox(host, unit)

@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
+from chautari.checks import sandboxing
 from chautari.checks.log_lines import is_expected_log_line
 
 pytestmark = pytest.mark.role("nextcloud")
+
+SANDBOXED_UNITS = [
+    "nextcloud-cron.service",
+    "nextcloud-upgrade.service",
+    "nextcloud-upgrade-recover.service",
+    "nextcloud-federation.service",
+]
 
 CURRENT = "/opt/nextcloud/current"
 LANGUAGES = "/usr/local/libexec/chautari/nextcloud-languages"
@@ -283,3 +291,9 @@ def test_log_is_free_of_errors(host: Any, since: str) -> None:
         and not is_expected_log_line(entry, known)
     ]
     assert not errors, errors[-1]
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Any) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

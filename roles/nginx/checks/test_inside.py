@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("nginx")
 
 
@@ -72,3 +74,10 @@ def test_logs_are_closed_to_other_accounts(host: Host) -> None:
     """Other accounts cannot read the logs, which contain links to polls, files and meetings"""
     found = host.check_output("find /var/log/nginx -type f -perm /o=rwx").split()
     assert not found, f"other accounts can use these logs: {', '.join(found)}"
+
+
+@pytest.mark.advice("Deploy again, or restart it: 'systemctl restart nginx'.", units=["nginx"])
+def test_service_is_sandboxed(host: Host) -> None:
+    """systemd limits what nginx can do"""
+    sandboxing.assert_exposure(host, ["nginx.service"], sandboxing.PACKAGE_UNIT_LIMIT)
+    sandboxing.assert_running_in_sandbox(host, "nginx.service")

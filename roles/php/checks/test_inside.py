@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("php")
 
 UNIT = "php*-fpm"
@@ -92,3 +94,11 @@ def test_log_is_free_of_errors(host: Any, since: str) -> None:
         if line and datetime.strptime(line[1], "%d-%b-%Y %H:%M:%S").timestamp() >= start
     ]
     assert not errors, errors[-1]
+
+
+@pytest.mark.advice("Deploy again, or restart it: 'systemctl restart php*-fpm'.", units=[UNIT])
+def test_service_is_sandboxed(host: Any) -> None:
+    """systemd limits what PHP-FPM can do"""
+    unit = f"php{version(host)}-fpm.service"
+    sandboxing.assert_exposure(host, [unit], sandboxing.PACKAGE_UNIT_LIMIT)
+    sandboxing.assert_running_in_sandbox(host, unit)

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("portal")
+
+SANDBOXED_UNITS = [
+    "chautari-portal-update.service",
+    "chautari-portal-sign.service",
+    "chautari-portal-heartbeat.service",
+]
 
 PUBLISHED = "/var/lib/chautari-portal/descriptor/current/region.json"
 KEY = "/etc/chautari-portal/signing-key"
@@ -99,3 +107,9 @@ def test_program_that_asks_peers_cannot_read_the_key(host: Any, peers: list[str]
     read = host.run(f"setpriv --reuid=chautari-heartbeat --clear-groups cat {KEY}")
     assert read.rc != 0, "the account can read the key"
     assert host.file("/var/lib/chautari-portal/site").user != "chautari-heartbeat"
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Any) -> None:
+    """systemd lets the role's own units do only what they need"""
+    sandboxing.assert_exposure(host, sandboxing.units_in_use(host, SANDBOXED_UNITS))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import sandboxing
 from chautari.checks.containers import assert_temporary_files_on_disk
 
 pytestmark = pytest.mark.role("scalelite")
@@ -78,3 +79,11 @@ def test_settings_are_closed_to_others(host: Any) -> None:
     """Other accounts cannot read Scalelite's settings"""
     file = host.file("/etc/chautari/scalelite.env")
     assert (file.user, file.mode) == ("root", 0o600)
+
+
+@pytest.mark.advice("Deploy again to write the units of the role.", units=[])
+def test_units_are_sandboxed(host: Any) -> None:
+    """systemd lets the program for servers of peers do only what it needs"""
+    if not host.file(OVERFLOW).exists:
+        pytest.skip("the region uses no servers of peers")
+    sandboxing.assert_exposure(host, ["chautari-scalelite-overflow.service"])

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("turn")
 
 UNITS = ["coturn"]
@@ -45,3 +47,10 @@ def test_settings_are_in_use(host: Host) -> None:
         "find /etc/turnserver.conf /etc/coturn -newer /run/chautari-coturn.loaded"
     )
     assert not newer, f"changed since coturn last loaded its settings: {', '.join(newer.split())}"
+
+
+@pytest.mark.advice("Deploy again, or restart it: 'systemctl restart coturn'.", units=UNITS)
+def test_service_is_sandboxed(host: Host) -> None:
+    """systemd limits what coturn can do"""
+    sandboxing.assert_exposure(host, ["coturn.service"], sandboxing.PACKAGE_UNIT_LIMIT)
+    sandboxing.assert_running_in_sandbox(host, "coturn.service")

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import sandboxing
+
 pytestmark = pytest.mark.role("videobridge")
 
 UNITS = ["jitsi-videobridge2"]
@@ -205,3 +207,12 @@ def test_media_reaches_the_bridge(
         assert reply[:2] == b"\x01\x01", "the bridge refuses the browser's connectivity check"
     finally:
         conference(host, meeting, {"id": name, "expire": True})
+
+
+@pytest.mark.advice(
+    "Deploy again, or restart it: 'systemctl restart jitsi-videobridge2'.", units=UNITS
+)
+def test_service_is_sandboxed(host: Host) -> None:
+    """systemd limits what the video bridge can do"""
+    sandboxing.assert_exposure(host, ["jitsi-videobridge2.service"], sandboxing.PACKAGE_UNIT_LIMIT)
+    sandboxing.assert_running_in_sandbox(host, "jitsi-videobridge2.service")
