@@ -33,6 +33,7 @@ def test_deploy_without_changes_runs_no_role(proof: Proof) -> None:
         "ssh",
         "firewall",
         "mail",
+        "fail2ban",
     }
     assert any("calendar" in notice["text"] for notice in outcome.node("cloud")["notices"])
     # There was only a survey: a node without an answer would have been converged.
@@ -40,7 +41,7 @@ def test_deploy_without_changes_runs_no_role(proof: Proof) -> None:
 
 
 def test_every_role_has_a_complete_receipt(proof: Proof) -> None:
-    for node, count in (("ground", 4), ("cloud", 12), ("meet", 10), ("hall", 9)):
+    for node, count in (("ground", 5), ("cloud", 13), ("meet", 11), ("hall", 10)):
         found = receipts(proof, node)
         assert len(found) == count
         assert {

@@ -122,7 +122,7 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "required": plain(NodeRequirements("debian-12", (), address="203.0.113.10")),
         "takes_over": {
             role: list_takeovers(role, "debian-12")
-            for role in ("base", "ssh", "firewall", "mail")
+            for role in ("base", "ssh", "firewall", "mail", "fail2ban")
         },
         "open_ports": [],
         "adopt": [],

@@ -169,7 +169,9 @@ def test_bundle_holds_no_other_node_s_values(tmp_path: Path) -> None:
         "inventory/host_vars/bog1/main.yml",
         "inventory/host_vars/bog1/secrets.yml",
     ]
-    everything = b"".join(files.values())
+    # fail2ban never blocks another node, so it needs the addresses, which are public.
+    ignored = rb'fail2ban_ignored"?:( \[[^]]*\]|(\n- .*)+)'
+    everything = re.sub(ignored, b"", b"\n".join(files.values()))
     for foreign in (b"canary-admin", b"canary-database", b"203.0.113.11", b"med1"):
         assert foreign not in everything
 

@@ -18,20 +18,20 @@ from chautari.services.registry import ROLES, SERVICES
 
 
 def test_node_without_services_gets_only_base_roles(tmp_path: Path) -> None:
-    assert node(tmp_path, "bog1").roles == ("base", "ssh", "firewall", "mail")
+    assert node(tmp_path, "bog1").roles == ("base", "ssh", "firewall", "mail", "fail2ban")
 
 
 def test_nextcloud_adds_its_roles_in_order(tmp_path: Path) -> None:
     found = node(tmp_path, "med1").roles
-    assert found[-6:] == SERVICES["nextcloud"].roles
+    assert found[-7:] == (*SERVICES["nextcloud"].roles, "fail2ban")
     assert list(found) == sorted(found, key=list(ROLES).index)
-    expected = {"base", "ssh", "firewall", "mail", *SERVICES["nextcloud"].roles}
+    expected = {"base", "ssh", "firewall", "mail", "fail2ban", *SERVICES["nextcloud"].roles}
     assert found == tuple(x for x in ROLES if x in expected)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
     text = "\n".join(REGION.splitlines()[:-4]).replace(", services: [nextcloud]", "")
-    assert node(tmp_path, "bog1", text=text).roles == ("base", "ssh", "firewall")
+    assert node(tmp_path, "bog1", text=text).roles == ("base", "ssh", "firewall", "fail2ban")
 
 
 def test_node_gets_its_own_name_users_and_port(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_server_gets_its_name_addresses_and_settings(tmp_path: Path) -> None:
     found = node(tmp_path, "cal1")
     assert found.roles == (
         "base", "ssh", "firewall", "mail", "nginx", "tls", "repository", "turn", "bigbluebutton",
+        "fail2ban",
     )  # fmt: skip
     given = {key.removeprefix("bigbluebutton_"): value for key, value in found.public.items()}
     assert (given["domain"], given["address"], given["address6"]) == (

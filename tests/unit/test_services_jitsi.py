@@ -24,12 +24,13 @@ def ports(folder: Path, name: str, text: str = MEETING) -> list[tuple[str, str]]
 def test_meeting_node_gets_its_roles_in_order(tmp_path: Path) -> None:
     assert node(tmp_path, "cal1", text=MEETING).roles == (
         "base", "ssh", "firewall", "nginx", "tls", "repository", "turn", "videobridge", "jitsi",
+        "fail2ban",
     )  # fmt: skip
 
 
 def test_further_bridge_gets_only_the_bridge_role(tmp_path: Path) -> None:
     assert node(tmp_path, "cal2", text=MEETING).roles == (
-        "base", "ssh", "firewall", "repository", "videobridge",
+        "base", "ssh", "firewall", "repository", "videobridge", "fail2ban",
     )  # fmt: skip
 
 

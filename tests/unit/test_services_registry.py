@@ -35,7 +35,7 @@ PACKAGES = [folder.name for folder in (TOOL / "chautari/services").glob("[!_]*/"
 BEFORE = (
     "base", "ssh", "firewall", "mail", "nginx", "tls", "postgresql", "mariadb", "redis", "php",
     "nextcloud", "framadate", "repository", "turn", "videobridge", "jitsi", "bigbluebutton",
-    "containers", "scalelite", "greenlight",
+    "containers", "scalelite", "greenlight", "fail2ban",
 )  # fmt: skip
 
 

@@ -38,7 +38,8 @@ gathering = explicit
 """
 # Modules of `chautari.checks` that checks on a node import.
 CHECKS_LIBRARY = (
-    "__init__", "record", "inside", "apt_policy", "containers", "log_lines", "tls_profile",
+    "__init__", "record", "inside", "apt_policy", "containers", "log_lines", "sandboxing",
+    "tls_profile",
 )  # fmt: skip
 
 

@@ -59,6 +59,17 @@ def firewall_variables(context: NodeContext) -> Variables:
     }
 
 
+def fail2ban_variables(context: NodeContext) -> Variables:
+    """Return the services with passwords on the node, and the addresses of all nodes."""
+    region, node = context.region, context.node
+    logs = {service.failed_logins for service in region.services_of(node)}
+    return {
+        "fail2ban_ssh_port": region.nodes[node].port,
+        "fail2ban_ignored": [address for one in region.nodes.values() for address in one.addresses],
+        "fail2ban_services": sorted(filter(None, logs)),
+    }
+
+
 def mail_variables(context: NodeContext) -> Variables:
     """Return the relay that the node sends its mail through."""
     settings = context.region.mail
@@ -164,6 +175,7 @@ def containers_variables(context: NodeContext) -> Variables:
 VARIABLES: Mapping[str, RoleVariables] = {
     "base": base_variables,
     "firewall": firewall_variables,
+    "fail2ban": fail2ban_variables,
     "mail": mail_variables,
     "nginx": nginx_variables,
     "tls": tls_variables,

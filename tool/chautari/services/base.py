@@ -278,6 +278,7 @@ class Service:
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.
+        failed_logins: the log of failed logins, as the role fail2ban names it; empty if it has none.
         logs_and_commands: its units, log files and commands on a node.
         service_for_region: returns this service with what follows from a region's settings.
     """
@@ -331,6 +332,7 @@ class Service:
     lending: LendingHooks | None = None
     peer_ports: Callable[[NodeContext], Sequence[Port]] | None = None
     peer_secret_variables: Callable[[NodeContext, Secrets], Variables] | None = None
+    failed_logins: str = ""
     logs_and_commands: LogsAndCommands = field(default_factory=LogsAndCommands)
     service_for_region: Callable[[Region], Service] | None = None
 

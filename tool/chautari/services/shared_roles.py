@@ -10,7 +10,7 @@ WEB_PORTS = (
 )
 # Every node gets these; mail only where the region has a relay.
 MAIL_ROLE = "mail"
-BASE_ROLES = ("base", "ssh", "firewall", MAIL_ROLE)
+BASE_ROLES = ("base", "ssh", "firewall", MAIL_ROLE, "fail2ban")
 # A region's `backup` decides which nodes get these.
 BACKUP_ROLE = "backup"
 BACKUP_SPACE_ROLE = "backup_space"
@@ -30,7 +30,9 @@ SHARED_ROLES = (
     Role("repository", "Package repositories", after=("php",)),
     Role("turn", "TURN server", after=("repository",)),
     Role("containers", "Container engine", after=("turn",)),
+    # After the roles of all services, whose logs it reads.
+    Role("fail2ban", "Protection against guessed passwords", after=("containers",)),
     # After the roles of all services, whose state is stored.
-    Role(BACKUP_SPACE_ROLE, "Space for backups of peers", after=("containers",)),
+    Role(BACKUP_SPACE_ROLE, "Space for backups of peers", after=("fail2ban",)),
     Role(BACKUP_ROLE, "Backups", after=(BACKUP_SPACE_ROLE,)),
 )

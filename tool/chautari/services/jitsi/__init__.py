@@ -74,6 +74,7 @@ SERVICE = Service(
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     site_file="{name}.conf",
+    failed_logins="prosody",
     logs_and_commands=LogsAndCommands(
         units=("prosody.service", "jicofo.service", "jitsi-videobridge2.service", "coturn.service"),
         files=(

@@ -82,6 +82,7 @@ SERVICE = Service(
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
+    failed_logins="nextcloud",
     logs_and_commands=LogsAndCommands(
         units=("nextcloud-*.service", "php*-fpm.service", "postgresql*.service"),
         files=("/var/log/nextcloud/nextcloud.log", site_error_log("nextcloud")),
