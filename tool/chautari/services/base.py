@@ -278,7 +278,7 @@ class Service:
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.
-        failed_logins: the log of failed logins, as the role fail2ban names it; empty if it has none.
+        failed_logins: the log of failed logins, as the role fail2ban names it; empty for none.
         logs_and_commands: its units, log files and commands on a node.
         service_for_region: returns this service with what follows from a region's settings.
     """
