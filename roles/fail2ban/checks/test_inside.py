@@ -53,7 +53,7 @@ def test_nodes_are_never_blocked(host: Host, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Deploy again to install the command.", units=UNITS)
 def test_people_who_log_in_with_a_key_are_recognised(host: Host) -> None:
-    """Addresses from which somebody logged in with a key are not blocked"""
+    """Addresses from which a person logged in with a key are not blocked"""
     command = "/usr/local/libexec/chautari/fail2ban-known"
     assert host.run("%s 192.0.2.250", command).rc == 1, "a stranger counts as known"
     assert host.run("%s nonsense", command).rc == 2
