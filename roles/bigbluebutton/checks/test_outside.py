@@ -11,10 +11,20 @@ from typing import Any
 
 import pytest
 
-from chautari.checks import http2_client, turn, udp
+from chautari.checks import http2_client, security_headers, turn, udp
 from chautari.services.bigbluebutton.api_client import BigBlueButtonServer, RequestRefused
 
 pytestmark = pytest.mark.role("bigbluebutton")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/chautari/welcome.pdf",
+    "/chautari/door",
+    "/bigbluebutton/api",
+    "/html5client/",
+    "/plugins/no-such-file",
+)
 
 UNITS = ["haproxy", "nginx", "bbb-web"]
 ALGORITHMS = ("sha1", "sha256", "sha384", "sha512")
@@ -304,3 +314,9 @@ def only_icmp_is_missing(address: str, secret: str) -> None:
         client.close()
     if arrived:
         pytest.skip("the node sends no ICMP to this machine, so its unused ports cannot be tested")
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(domain: str, web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(web, f"https://{domain}", LOCATIONS)

@@ -12,7 +12,20 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import security_headers
+
 pytestmark = pytest.mark.role("framadate")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/create_poll.php?type=date",
+    "/css/no-such-file.css",
+    "/robots.txt",
+    "/favicon.ico",
+    "/admin",
+    "/no.such.file",
+)
 
 TRANSLATIONS = ("ar", "br", "ca", "de", "en", "eo", "es", "fr", "gl", "it", "nl", "oc")
 PRIVATE = (
@@ -263,3 +276,9 @@ def test_forged_names_are_not_believed(base: str, web: Any) -> None:
     text = web.get(f"{base}/", headers=forged).text
     assert "forged.invalid" not in text
     assert f"{base}/create_poll.php" in text, "links do not use the public address"
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(base: str, web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(web, base, LOCATIONS)

@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from chautari.checks import turn
+from chautari.checks import security_headers, turn
 from chautari.services.jitsi.xmpp import Participant, XMPPOverBosh, XMPPOverWebsocket
 
 pytestmark = pytest.mark.role("jitsi")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/config.js",
+    "/external_api.js",
+    "/libs/no-such-file",
+    "/http-bind",
+    "/AnyRoom",
+    "/.hidden",
+)
 
 UNITS = ["prosody", "jicofo", "nginx"]
 ACCOUNT = "chautari-check"
@@ -218,3 +229,9 @@ def test_only_the_region_s_own_relays_are_offered(
     )
     assert client.allocate()
     client.close()
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(domain: str, web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(web, f"https://{domain}", LOCATIONS)

@@ -10,9 +10,24 @@ from xml.etree import ElementTree
 
 import pytest
 
+from chautari.checks import security_headers
 from chautari.checks.outside import Web
 
 pytestmark = pytest.mark.role("nextcloud")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/login",
+    "/status.php",
+    "/remote.php/dav/",
+    "/robots.txt",
+    "/core/img/favicon.ico",
+    "/.well-known/caldav",
+    "/config/",
+    "/remote",
+    "/no-such-file.woff2",
+)
 
 ACCOUNT = "chautari-check"
 PRIVATE = (
@@ -311,3 +326,9 @@ def test_room_is_closed_to_strangers(
     answer = Web(check_context["ca_file"]).get(link, allow_redirects=False, timeout=60)
     assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:200]}"
     assert "/login?" in answer.headers["Location"], answer.headers["Location"]
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(settings: dict[str, Any], web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(web, address(settings, ""), LOCATIONS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import security_headers
 from chautari.federation.fetch import parse_descriptor_url
 from chautari.federation.letters import digest_of_letter, letter_path
 from chautari.federation.refusal import PeerRefused
@@ -15,6 +16,16 @@ from chautari.federation.transfer import PATH, SignedDescriptor
 from chautari.federation.trust import verify_signed_descriptor
 
 pytestmark = pytest.mark.role("portal")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/state.json",
+    "/.well-known/chautari/region.json",
+    "/.well-known/nodeinfo",
+    "/nodeinfo/2.1",
+    "/no-such-file",
+)
 
 MAX_BYTES = 50_000
 MAX_AGE_SECONDS = 15 * 60
@@ -190,3 +201,9 @@ def test_security_headers_are_sent_and_nothing_else_is_served(base: str, web: An
     for path in ("/en.html", "/.well-known/", "/chatonsinfos/", "/../descriptor/", "/xx"):
         answer = web.get(f"{base}{path}", allow_redirects=False)
         assert answer.status_code in (400, 404), f"{path}: {answer.status_code}"
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(base: str, web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(web, base, LOCATIONS)

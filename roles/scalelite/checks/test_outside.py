@@ -12,7 +12,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from chautari.checks import security_headers
+
 pytestmark = pytest.mark.role("scalelite")
+
+# One path for each kind of location in nginx's settings.
+LOCATIONS = (
+    "/",
+    "/health_check",
+    "/bigbluebutton/api",
+)
 
 UNITS = ["nginx", "scalelite-api"]
 Ask = Callable[..., ElementTree.Element]
@@ -74,3 +83,11 @@ def test_management_is_not_reachable(settings: dict[str, Any], web: Any) -> None
     for path in ("/scalelite/api/getServers", "/scalelite/api/getTenants"):
         answer = web.get(f"https://{settings['scalelite_domain']}{path}")
         assert answer.status_code == 404, f"{path}: {answer.status_code}"
+
+
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_every_location_has_security_headers(settings: dict[str, Any], web: Any) -> None:
+    """Security headers are sent by each location of the site, once"""
+    security_headers.assert_security_headers(
+        web, f"https://{settings['scalelite_domain']}", LOCATIONS
+    )

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from chautari.region.base import StrictModel
-from chautari.region.field_types import Label, Text
+from chautari.region.field_types import Domain, Label, Text
 
 
 class BigBlueButton(StrictModel):
@@ -67,6 +67,12 @@ class BigBlueButton(StrictModel):
         description="Text that people see in the chat of every meeting if `recordings` is `true`. "
         "The default text is in the region's first language, or in English.",
         examples=["This meeting may be recorded. Leave the meeting if you do not agree."],
+    )
+    embedded_in: tuple[Domain, ...] = Field(
+        default=(),
+        description="Domains of other web sites that can show meetings in a frame. Sites of the "
+        "region itself can always do this.",
+        examples=[["school.example.org"]],
     )
     office: Literal["soffice", "docker"] = Field(
         default="soffice",

@@ -16,6 +16,7 @@ from chautari.services.bigbluebutton.secrets import (
     peer_secret_spec,
 )
 from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.frames import frame_ancestors
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -68,6 +69,7 @@ def bigbluebutton_variables(context: NodeContext) -> Variables:
         "bigbluebutton_office": settings.office,
         "bigbluebutton_checksums": api_digest_algorithms(region),
         "bigbluebutton_contact": region.contact,
+        "bigbluebutton_frame_ancestors": frame_ancestors(region, settings.embedded_in),
     }
 
 

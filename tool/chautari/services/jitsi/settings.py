@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from chautari.region.base import StrictModel
-from chautari.region.field_types import Label, Name
+from chautari.region.field_types import Domain, Label, Name
 
 
 class Jitsi(StrictModel):
@@ -42,4 +42,10 @@ class Jitsi(StrictModel):
         description="Whether one meeting can use several bridges, which then forward media to each "
         "other. This requires nodes with `jitsi-bridge`.",
         examples=[True],
+    )
+    embedded_in: tuple[Domain, ...] = Field(
+        default=(),
+        description="Domains of other web sites that can show meetings in a frame. Sites of the "
+        "region itself can always do this.",
+        examples=[["school.example.org"]],
     )

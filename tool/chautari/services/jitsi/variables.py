@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from chautari.language import N_
 from chautari.services.base import AccessDetails, Port
+from chautari.services.frames import frame_ancestors
 from chautari.services.jitsi import lending, packages
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.lending import own_meeting_domain
@@ -93,6 +94,7 @@ def jitsi_variables(context: NodeContext) -> Variables:
         "jitsi_relays": settings.relays,
         "jitsi_peer_names": list(lending.borrowed_bridges_by_peer(context)),
         "jitsi_region": region.region,
+        "jitsi_frame_ancestors": frame_ancestors(region, settings.embedded_in),
     }
 
 
