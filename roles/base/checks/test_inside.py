@@ -12,7 +12,7 @@ from chautari.checks import sandboxing
 
 pytestmark = pytest.mark.role("base")
 
-SANDBOXED_UNITS = ["chautari-health.service", "chautari-drift.service"]
+SANDBOXED_UNITS = ["chautari-health.service", "chautari-drift.service", "chautari-reboot.service"]
 
 
 @pytest.mark.advice("Deploy again. 'hostnamectl' on the node shows the current name.", units=[])
@@ -100,14 +100,27 @@ def test_security_updates_are_armed(host: Host, timer: str) -> None:
     "Remove the files in /etc/apt/apt.conf.d that override these settings.", units=[]
 )
 def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None:
-    """Only security updates are automatic, and they restart the node only if this is allowed"""
+    """Only security updates are automatic, never those of BigBlueButton"""
     dump = host.check_output("apt-config dump").splitlines()
     origins = [line for line in dump if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
     assert origins, "no source for unattended updates is set"
     security = re.compile(r"label=Debian-Security|origin=Ubuntu,archive=[^,]*-security\b")
     assert all(security.search(line) for line in origins), origins
-    reboot = str(settings.get("base_automatic_reboot", False)).lower()
-    assert f'Unattended-Upgrade::Automatic-Reboot "{reboot}";' in dump
+    assert 'Unattended-Upgrade::Automatic-Reboot "false";' in dump
+    assert 'Unattended-Upgrade::Package-Blacklist:: "^bbb-";' in dump
+    if settings.get("base_alerts", False):
+        assert 'Unattended-Upgrade::Mail "root";' in dump
+
+
+@pytest.mark.advice(
+    "Deploy again. 'systemctl list-timers' on the node shows the active timers.",
+    units=["chautari-reboot"],
+)
+def test_restarts_are_in_the_hours_of_the_region(host: Host, settings: dict[str, Any]) -> None:
+    """The node restarts after updates only in the hours that the region allows"""
+    wanted = bool(settings.get("base_reboot_window", ""))
+    timer = host.service("chautari-reboot.timer")
+    assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
 
 
 @pytest.mark.advice("Deploy again. 'journalctl --disk-usage' on the node shows the size.", units=[])

@@ -30,6 +30,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # RFC 5322 allows more before the @, which would break the syntax of files that roles write.
 _EMAIL_WORD = r"[A-Za-z0-9_+-]+"
 _EMAIL = re.compile(rf"(?![-+])(?=.{{1,64}}@){_EMAIL_WORD}(\.{_EMAIL_WORD})*@(?P<domain>[^@\s]+)")
+_TIME_WINDOW = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9])-((?:[01][0-9]|2[0-3]):[0-5][0-9])")
 _SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
@@ -340,12 +341,26 @@ def validate_sandbox_network(value: str) -> str:
     return str(network)
 
 
+def check_time_window(value: str) -> str:
+    """Return `value` when it is two different times of the day, such as 02:00-05:00."""
+    found = _TIME_WINDOW.fullmatch(value)
+    if not found or found[1] == found[2]:
+        raise ValueError(
+            _(
+                "{value!r} is not a part of the day; write two times, such as 02:00-05:00",
+                value=value,
+            )
+        )
+    return value
+
+
 Name = Annotated[str, AfterValidator(validate_name)]
 Text = Annotated[str, AfterValidator(check_single_line)]
 Label = Annotated[str, AfterValidator(check_dns_label)]
 Domain = Annotated[str, AfterValidator(validate_domain)]
 Email = Annotated[str, AfterValidator(validate_email)]
 Address = Annotated[str, AfterValidator(to_canonical_address)]
+TimeWindow = Annotated[str, AfterValidator(check_time_window)]
 Timezone = Annotated[str, AfterValidator(validate_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
 Size = Annotated[str, AfterValidator(check_storage_size)]

@@ -28,6 +28,7 @@ from chautari.region.field_types import (
     Port,
     PublicKey,
     SandboxNetwork,
+    TimeWindow,
     Timezone,
     Version,
 )
@@ -376,6 +377,13 @@ class Region(StrictModel):
         description="Nightly backups of the nodes, and the disk space that peers may use for their "
         "own backups. Without this key, no backups are stored.",
         examples=[{"to": ["himalaya"]}],
+    )
+    reboot_window: TimeWindow | None = Field(
+        default=None,
+        description="Hours (in `timezone`) in which a node can restart by itself if an update "
+        "requires it. A node does not restart while people are in meetings on it. Without this "
+        "key, nodes never restart by themselves.",
+        examples=["02:00-05:00"],
     )
     ask_upstream: bool = Field(
         default=True,

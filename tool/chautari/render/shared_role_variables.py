@@ -39,6 +39,7 @@ def base_variables(context: NodeContext) -> Variables:
         "base_region": region.region,
         "base_alerts": bool(region.mail and region.mail.alerts),
         "base_translations": dict(texts_of_node_mails(best_language(region.languages))),
+        "base_reboot_window": region.reboot_window or "",
     }
 
 

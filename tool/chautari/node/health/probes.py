@@ -174,17 +174,20 @@ def _read_service_states(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def meeting_servers() -> list[dict[str, Any]]:
+    """Return how to ask each server on this node for its meetings."""
+    return _role_settings_with_key("port")
+
+
 def meetings() -> dict[str, int] | None:
     """Return how many meetings and people there are on this node; None if that is not known."""
-    counts = [
-        count for server in _role_settings_with_key("port") if (count := _count_meetings(server))
-    ]
+    counts = [count for server in meeting_servers() if (count := count_meetings(server))]
     if not counts:
         return None
     return {"meetings": sum(item[0] for item in counts), "people": sum(item[1] for item in counts)}
 
 
-def _count_meetings(server: Mapping[str, Any]) -> tuple[int, int] | None:
+def count_meetings(server: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the meetings and people of one server; None if it does not answer.
 
     `server` has the port and the path to ask, and a pattern of the number of people. It has a
