@@ -123,6 +123,23 @@ def test_restarts_are_in_the_hours_of_the_region(host: Host, settings: dict[str,
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
 
 
+@pytest.mark.advice("Run 'systemctl restart systemd-sysctl' on the node.", units=["systemd-sysctl"])
+def test_kernel_has_its_settings(host: Host) -> None:
+    """The kernel uses the settings of the role, where the machine can set them"""
+    lines = host.file("/etc/sysctl.d/60-chautari.conf").content_string.splitlines()
+    wanted = dict(line[1:].split(" = ") for line in lines if line.startswith("-"))
+    assert wanted, "no setting is listed"
+    other = {}
+    for name, value in wanted.items():
+        path = "/proc/sys/" + name.replace(".", "/")
+        # In a container, most settings are those of its host.
+        if host.run("test -w %s", path).rc == 0:
+            found = host.file(path).content_string.strip()
+            if int(found) < int(value) or (value == "0" and found != "0"):
+                other[name] = found
+    assert not other, f"other values: {other}"
+
+
 @pytest.mark.advice("Deploy again. 'journalctl --disk-usage' on the node shows the size.", units=[])
 def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> None:
     """The journal survives a restart, and its size is limited"""
