@@ -19,11 +19,8 @@ from chautari.node.root_mail import mail_to_root, send_mail
 from chautari.node.safe_text import escape_controls
 
 PACKAGES = Path("/run/reboot-required.pkgs")
-# None of these may end halfway; a backup may pause services.
-WORK = (
-    "apt-daily-upgrade.service", "chautari-backup.service", "chautari-backup-space.service",
-    "chautari-drill.service", "nextcloud-upgrade.service", "nextcloud-upgrade-recover.service",
-)  # fmt: skip
+# Programs that a restart may end at any time; this program is one of them.
+BRIEF = ("chautari-reboot.service", "chautari-health.service")
 MAX_PACKAGES = 20
 WINDOW = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 DAY_MINUTES = 1440
@@ -56,14 +53,14 @@ def reason_to_wait() -> str:
 
 
 def working_units() -> list[str]:
-    """Return the units that must not end halfway and are running."""
-    shown = probes.run_command(["systemctl", "show", "--property=Id,ActiveState", *WORK])
-    found = []
-    for block in shown.split("\n\n"):
-        fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if fields.get("ActiveState") in ("active", "activating", "deactivating", "reloading"):
-            found.append(fields.get("Id", "a unit"))
-    return found
+    """Return the jobs that are running, such as a backup, an upgrade or an installation.
+
+    systemd says of a job that it is still starting until the job has ended.
+    """
+    argv = ["systemctl", "list-units", "--type=service", "--state=start,start-pre,stop-post"]
+    shown = probes.run_command([*argv, "--plain", "--no-legend", "--full"])
+    names = [line.split()[0] for line in shown.splitlines() if line.strip()]
+    return [escape_controls(name)[:80] for name in names if name not in BRIEF]
 
 
 def waiting_packages() -> list[str]:
