@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/health/reboot.py
