@@ -31,7 +31,7 @@ SHARED_ROLES = (
     Role("turn", "TURN server", after=("repository",)),
     Role("containers", "Container engine", after=("turn",)),
     # After the roles of all services, whose logs it reads.
-    Role("fail2ban", "Protection against guessed passwords", after=("containers",)),
+    Role("fail2ban", "Fail2ban", after=("containers",)),
     # After the roles of all services, whose state is stored.
     Role(BACKUP_SPACE_ROLE, "Space for backups of peers", after=("fail2ban",)),
     Role(BACKUP_ROLE, "Backups", after=(BACKUP_SPACE_ROLE,)),

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from chautari.node.health import probes
 from chautari.node.health.main import HOME, SETTINGS, deploy_is_running
 from chautari.node.root_mail import mail_to_root, send_mail
 from chautari.node.safe_text import escape_controls
+from chautari.node.translation import _, load_translations
 
 PACKAGES = Path("/run/reboot-required.pkgs")
 # Programs that a restart may end at any time; this program is one of them.
@@ -39,16 +41,16 @@ def is_in_window(window: str, minute_of_day: int) -> bool:
 def reason_to_wait() -> str:
     """Return why the node cannot restart now; empty if it can."""
     if deploy_is_running():
-        return "a deploy is running"
+        return _("a deploy is running")
     if found := working_units():
-        return f"{found[0]} is running"
+        return _("{unit} is running", unit=found[0])
     counts = [probes.count_meetings(server) for server in probes.meeting_servers()]
     if any(count is None for count in counts):
-        return "a meeting server does not say whether people are meeting"
+        return _("a meeting server does not say whether people are meeting")
     meetings = sum(count[0] for count in counts if count)
     people = sum(count[1] for count in counts if count)
     if meetings or people:
-        return f"{people} people are in {meetings} meetings"
+        return _("people in meetings: {people}", people=max(people, meetings))
     return ""
 
 
@@ -89,27 +91,37 @@ def main(
 ) -> int:
     """Restart the node if an update waits for it and nothing speaks against it."""
     settings: Mapping[str, Any] = json.loads(settings_file.read_text())
+    load_translations()
     local = time.localtime(now)
     window = str(settings.get("reboot_window", ""))
     if probes.reboot_since() is None or not is_in_window(window, local.tm_hour * 60 + local.tm_min):
         return 0
     found = probes.try_probe(reason_to_wait)
     if found is None or found:
-        print(f"not restarted: {found or 'it is not known what the node is doing'}", flush=True)
+        reason = found or _("it is not known what the node is doing")
+        print(_("The node does not restart yet: {reason}", reason=reason), flush=True)
         return 0
     packages = waiting_packages()
-    print(f"restart for: {' '.join(packages) or 'an update'}", flush=True)
+    print(
+        _("The node restarts after updates of: {packages}", packages=listed(packages)), flush=True
+    )
     if settings.get("mail"):
         send_mail(_restart_mail(settings, packages))
     restart()
     return 0
 
 
-def _restart_mail(settings: Mapping[str, Any], packages: list[str]) -> Any:
-    listed = "\n".join(f"  {name}" for name in packages) or "  (not known)"
-    return mail_to_root(
-        f"{settings['region']}: {settings['node']} restarts after an update",
-        f"The node {settings['node']} restarts now. No one is in a meeting on it.\n\n"
-        f"Updates of these packages needed the restart:\n{listed}\n\n"
-        f"If the node does not come back, look at it: deploy status {settings['region']}\n",
+def listed(packages: list[str]) -> str:
+    """Return the names of packages as text."""
+    return ", ".join(packages) or _("not known")
+
+
+def _restart_mail(settings: Mapping[str, Any], packages: list[str]) -> EmailMessage:
+    node, region = str(settings["node"]), str(settings["region"])
+    parts = (
+        _("The node restarts now. No one is in a meeting on it."),
+        _("The node restarts after updates of: {packages}", packages=listed(packages)),
+        _("If the node does not come back, run: {command}", command=f"deploy status {region}"),
     )
+    subject = _("{name}: restart after an update", name=f"{node} ({region})")
+    return mail_to_root(subject, "\n\n".join(parts) + "\n")
