@@ -81,6 +81,7 @@ def test_accepted_account_needs_one_connection(
     [
         (255, "", DENIED),
         (255, "", "Connection closed by 203.0.113.10 port 22"),
+        (255, "", ""),
         (1, "", "sudo: a password is required"),
         (1, "", "This account is currently not available."),
         (127, "", "bash: line 1: sudo: command not found"),

@@ -22,8 +22,9 @@ _REFUSALS = (
     "is not allowed to run sudo", "is not allowed to execute", "sudo: command not found",
     "sudo: not found", "account validation failure",
 )  # fmt: skip
-# PAM closes the connection of an account that has expired; ssh hides the message at this level.
+# PAM closes the connection of an account that has expired; at this level, ssh may say nothing.
 _CLOSED = re.compile(r"connection closed by \S+ port \d+\s*$")
+_SSH_FAILED = 255
 NO_PROGRAM = 127  # exit code of a shell that does not find a program
 _PROBE = "chautari-account-works"
 _PROBE_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 18)
@@ -69,6 +70,7 @@ def is_account_refused(code: int | None, said: str) -> bool:
     return bool(code) and (
         any(words in text for words in _REFUSALS)
         or bool(_CLOSED.search(text))
+        or (code == _SSH_FAILED and not text.strip())
         or bool(suggested_login_account(said))
     )
 
