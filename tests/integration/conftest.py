@@ -107,6 +107,7 @@ def is_worker(config: pytest.Config) -> bool:
 SCOPE_OF_FILE = {
     "test_existing_machines.py": "own machines",
     "test_moving.py": "own machines",
+    "test_operators.py": "own machines",
     "test_ordinary_account.py": "own machines",
     "test_faults.py": "ground",
     "test_interruptions.py": "ground",

@@ -106,7 +106,8 @@ def changes(receipts: list[Receipt]) -> list[Change]:
                 # A recorded refusal of the authority is valid for an hour.
                 if (
                     (name, kind) in NOT_RESTORED
-                    or name.startswith("/etc/ssh/")
+                    # Nobody could log in to repair both these and the operator's account.
+                    or name.startswith(("/etc/ssh/", "/root/.ssh/"))
                     or ".refused" in name
                 ):
                     continue

@@ -19,7 +19,7 @@ from region_samples import ROOT
 from run_samples import OLD
 
 from chautari.deploy import status
-from chautari.node import lock, main, runner
+from chautari.node import audit_log, lock, main, runner
 from chautari.render import provider
 
 HOLD = """
@@ -108,6 +108,7 @@ def node_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     monkeypatch.setattr(runner, "STATE", state)
     monkeypatch.setattr(main, "STATE", state)
     monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(audit_log, "LOG", tmp_path / "log" / "chautari" / "audit.log")
     monkeypatch.setattr(lock, "LOCK", state / "lock")
     monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)

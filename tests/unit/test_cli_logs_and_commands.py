@@ -170,3 +170,27 @@ def test_commands_of_services_have_different_names() -> None:
     found += [app.logs_and_commands for app in APPS.values()]
     names = [name for item in found for name in item.commands]
     assert len(names) == len(set(names))
+
+
+def test_run_is_recorded_by_the_node_without_its_arguments(
+    tmp_path: Path, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = machine / "chautari-audit"
+    record = tmp_path / "record"
+    program(machine, recorder.name, f'#!/bin/sh\necho "$1 $2 $4" > {record}\nshift 4\nexec "$@"\n')
+    monkeypatch.setattr(logs_and_commands, "AUDIT_PROGRAM", str(recorder))
+    monkeypatch.setattr("platform.node", lambda: "laptop; $(id)")
+    done = deploy("run", "andes", "occ", "user:add", "a b")
+    assert done.return_value == 7 and "user:add|a b|" in done.stdout
+    assert record.read_text() == "run occ laptop; $(id)\n"
+
+
+def test_audit_log_is_read_like_that_of_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "audit.log"
+    log.write_text('{"time": "2099-01-01T00:00:00Z", "what": "deploy", "operator": "ana"}\n')
+    monkeypatch.setattr(logs_and_commands, "AUDIT_LOG", LogsAndCommands(files=(str(log),)))
+    done = deploy("logs", "andes", "--node", "med1", "audit")
+    assert (done.return_value or 0) == 0, done.output
+    assert '"operator": "ana"' in done.stdout

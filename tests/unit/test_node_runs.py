@@ -114,3 +114,27 @@ def test_status_is_that_of_the_newest_deploy(node_state: Path) -> None:
     (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
     assert runs.newest_run(node_state) == RUN
     assert runs.status_answer(node_state)["run"] == OLD
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"others": ["root: SHA256:x (eva)"]}', ["root: SHA256:x (eva)"]),
+        ('{"others": [7]}', ["7"]),
+        ('{"others": []}', None),
+        ('{"others": null}', None),
+        ("[]", None),
+        ("{", None),
+    ],
+)
+def test_status_names_keys_that_no_operator_has(
+    tmp_path: Path, content: str, expected: list[str] | None
+) -> None:
+    (tmp_path / "login-keys.json").write_text(content)
+    assert runs.status_answer(tmp_path).get("other_keys") == expected
+
+
+def test_status_has_a_limit_for_other_keys(tmp_path: Path) -> None:
+    others = json.dumps({"others": ["x" * 1000] * 1000})
+    (tmp_path / "login-keys.json").write_text(others)
+    assert runs.status_answer(tmp_path)["other_keys"] == ["x" * 200] * 20

@@ -225,8 +225,23 @@ def test_missing_facts_lead_to_no_other_advice() -> None:
     [
         ('Please login as the user "debian" rather than the user "root".', "debian"),
         ('Please login as the user "$(id)" rather than the user "root".', ""),
+        ("Please login as the user 'ec2-user' rather than the user 'root'.", "ec2-user"),
+        ("Please log in as user admin.\n", "admin"),
+        ("Please login as the user \u201copc\u201d.", "opc"),
+        ("Please login as the user Debian.", ""),
+        ("Please login as the user " + "a" * 33, ""),
+        ('Please login as the user "debian; reboot".', ""),
+        ("x" * 400 + 'Please login as the user "debian".', ""),
+        ("login as root is not permitted", ""),
         ("", ""),
     ],
 )
 def test_required_login_is_read_only_in_its_own_form(said: str, account: str) -> None:
     assert facts.suggested_login_account(said) == account
+
+
+def test_text_of_a_refused_login_is_short_and_harmless() -> None:
+    text = facts.short_login_text("\x1b[2J\u202e Go\r\n  away " + "x" * 1_000_000)
+    assert text.startswith(r"\x1b[2J\u202e Go\r away xxx")
+    assert len(text) <= facts.MAX_LOGIN_TEXT + 1
+    assert text.isprintable()

@@ -44,6 +44,16 @@ def test_node_gets_its_own_name_users_and_port(tmp_path: Path) -> None:
     assert (public["firewall_ssh_port"], public["firewall_ports"]) == (2222, [])
 
 
+def test_keys_of_logins_are_compared_and_removed_only_with_consent(tmp_path: Path) -> None:
+    public = node(tmp_path, "bog1").public
+    assert public["ssh_operators"] == public["base_operators"]
+    assert public["ssh_login_accounts"] == ["debian", "root"]
+    assert public["ssh_remove_other_keys"] is False
+    text = REGION.replace("user: debian", "user: debian, adopt: [login_keys]")
+    assert text != REGION
+    assert node(tmp_path / "other", "bog1", text=text).public["ssh_remove_other_keys"] is True
+
+
 def test_web_ports_are_open_with_a_web_service(tmp_path: Path) -> None:
     ports = node(tmp_path, "med1").public["firewall_ports"]
     assert [(str(port["port"]), port["protocol"]) for port in ports] == [

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from chautari.deploy.node_events import NodeReportBuilder
 from chautari.process import STDERR_BYTES, OutputLimits, RunningCommand
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
+from chautari.ssh.target import SSHTarget
 
 SMALL = OutputLimits(line_bytes=100, total_bytes=1_000)
 MAX_RSS_MB = 150
@@ -95,7 +97,7 @@ def test_call_runner_rejects_an_answer_that_is_too_large(
 
     monkeypatch.setattr(runner_client, "RunningCommand", flood)
     monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: ())
-    target: Any = type("Target", (), {"user": "root"})
+    target = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
     reply = runner_client.call_runner(target, {"action": "status"}, dict)
     assert (reply.answer, reply.error) == (None, runner_client.TOO_MUCH)
 

@@ -88,3 +88,35 @@ def test_login_is_given_up_before_the_node_restores(monkeypatch: pytest.MonkeyPa
     error, logins = confirm(monkeypatch, (255, "ssh: connect: Connection timed out"))
     assert error.endswith("Connection timed out")
     assert logins.now < 150
+
+
+OWN = TARGET._replace(configured_user="debian", other_users=("ana", "luz"))
+
+
+def prove(monkeypatch: pytest.MonkeyPatch, *endings: tuple[int, str]) -> tuple[str, Logins]:
+    logins = Logins(*endings)
+    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
+    monkeypatch.setattr(new_login.time, "monotonic", lambda: logins.now)
+    monkeypatch.setattr(new_login.time, "sleep", logins.sleep)
+    return new_login.try_own_login_and_return_error(OWN), logins
+
+
+def test_own_account_is_shown_to_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = "ana@203.0.113.10: Permission denied (publickey)."
+    error, logins = prove(monkeypatch, (255, denied), (0, ""))
+    assert error == ""
+    assert logins.commands == ["sudo -n /usr/local/sbin/chautari-login-keys confirm"] * 2
+    role = Path(__file__).resolve().parents[2] / "roles" / "ssh"
+    assert (
+        f"argv: [{new_login.PROVE.split()[0]}, wait,"
+        in (role / "tasks" / "own_login.yml").read_text()
+    )
+    script = (role / "files" / "chautari-login-keys").read_text()
+    assert f"\nNOTHING_TO_PROVE = {new_login.NOTHING_TO_KEEP}  #" in script
+
+
+def test_configured_account_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    logins = Logins((0, ""))
+    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
+    error = new_login.try_own_login_and_return_error(OWN._replace(other_users=()))
+    assert "no operator" in error and logins.commands == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import Any
@@ -82,6 +83,68 @@ def test_moduli_are_large(host: Host) -> None:
     sizes = [int(line.split()[4]) for line in lines if re.match(r"\d", line)]
     assert sizes
     assert min(sizes) >= 3071
+
+
+def login_key_lines(host: Host) -> dict[str, list[str]]:
+    """Return the lines of the key files of each account that can log in."""
+    found: dict[str, list[str]] = {}
+    for entry in host.check_output("getent passwd").splitlines():
+        name, _, _, _, _, home, shell = entry.split(":")
+        if shell.endswith(("/nologin", "/false", "/sync")):
+            continue
+        files = effective(host, f"-C user={name},host=localhost,addr=127.0.0.1")
+        lines: list[str] = []
+        for word in files["authorizedkeysfile"].split():
+            path = word.replace("%h", home).replace("%u", name).replace("%%", "%")
+            file = host.file(path if path.startswith("/") else f"{home}/{path}")
+            if file.is_file:
+                lines += file.content_string.splitlines()
+        found[name] = lines
+    return found
+
+
+def recorded_keys(host: Host, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of operators and of former operators that the node remembers."""
+    found: dict[str, Any] = json.loads(
+        host.file("/var/lib/chautari/login-keys.json").content_string
+    )
+    listed = {key.split()[1] for item in settings["ssh_operators"] for key in item["keys"]}
+    assert set(found["known"]) == listed, "the node remembers other keys than the region lists"
+    return found
+
+
+@pytest.mark.advice(
+    "Deploy again, and log in with the key of an operator. The deploy removes these keys.",
+    units=["ssh"],
+)
+def test_keys_of_former_operators_open_no_account(host: Host, settings: dict[str, Any]) -> None:
+    """No account accepts a key of an operator who left"""
+    former = recorded_keys(host, settings)["former"]
+    lines = login_key_lines(host)
+    open_accounts = [
+        f"{account} (key of {item['name']})"
+        for account, text in lines.items()
+        for blob, item in former.items()
+        if any(blob in line.split() for line in text)
+    ]
+    assert not open_accounts, "these accounts accept them: " + ", ".join(open_accounts)
+
+
+@pytest.mark.advice("Deploy again to lock the accounts of operators who left.", units=["ssh"])
+def test_former_operators_cannot_log_in(host: Host, settings: dict[str, Any]) -> None:
+    """The accounts of operators who left are locked, and cannot use sudo"""
+    current = {item["name"] for item in settings["ssh_operators"]}
+    former = {item["name"] for item in recorded_keys(host, settings)["former"].values()}
+    today = int(host.check_output("date +%s")) // 86400
+    for name in sorted(former - current):
+        entry = host.run("getent shadow %s", name)
+        if entry.rc != 0:
+            continue  # the account was deleted
+        fields = entry.stdout.strip().split(":")
+        assert fields[1].startswith("!"), f"the password of {name} is not locked"
+        assert fields[7] and int(fields[7]) < today, f"the account {name} has not expired"
+        rights = host.run("sudo -n -l -U %s", name)
+        assert "not allowed" in rights.stdout + rights.stderr, f"{name} can use sudo"
 
 
 @pytest.mark.advice("Deploy again to try the settings again.", units=["ssh"])

@@ -22,8 +22,10 @@ from chautari.deploy.remote_run import (
     no_answer_refusal,
 )
 from chautari.language import _
+from chautari.prepare.child_process import other_login_refusal
 from chautari.process import OutputLimits, RunningCommand
 from chautari.report.backup_texts import node_problem_texts
+from chautari.ssh.account_fallback import is_accepted, try_accounts
 from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
@@ -228,13 +230,27 @@ def _problem_if_never_connected(region: str, target: SSHTarget) -> NodeProblem |
 def _relay_events_of_connection(
     target: SSHTarget, arguments: tuple[str, ...], tell: Listener
 ) -> _ConnectionResult:
-    """Pass on the events of one connection, and return how it ended."""
+    """Pass on the events of one connection, and return how it ended.
+
+    If the node refuses the account, the target's other accounts are tried.
+    """
+    return try_accounts(
+        target,
+        lambda login: _relay_events_of_account(login, arguments, tell),
+        lambda found: is_accepted(bool(found.events), found.code, found.said),
+    )
+
+
+def _relay_events_of_account(
+    target: SSHTarget, arguments: tuple[str, ...], tell: Listener
+) -> _ConnectionResult:
     command = command_as_root(target, shlex.join((PROGRAM, *arguments)))
     stream = RunningCommand(ssh_argv(target, command), limits=LIMITS)
-    count, ended, unreadable = 0, False, False
+    count, ended, unreadable, first = 0, False, False, ""
     try:
         for line in stream:
             if ended or unreadable or not line.startswith("{"):
+                first = first or line.strip()
                 continue  # a greeting of the login shell, or what comes after the end
             count += 1
             try:
@@ -248,7 +264,7 @@ def _relay_events_of_connection(
     except BaseException:
         stream.stop()
         raise
-    said = stream.stderr.splitlines()[-1] if stream.stderr else ""
+    said = stream.stderr.splitlines()[-1] if stream.stderr else first
     return _ConnectionResult(
         count, ended, unreadable, stream.flooded, stream.code, said[:_MAX_SAID]
     )
@@ -264,7 +280,7 @@ def _problem_of_connection(
         code = "too_much"
     elif connection.unreadable:
         code = "unreadable"
-    elif connection.code == SSH_FAILED:
+    elif connection.code == SSH_FAILED or other_login_refusal(target, connection.said):
         code = "unreachable"
     elif connection.code in _NO_COMMAND or "command not found" in connection.said:
         code = "program_missing"

@@ -41,6 +41,7 @@ from chautari.node.restore.texts import step_text
 from chautari.parallel import map_parallel
 from chautari.report.text_format import to_one_line
 from chautari.secrets.store import SecretStore
+from chautari.ssh.account_fallback import is_accepted, try_accounts
 from chautari.ssh.runner_client import SSH_FAILED, restore_module_sources, start_runner_action
 from chautari.ssh.target import SSHTarget
 
@@ -128,16 +129,24 @@ def run_short_action(
     Raises:
         NodeRefused: when it does not answer.
     """
-    stream = start_runner_action(target, arguments, payload)
-    answer: Answer | None = None
-    for line in stream:
-        try:
-            answer = answer or kind.model_validate_json(line)
-        except ValidationError:
-            continue
+
+    def attempt(login: SSHTarget) -> tuple[Answer | None, int | None, str]:
+        stream = start_runner_action(login, arguments, payload)
+        answer: Answer | None = None
+        said = ""
+        for line in stream:
+            try:
+                answer = answer or kind.model_validate_json(line)
+            except ValidationError:
+                said = said or line.strip()
+        return answer, stream.code, stream.stderr or said
+
+    answer, code, error = try_accounts(
+        target, attempt, lambda found: is_accepted(found[0] is not None, found[1], found[2])
+    )
     if answer is None:
-        lines = stream.stderr.splitlines()
-        refusal = no_answer_refusal(target, stream.code, lines[-1] if lines else "")
+        lines = error.splitlines()
+        refusal = no_answer_refusal(target, code, lines[-1] if lines else "")
         raise NodeRefused(f"{target.name}: {refusal.reason}", fix=refusal.fix)
     return answer
 
@@ -209,8 +218,18 @@ class _RestoreFollower:
 
     def read_connection(self) -> tuple[int | None, str]:
         """Read the events of one connection; return its exit code and last error."""
+        before = self.offset
+        code, error = try_accounts(
+            self._target,
+            self._read_connection_of_account,
+            lambda found: is_accepted(self.offset > before, *found),
+        )
+        lines = error.splitlines()
+        return code, lines[-1] if lines else ""
+
+    def _read_connection_of_account(self, login: SSHTarget) -> tuple[int | None, str]:
         arguments = {"action": "restore_follow", "offset": self.offset}
-        stream = start_runner_action(self._target, arguments)
+        stream = start_runner_action(login, arguments)
         try:
             for line in stream:
                 try:
@@ -225,8 +244,7 @@ class _RestoreFollower:
         except BaseException:
             stream.stop()
             raise
-        lines = stream.stderr.splitlines()
-        return stream.code, lines[-1] if lines else ""
+        return stream.code, stream.stderr
 
     def _handle_restore_event(self, event: object) -> None:
         text = ""

@@ -14,8 +14,10 @@ from chautari.preflight.facts import Facts
 from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import Endpoints
 from chautari.services.capacity_figures import MachineSize
+from chautari.ssh.account_fallback import is_accepted, try_accounts
 from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 from chautari.ssh.machine_facts import read_machine_facts
+from chautari.ssh.runner_client import SSH_FAILED
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 # Where services keep their data.
@@ -126,7 +128,11 @@ def _measure_machines(
 
 
 def _measure_machine(target: SSHTarget, host_key: str) -> MeasuredSize:
-    answer = read_machine_facts(target, first_contact=True)
+    answer = try_accounts(
+        target,
+        lambda login: read_machine_facts(login, first_contact=True),
+        lambda found: is_accepted(found.facts is not None, SSH_FAILED, found.said),
+    )
     pins = find_known_hosts_lines(
         read_known_hosts_text(target.known_hosts), target.address, target.port
     )

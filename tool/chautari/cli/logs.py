@@ -20,7 +20,7 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.report.text_format import to_one_line
-from chautari.services.base import Service
+from chautari.services.logs_and_commands import LogsAndCommands
 from chautari.ssh.target import SSHTarget
 
 
@@ -85,6 +85,8 @@ def command(
     deploy logs NAME SERVICE --since 15m
     deploy logs NAME SERVICE --node NODE --follow
 
+    In place of a service, `audit` prints the audit log: who deployed, changed or restored what.
+
     Without --node, the command prints the logs of all nodes that run the service. The access logs
     of the web server are not included.
     """
@@ -93,18 +95,15 @@ def command(
     loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy logs", nodes=nodes, identities=identities)
     region = loaded_region.region
-    found = logs_and_commands.service_of_region(region, service)
-    targets = logs_and_commands.targets_of_service(request, found)
+    targets, logs, title = _targets_logs_and_title(request, service)
 
-    def read(target: SSHTarget, found: Service = found) -> Iterator[LogLine]:
-        return logs_and_commands.read_logs(
-            region.region, target, found, since, lines, follow=follow
-        )
+    def read(target: SSHTarget) -> Iterator[LogLine]:
+        return logs_and_commands.read_logs(region.region, target, logs, since, lines, follow=follow)
 
     if as_json:
         read_all = map_parallel(lambda target: (target.name, list(read(target))), targets)
         shown = logs_and_commands.log_lines_as_objects(dict(read_all))
-        print_json({"region": region.region, "service": found.name, "lines": shown})
+        print_json({"region": region.region, "service": service, "lines": shown})
         return 0
     printer = _LogPrinter(with_node=len(targets) > 1)
     count = map_parallel(
@@ -114,10 +113,22 @@ def command(
     )
     if not any(count):
         echo(
-            _("{title} logged nothing in this period. To see more: --since 7d", title=found.title),
+            _("{title} logged nothing in this period. To see more: --since 7d", title=title),
             err=True,
         )
     return 0
+
+
+def _targets_logs_and_title(
+    request: Request, service: str
+) -> tuple[list[SSHTarget], LogsAndCommands, str]:
+    """Return the nodes, the logs to read there, and what logged them."""
+    if service == logs_and_commands.AUDIT:
+        targets = logs_and_commands.targets_of_nodes(request, request.node_names())
+        return targets, logs_and_commands.AUDIT_LOG, _("The audit log")
+    found = logs_and_commands.service_of_region(request.loaded_region.region, service)
+    targets = logs_and_commands.targets_of_service(request, found)
+    return targets, found.logs_and_commands, found.title
 
 
 def _print_and_count_lines_of_node(

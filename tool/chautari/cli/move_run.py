@@ -24,7 +24,8 @@ from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
 from chautari.services.base import MoveStep
-from chautari.ssh.target import command_as_root, ssh_argv, ssh_targets
+from chautari.ssh.account_fallback import is_command_accepted, try_accounts
+from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv, ssh_targets
 
 SSH_SECONDS = 120
 
@@ -247,9 +248,20 @@ def _run_on_node(
     endpoints = known_endpoints(loaded_region)
     [target] = ssh_targets(loaded_region, endpoints, (node,), identities)
     script = f"sh -c {shlex.quote(remote)}"
-    try:
-        run(ssh_argv(target, command_as_root(target, script)), timeout=SSH_SECONDS)
-    except ProcessError as error:
+
+    def attempt(login: SSHTarget) -> tuple[SSHTarget, ProcessError | None]:
+        try:
+            run(ssh_argv(login, command_as_root(login, script)), timeout=SSH_SECONDS)
+        except ProcessError as error:
+            return login, error
+        return login, None
+
+    def accepted(found: tuple[SSHTarget, ProcessError | None]) -> bool | None:
+        login, error = found
+        return error is None or is_command_accepted(login, error.code, error.stderr)
+
+    _login, error = try_accounts(target, attempt, accepted)
+    if error is not None:
         raise RunFailed(
             _(
                 "step {number} failed on {node}: {message}",

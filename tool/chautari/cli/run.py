@@ -29,6 +29,8 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.region.model import Region
+from chautari.ssh.account_fallback import account_that_logs_in
+from chautari.ssh.target import command_as_root
 
 
 @click.command("run", cls=CommandWithRemoteArguments)
@@ -92,12 +94,14 @@ def command(
                 service_command=service_command,
             ),
         )
-    line = logs_and_commands.service_command_line(first, found, words)
+    line = logs_and_commands.service_command_line(service_command, found, words)
     if terminal:
         require_terminal(shlex.join(("deploy", "run", region.region, service_command, *words)))
-        return run_in_terminal(first, line)
+        login = account_that_logs_in(first)
+        return run_in_terminal(login, command_as_root(login, line))
     content = read_stdin() if stdin else b""
-    return print_result(region.region, logs_and_commands.run_on_node(first, line, content), as_json)
+    result = logs_and_commands.run_on_node(first, line, content, as_root=True)
+    return print_result(region.region, result, as_json)
 
 
 def _print_commands(region: Region, as_json: bool) -> int:

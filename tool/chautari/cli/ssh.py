@@ -19,6 +19,7 @@ from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
+from chautari.ssh.account_fallback import account_that_logs_in
 
 
 @click.command("ssh", cls=CommandWithRemoteCommand)
@@ -30,16 +31,17 @@ from chautari.region.locate import find_region_file
 def command(
     name: str, node: str, words: tuple[str, ...], identities: tuple[Path, ...], as_json: bool
 ) -> int:
-    """Log in to a node with the region's key and pinned host key, or run a command there.
+    """Log in to a node with your own account and the pinned host key, or run a command there.
 
     \b
     deploy ssh andes bog1
     deploy ssh andes bog1 -- df -h
-    deploy ssh andes bog1 -- 'journalctl -p err | tail'
+    deploy ssh andes bog1 -- 'sudo journalctl -p err | tail'
 
-    If you give a command, `deploy ssh` ends with the exit code of that command, and control
-    characters in its output are shown as text. In a login session, the output of the node reaches
-    your terminal unchanged.
+    A command runs under your account; to run it as root, write sudo before it. If you give a
+    command, `deploy ssh` ends with the exit code of that command, and control characters in its
+    output are shown as text. In a login session, the output of the node reaches your terminal
+    unchanged.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
     region = loaded_region.region.region
@@ -51,4 +53,4 @@ def command(
     if as_json:
         raise click.UsageError(_("--json needs a command: deploy ssh NAME NODE --json -- COMMAND"))
     require_terminal(f"deploy ssh {region} {node} -- COMMAND")
-    return run_in_terminal(target)
+    return run_in_terminal(account_that_logs_in(target))

@@ -18,7 +18,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.inventory import SECRET_FILE, SSHConnection
 from chautari.render.provider import known_endpoints
 from chautari.render.variables import NodeContext
-from chautari.ssh.target import SSHTarget, ssh_targets
+from chautari.ssh.target import SSHTarget, configured_ssh_targets
 
 
 def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list[Path]:
@@ -90,7 +90,7 @@ def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -
         variables.variables_of_node(NodeContext(loaded_region, endpoints, n), secrets)
         for n in names
     ]
-    reached = ssh_targets(request.loaded_region, endpoints, names)
+    reached = configured_ssh_targets(request.loaded_region, endpoints, names)
     files = inventory.inventory_files(
         nodes, {target.name: _connection_settings(target) for target in reached}
     )

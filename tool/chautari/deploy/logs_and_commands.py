@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from chautari.account import account_name
 from chautari.deploy.request import Request
 from chautari.errors import BadInput, RunFailed
 from chautari.language import _
 from chautari.node.events import LogLine
-from chautari.prepare.child_process import unreachable_refusal
+from chautari.prepare.child_process import other_login_refusal, unreachable_refusal
 from chautari.process import OutputLimits, RunningCommand
 from chautari.region.model import Region
 from chautari.render.provider import known_endpoints
 from chautari.services.base import Service
-from chautari.services.logs_and_commands import NodeCommand
+from chautari.services.logs_and_commands import LogsAndCommands, NodeCommand
+from chautari.ssh.account_fallback import (
+    accounts_of_node,
+    is_accepted,
+    is_command_accepted,
+    probe_account,
+    remember_login,
+    try_accounts,
+)
 from chautari.ssh.known_hosts import check_known_hosts_match_region
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.runner_client import SSH_FAILED, runner_command_line, runner_stdin
@@ -27,9 +37,13 @@ MAX_LOG_LINES = 2000  # of each source
 LOG_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=32 << 20, lines=100_000)
 # A log that is followed for days; the limit stops a node that only sends.
 FOLLOW_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 30, lines=10_000_000)
+MAX_LOGIN_LINES = 5
 COMMAND_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=32 << 20, lines=500_000)
 _DURATION = re.compile(r"([0-9]{1,6}) ?(s|m|min|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+AUDIT = "audit"  # in place of a service
+AUDIT_LOG = LogsAndCommands(files=("/var/log/chautari/audit.log",))
+AUDIT_PROGRAM = "/usr/local/sbin/chautari-audit"
 DECADE = 10 * 365 * 86_400
 
 
@@ -139,33 +153,44 @@ def targets_of_nodes(request: Request, names: Sequence[str]) -> list[SSHTarget]:
 
 
 def read_logs(
-    region: str, target: SSHTarget, service: Service, seconds: int, lines: int, *, follow: bool
+    region: str, target: SSHTarget, logs: LogsAndCommands, seconds: int, lines: int, *, follow: bool
 ) -> Iterator[LogLine]:
-    """Yield what the service logged on the node in the last `seconds`, and follow it.
+    """Yield what is in `logs` on the node and was written in the last `seconds`; follow them.
 
     Raises:
         RunFailed: when the node cannot be reached, or sends too much or something else.
     """
     arguments = {
         "action": "service_logs",
-        "units": list(service.logs_and_commands.units),
-        "files": list(service.logs_and_commands.files),
+        "units": list(logs.units),
+        "files": list(logs.files),
         "seconds": seconds,
         "lines": lines,
         "follow": follow,
     }
-    command = command_as_root(target, runner_command_line(arguments))
     limits = FOLLOW_LIMITS if follow else LOG_LIMITS
-    stream = RunningCommand(ssh_argv(target, command), runner_stdin(b"", "service_logs"), limits)
-    try:
-        for line in stream:
-            if (found := _parse_log_line(line)) is not None:
-                yield found
-    except BaseException:
-        stream.stop()
-        raise
+    answered, said = False, list[str]()
+    for login in accounts_of_node(target):
+        command = command_as_root(login, runner_command_line(arguments))
+        stream = RunningCommand(ssh_argv(login, command), runner_stdin(b"", "service_logs"), limits)
+        try:
+            for line in stream:
+                if (found := _parse_log_line(line)) is not None:
+                    answered = True
+                    yield found
+                elif len(said) < MAX_LOGIN_LINES:
+                    said.append(line)
+        except BaseException:
+            stream.stop()
+            raise
+        text = _login_text(stream, said)
+        if is_accepted(answered or not stream.code, stream.code, text) is not False:
+            break
+    if answered or not stream.code:
+        remember_login(login)
     _raise_for_failed_ssh(target, stream)
     if stream.code:
+        _raise_for_other_login(login, text)
         raise RunFailed(
             _(
                 "{name}: the node could not read the logs: {stderr}",
@@ -191,21 +216,50 @@ def _parse_log_line(line: str) -> LogLine | None:
 
 
 def run_on_node(
-    target: SSHTarget, command: str, stdin: bytes = b"", *, limits: OutputLimits = COMMAND_LIMITS
+    target: SSHTarget,
+    command: str,
+    stdin: bytes = b"",
+    *,
+    as_root: bool = False,
+    limits: OutputLimits = COMMAND_LIMITS,
 ) -> CommandResult:
     """Run a command line on the node, and return what it printed.
+
+    `command` runs as the login account; with `as_root`, as root.
 
     Raises:
         RunFailed: when the node cannot be reached, or the command prints too much.
     """
-    stream = RunningCommand(ssh_argv(target, command), stdin, limits, keep_incomplete_line=True)
-    try:
-        lines = list(stream)
-    except BaseException:
-        stream.stop()
-        raise
+
+    def attempt(login: SSHTarget) -> tuple[SSHTarget, list[str], RunningCommand]:
+        line = command_as_root(login, command) if as_root else command
+        stream = RunningCommand(ssh_argv(login, line), stdin, limits, keep_incomplete_line=True)
+        try:
+            return login, list(stream), stream
+        except BaseException:
+            stream.stop()
+            raise
+
+    login, lines, stream = try_accounts(
+        target,
+        attempt,
+        lambda found: is_command_accepted(found[0], found[2].code, _login_text(found[2], found[1])),
+    )
     _raise_for_failed_ssh(target, stream)
+    said = _login_text(stream, lines)
+    if stream.code and other_login_refusal(login, said) and probe_account(login) is False:
+        _raise_for_other_login(login, said)
     return CommandResult(target.name, stream.code or 0, "\n".join(lines), stream.stderr)
+
+
+def _login_text(stream: RunningCommand, lines: Sequence[str]) -> str:
+    """Return what a node says first, where it may say that it refuses the account."""
+    return "\n".join([stream.stderr, *lines[:MAX_LOGIN_LINES]]).strip()
+
+
+def _raise_for_other_login(target: SSHTarget, said: str) -> None:
+    if refusal := other_login_refusal(target, said):
+        raise RunFailed(f"{target.name}: {refusal.reason}", fix=refusal.fix)
 
 
 def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
@@ -224,9 +278,14 @@ def _raise_for_failed_ssh(target: SSHTarget, stream: RunningCommand) -> None:
         raise RunFailed(f"{target.name}: {refusal.reason}", fix=refusal.fix)
 
 
-def service_command_line(target: SSHTarget, command: NodeCommand, arguments: Sequence[str]) -> str:
-    """Return a service's command with an operator's arguments, as root runs it on the node."""
-    return command_as_root(target, shlex.join((*command.argv, *arguments)))
+def service_command_line(name: str, command: NodeCommand, arguments: Sequence[str]) -> str:
+    """Return a service's command with an operator's arguments; the node records its name.
+
+    A node without the program that records it runs the command all the same.
+    """
+    record = ("run", name, account_name(), platform.node())
+    script = '[ ! -x "$0" ] || exec "$0" "$@"; shift 4; exec "$@"'
+    return shlex.join(("sh", "-c", script, AUDIT_PROGRAM, *record, *command.argv, *arguments))
 
 
 def login_command_line(arguments: Sequence[str]) -> str:

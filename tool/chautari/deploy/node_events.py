@@ -44,6 +44,8 @@ _ARCHITECTURE = re.compile(r"[a-z0-9-]{1,30}")
 _ROLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 # A run asks for one; each takes this machine up to two minutes.
 MAX_LOGINS = 3
+MAX_AUDIT_LINES = 10
+MAX_AUDIT_LINE = 1000  # characters
 
 
 class NodeReportBuilder:
@@ -69,6 +71,7 @@ class NodeReportBuilder:
         self.mode = ""
         self.offset = self.event_count = self.received = 0
         self.started = self.ended = self.unknown = self._login_requested = False
+        self.own_login_requested = False
         self._logins = 0
         self.error = ""
         self.holder: LockHolder | None = None
@@ -109,9 +112,13 @@ class NodeReportBuilder:
         return requested and self._logins <= MAX_LOGINS
 
     def report_new_login_error(self, error: str) -> None:
-        """Report why a new login failed, if it did; the node then restores its settings of SSH."""
+        """Report why a new login failed, if it did; the node then restores its settings of SSH.
+
+        If it waited for a login with the operator's own account, it keeps the other keys.
+        """
+        code = "own_login_failed" if self.own_login_requested else "new_login_failed"
         if error:
-            self._add_notice("new_login_failed", error=error)
+            self._add_notice(code, error=error)
 
     def _stop_with_refusal(self, refusal: Refusal) -> None:
         self.ended = True
@@ -249,8 +256,8 @@ class NodeReportBuilder:
     def _on_role_message(self, event: events.RoleMessage) -> None:
         self._add_notice("role_message", role=event["role"], text=event["text"])
 
-    def _on_login_requested(self, _: events.SSHLoginTestRequested) -> None:
-        self._login_requested = True
+    def _on_login_requested(self, event: events.SSHLoginTestRequested) -> None:
+        self._login_requested, self.own_login_requested = True, event.get("own", False)
 
     def _on_failure(self, event: events.TaskFailed) -> None:
         # Handlers still run after a failure and may fail because of it: the first one is the cause.
@@ -316,6 +323,8 @@ class NodeReportBuilder:
 
     def _on_run_finished(self, event: events.RunFinished) -> None:
         self.ended = True
+        lines = event.get("audit", [])[-MAX_AUDIT_LINES:]
+        self.report.audit = [line[:MAX_AUDIT_LINE] for line in lines]
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
             self._add_unreached_roles()

@@ -379,6 +379,7 @@ def _finished_or_unknown_state(node_run: NodeRun, checks: list[CheckResult]) -> 
 
 def _pack_bundle(node_run: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
+    from chautari.deploy.audit import brought_to_node
     from chautari.render import bundle
 
     request = node_run.context.request
@@ -390,6 +391,7 @@ def _pack_bundle(node_run: NodeRun, obsolete_roles: Sequence[str]) -> tuple[byte
         "checks": request.checks,
         "purge": request.purge,
         "interrupt_meetings": request.interrupt_meetings,
+        "brought": brought_to_node(node_run.context, node_run.name),
         "plain": bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE")),
         "sha256": hashlib.sha256(packed).hexdigest(),
     }

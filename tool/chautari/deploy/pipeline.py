@@ -2,8 +2,7 @@
 
     context ─ survey ─ prepare ─ converge ─ outside checks ─ report
 
-Each stage takes and returns one typed value. Nodes run in parallel; the failure of one keeps the
-results of the others.
+Each stage takes and returns one typed value; the failure of one node keeps the other results.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from chautari.deploy.node_run import (
     make_prepared_node_runs,
     reports_after_failed_canary,
 )
+from chautari.deploy.own_accounts import try_own_accounts
 from chautari.deploy.request import (
     DeployContext,
     Listener,
@@ -73,6 +73,7 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
             continue
         runs = make_prepared_node_runs(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)
+        try_own_accounts(runs)
         report.nodes += [run.report for run in runs]
     report.checks += secret_changes.open_changes(context, report.nodes, mode)
     return region_report.finalize_report(report, context, mode, began)

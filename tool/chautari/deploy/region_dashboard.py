@@ -16,6 +16,7 @@ from chautari.report.backup_texts import age_text
 from chautari.report.dashboard import Cell, Dashboard, Finding, Level, NodeRow, Topic
 from chautari.report.measurement_texts import measurement_texts
 from chautari.report.model import BackupStatus, PeerStatus
+from chautari.report.text_format import to_one_line
 
 UNKNOWN = Cell("-", "unknown")
 _MOST_NAMES = 4  # in one line
@@ -47,6 +48,7 @@ def make_dashboard(region: Region, found: RegionStatus, now: float) -> Dashboard
     ]
     findings = [
         *_run_findings(region, found.nodes),
+        *_other_key_findings(found.nodes),
         *_health_findings(region, found, now),
         *_problem_findings(region, problems),
         *_backup_findings(found),
@@ -234,6 +236,18 @@ def _join_names(names: Sequence[str]) -> str:
 
 def _make_finding(broken: bool, subject: str, code: str, texts: tuple[str, str]) -> Finding:
     return Finding("broken" if broken else "warning", subject, code, *texts)
+
+
+def _other_key_findings(nodes: Sequence[NodeStatus]) -> Iterator[Finding]:
+    for state in nodes:
+        if keys := [to_one_line(key) for key in state.get("other_keys", ())]:
+            yield Finding(
+                "warning",
+                state["node"],
+                "other_keys",
+                _("keys that are not in region.yml can log in: {keys}", keys="; ".join(keys)),
+                _("add them to operators, or remove them: write login_keys into adopt"),
+            )
 
 
 def _run_findings(region: Region, states: Sequence[NodeStatus]) -> Iterator[Finding]:

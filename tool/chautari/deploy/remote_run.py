@@ -7,11 +7,12 @@ import time
 from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.language import _
 from chautari.node.events import LockHolder, RunActivityAnswer
-from chautari.preflight.facts import suggested_login_account
-from chautari.prepare.child_process import unreachable_refusal
+from chautari.preflight.facts import short_login_text
+from chautari.prepare.child_process import other_login_refusal, unreachable_refusal
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.ssh.new_login import try_new_login_and_return_error
+from chautari.ssh.account_fallback import current_login
+from chautari.ssh.new_login import try_new_login_and_return_error, try_own_login_and_return_error
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, start_runner_action
 from chautari.ssh.target import SSHTarget
 
@@ -156,13 +157,17 @@ def _feed_events_of_connection(
     target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> None:
     """Feed the events of one connection to `builder`, and record how the connection ended."""
-    stream = start_runner_action(target, arguments, payload)
+    stream = start_runner_action(current_login(target), arguments, payload)
     try:
         for line in stream:
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
                 if builder.take_login_requested_flag():
-                    builder.report_new_login_error(try_new_login_and_return_error(target))
+                    own = builder.own_login_requested
+                    log_in = (
+                        try_own_login_and_return_error if own else try_new_login_and_return_error
+                    )
+                    builder.report_new_login_error(log_in(target))
     except BaseException:
         stream.stop()
         raise
@@ -221,9 +226,9 @@ def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusa
         return unreachable_refusal(error or _("no answer"), target)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
-    if account := suggested_login_account(error):
-        return Refusal("other_login", {"user": account, "said": error})
-    data: Data = {"message": error, "port": target.port, "user": target.user}
+    if other := other_login_refusal(current_login(target), error):
+        return other
+    data: Data = {"message": short_login_text(error), "port": target.port, "user": target.user}
     return Refusal("command_not_accepted", {**data, "address": target.address})
 
 

@@ -25,7 +25,8 @@ from chautari.ssh.target import SSHTarget, ssh_targets
 class NodeStatus(TypedDict, total=False):
     """Who runs on a node, its newest run and how that ended; `started` is in Unix seconds.
 
-    An unreachable node has a `message` only; a node without a deploy has no runs.
+    `other_keys` can log in although no operator has them. An unreachable node has a `message` only;
+    a node without a deploy has no runs.
     """
 
     node: str
@@ -36,6 +37,7 @@ class NodeStatus(TypedDict, total=False):
     runs: list[str]
     started: int | None
     finished: RunFinished | None
+    other_keys: list[str]
 
 
 class RegionStatus(NamedTuple):
@@ -118,6 +120,7 @@ def _ask_node_for_status(target: SSHTarget) -> NodeStatus:
         "runs": reply.answer["runs"],
         "started": _start_time_from_id(run) if run else None,
         "finished": reply.answer.get("finished"),
+        "other_keys": reply.answer.get("other_keys", []),
     }
 
 

@@ -46,6 +46,8 @@ FAILURE_TAG = "report_failure"
 DOWNLOAD_TAG = "download_estimate"
 # A task with this tag waits until the deploying side has logged in once more.
 LOGIN_TAG = "request_login"
+# The same with the account of the operator who deploys.
+OWN_LOGIN_TAG = "request_own_login"
 # A rendered template passes through a temporary folder, whose name is of no use in a diff.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
@@ -203,6 +205,8 @@ class CallbackModule(CallbackBase):
         self._enter_role(self._role_of_task(task))
         if LOGIN_TAG in task.tags:
             self.write_event({"event": "login_requested", "role": self.role})
+        if OWN_LOGIN_TAG in task.tags:
+            self.write_event({"event": "login_requested", "role": self.role, "own": True})
 
     def _role_of_task(self, task: Any) -> str:
         """Return the role that the play included first; it owns the tasks of shared roles."""

@@ -141,10 +141,14 @@ class RoleMessage(Event):
 
 
 class SSHLoginTestRequested(Event):
-    """New settings of SSH wait for a new login, and are removed without one."""
+    """A task waits for a new login: to keep new settings of SSH, or to remove other keys.
+
+    With `own`, it waits for a login with the account of the operator who deploys.
+    """
 
     event: Literal["login_requested"]
     role: str
+    own: NotRequired[bool]
 
 
 class RoleNotRemovable(Event):
@@ -359,12 +363,16 @@ class RunCrashed(Event):
 
 
 class RunFinished(Event):
-    """The last event of a run; failed checks do not make `ok` false."""
+    """The last event of a run; failed checks do not make `ok` false.
+
+    `audit` are the last lines of the node's audit log.
+    """
 
     event: Literal["run_finished"]
     ok: bool
     failed_checks: NotRequired[int]
     seconds: NotRequired[float]
+    audit: NotRequired[list[str]]
 
 
 class Heartbeat(Event):
@@ -446,7 +454,10 @@ class StateFilesAnswer(TypedDict):
 
 
 class StatusAnswer(TypedDict):
-    """The answer to `status`: the newest deploy, how it ended, and the runs that are kept."""
+    """The answer to `status`: the newest deploy, how it ended, and the runs that are kept.
+
+    `other_keys` are keys that can log in although no operator has them, as text.
+    """
 
     event: Literal["status"]
     busy: LockHolder | None
@@ -454,6 +465,7 @@ class StatusAnswer(TypedDict):
     runs: list[str]
     about: NotRequired[LockHolder]
     finished: NotRequired[RunFinished | None]
+    other_keys: NotRequired[list[str]]
 
 
 class ArtifactDigestAnswer(TypedDict):

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chautari.node import (
+    audit_log,
     converge,
     dpkg_repair,
     journal,
@@ -167,6 +168,7 @@ def _run_and_record(run_folder: Path, memory: Path, request: Request) -> bool:
     ok, last = False, list[RunEvent]()
     try:
         _delete_secrets_of_killed_runs(run)
+        audit_log.record_run(STATE, request)
         ok = _do_requested_work(run_folder, memory, request, began)
     except SystemExit:
         last = [{"event": "run_terminated"}]
@@ -193,7 +195,10 @@ def _run_and_record(run_folder: Path, memory: Path, request: Request) -> bool:
 def _finished_event(run_folder: Path, ok: bool, began: float) -> RunEvent:
     seconds = round(time.time() - began, 2)
     failed = _count_failed_checks(run_folder / "events.jsonl")
-    return {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
+    return {
+        "event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds,
+        "audit": audit_log.last_lines(),
+    }  # fmt: skip
 
 
 def _delete_unneeded_files(run_folder: Path) -> None:

@@ -14,6 +14,8 @@ from chautari.node import journal, lock, old_formats
 from chautari.node.events import LockHolder, Mode, RunFinished, StatusAnswer
 
 KEPT_RUNS = 20  # deploys, and as many verifications and plans
+MAX_KEYS = 20  # in one answer
+MAX_KEY_TEXT = 200
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 # The parts of a run's request that other operators see. A repeated command recognises its
 # own run by them.
@@ -62,6 +64,8 @@ def status_answer(state: Path) -> StatusAnswer:
     answer: StatusAnswer = {
         "event": "status", "busy": lock.lock_holder(), "run": run, "runs": run_ids(state),
     }  # fmt: skip
+    if others := _other_keys(state):
+        answer["other_keys"] = others
     if run:
         place = state / "runs" / run
         lines = journal.read_lines_from(place / "events.jsonl")
@@ -69,6 +73,15 @@ def status_answer(state: Path) -> StatusAnswer:
         answer["about"] = read_public_request(place)
         answer["finished"] = next((e for e in reversed(ends) if _is_run_finished_event(e)), None)
     return answer
+
+
+def _other_keys(state: Path) -> list[str]:
+    """Return the keys that the role ssh found although no operator has them."""
+    try:
+        found = json.loads((state / "login-keys.json").read_text())["others"]
+        return [str(text)[:MAX_KEY_TEXT] for text in found[:MAX_KEYS]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def _is_run_finished_event(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:

@@ -9,12 +9,20 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from chautari.node.safe_text import escape_controls
 from chautari.preflight import existing_state, operator_lockout
 from chautari.preflight.listeners import MAX_LISTENERS, Listener, parse_listener
 
 SCRIPT = Path(__file__).with_name("facts.sh").read_text()
 START = "chautari-facts"
 _EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
+MAX_LOGIN_TEXT = 300  # characters of what a machine says at a refused login
+# The name has the form of `user` in region.yml, so that the fix is always valid there.
+_ACCOUNT = r"([a-z_][a-z0-9_-]{0,31})"
+_OTHER_LOGIN = re.compile(
+    r"\blog ?in (?:as|with) (?:the )?user:? "
+    rf"(?:\"{_ACCOUNT}\"|'{_ACCOUNT}'|\u201c{_ACCOUNT}\u201d|{_ACCOUNT}(?=[\s.,]|$))"
+)
 _NO_VALUE = ("", "unknown-unknown")
 # A role, its release, and the beginning of the checksum that may follow it.
 _RELEASE = re.compile(r"([a-z][a-z0-9_]{0,40}) (\d{1,4}(?:\.\d{1,4}){1,3})(?:-[0-9a-f]{8})?")
@@ -62,8 +70,14 @@ def suggested_login_account(output: str) -> str:
     Images of providers answer root's key so: `Please login as the user "debian" rather than the
     user "root".` (cloud-init, `disable_root_opts`).
     """
-    found = re.search(r'login as the user "([a-z_][a-z0-9_-]{0,31})"', output)
-    return found[1] if found else ""
+    found = _OTHER_LOGIN.search(output[:MAX_LOGIN_TEXT])
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def short_login_text(output: str) -> str:
+    """Return what a machine says at a refused login as one short, printable line."""
+    text = " ".join(escape_controls(output[: 2 * MAX_LOGIN_TEXT]).split())
+    return text if len(text) <= MAX_LOGIN_TEXT else f"{text[:MAX_LOGIN_TEXT]}…"
 
 
 def facts_script(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.account import account_name
 from chautari.parallel import PARALLEL
 from chautari.preflight.existing_state import APT
+from chautari.preflight.facts import short_login_text, suggested_login_account
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Preparation, ResultLine, WorkerOrders
 from chautari.process import RunningCommand
@@ -30,6 +31,8 @@ from chautari.render.role_inputs import list_takeovers
 from chautari.render.shared_role_variables import package_repositories_of_node
 from chautari.report import messages
 from chautari.report.model import NodeReport, Notice, Refusal, TaskFailure
+from chautari.ssh.account_choice import load_memory, memory_key
+from chautari.ssh.account_fallback import accepted_account
 from chautari.ssh.known_hosts import may_contain_host_key
 from chautari.ssh.target import SSHTarget
 
@@ -131,7 +134,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "name": target.name,
         "address": target.address,
         "port": target.port,
-        "user": target.user,
+        "user": account_of_preparation(target),
         "known_hosts": str(target.known_hosts),
         "host_key": region.nodes[target.name].host_key or "",
         "key": str(target.key) if target.key else "",
@@ -149,6 +152,15 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "adopt": region.nodes[target.name].adopt,
         "operators": list(region.operators),
     }
+
+
+def account_of_preparation(target: SSHTarget) -> str:
+    """Return the account that prepares a machine: one that logged in, else that of `region.yml`."""
+    if account := accepted_account(target):
+        return account
+    name = memory_key(target.address, target.port, target.key)
+    remembered = load_memory(target.memory).get(name) == target.user
+    return target.user if remembered else target.configured_user or target.user
 
 
 def _takeovers_of_role_on_node(region: Region, node: str, role: str, release: str) -> list[str]:
@@ -190,6 +202,14 @@ def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> 
         report.notices.append(Notice(result["notice"]["code"], result["notice"]["data"]))
     elif kind == "pinned":
         report.notices.append(Notice("host_key_pinned", {"fingerprint": result["fingerprint"]}))
+
+
+def other_login_refusal(target: SSHTarget, said: str) -> Refusal | None:
+    """Return the refusal of a machine that names another account to log in with; else None."""
+    account = suggested_login_account(said)
+    if not account or account == target.user:
+        return None
+    return Refusal("other_login", {"user": account, "said": short_login_text(said)})
 
 
 def unreachable_refusal(message: str, target: SSHTarget) -> Refusal:

@@ -135,8 +135,10 @@ def _connect_and_find_os_to_prepare(host: Host, node: NodeOrder, orders: WorkerO
                 if _report_preflight_and_return_must_prepare(host, node, found, orders)
                 else ""
             )
-        if account := facts.suggested_login_account(said):
-            other = as_coded_message(Refusal("other_login", {"user": account, "said": said}))
+        account = facts.suggested_login_account(said)
+        if account and account != node["user"]:
+            data = {"user": account, "said": facts.short_login_text(said)}
+            other = as_coded_message(Refusal("other_login", data))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
             return ""
         code, message = "no_output", said

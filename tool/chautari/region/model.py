@@ -36,12 +36,14 @@ from chautari.region.service_settings import Services, Settings
 from chautari.services.base import Service
 from chautari.services.registry import EXAMPLE, LENDABLE, ROLES, SERVICES
 
+# In `adopt`: keys of logins that no operator has are removed.
+LOGIN_KEYS = "login_keys"
 if TYPE_CHECKING:
     ServiceName = str
-    RoleName = str
+    Adoptable = str
     LendableService = str
 else:
-    RoleName = Literal[tuple(ROLES)]
+    Adoptable = Literal[(*ROLES, LOGIN_KEYS)]
     ServiceName = Literal[tuple(SERVICES)]
     LendableService = Literal[LENDABLE]
 # Services that serve another one: any number of nodes run them, without a name or settings.
@@ -97,7 +99,8 @@ class Node(StrictModel):
     user: str = Field(
         default="root",
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
-        description="Account to log in with: root, or an account with passwordless sudo.",
+        description="Account for the first login: root, or an account with passwordless sudo. "
+        "After the first deploy, operators log in with their own accounts.",
         examples=["root"],
     )
     port: Port = Field(default=22, description="Port of the SSH server.", examples=[22])
@@ -110,12 +113,13 @@ class Node(StrictModel):
         "fingerprint.",
         examples=["SHA256:U3ZnCNnJHTh7HYRsGZzdLkWcNdqmvnTgvnVxcPz4ZcA"],
     )
-    adopt: tuple[RoleName, ...] = Field(
+    adopt: tuple[Adoptable, ...] = Field(
         default=(),
         description="Roles that are allowed to replace existing settings on the machine, such as "
         "websites or a firewall. The old files are first copied to `/var/lib/chautari/adopted`. If "
         "a role would replace existing settings and is not in this list, a deploy refuses the "
-        "machine.",
+        "machine. `login_keys` lets each deploy remove keys that no operator has, from the "
+        "accounts root and `user` and from the operators' accounts.",
         examples=[["firewall", "nginx"]],
     )
     lend_to: Name | None = Field(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from chautari.backup.variables import backup_space_variables, backup_variables
 from chautari.language import best_language, texts_of_node_mails
+from chautari.region.model import LOGIN_KEYS
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import (
     closed_ports_of_node,
@@ -26,21 +27,35 @@ LOCALES = {
 def base_variables(context: NodeContext) -> Variables:
     """Return the node's name and place, and who may log in."""
     region = context.region
-    operators = {name: list(keys) for name, keys in region.operators.items()}
-    operators |= {name: list(keys) for name, keys in context.endpoints.operators.items()}
     language = region.languages[0]
     return {
         "base_hostname": context.node,
         "base_domain": region.domain,
         "base_timezone": region.timezone,
         "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
-        "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
+        "base_operators": _operators(context),
         "base_drift_mail": region.mail.drift if region.mail else "never",
         "base_region": region.region,
         "base_alerts": bool(region.mail and region.mail.alerts),
         "base_translations": dict(texts_of_node_mails(best_language(region.languages))),
         "base_reboot_window": region.reboot_window or "",
     }
+
+
+def ssh_variables(context: NodeContext) -> Variables:
+    """Return whose keys may log in."""
+    node = context.region.nodes[context.node]
+    return {
+        "ssh_operators": _operators(context),
+        "ssh_login_accounts": sorted({"root", node.user}),
+        "ssh_remove_other_keys": LOGIN_KEYS in node.adopt,
+    }
+
+
+def _operators(context: NodeContext) -> list[dict[str, object]]:
+    operators = {name: list(keys) for name, keys in context.region.operators.items()}
+    operators |= {name: list(keys) for name, keys in context.endpoints.operators.items()}
+    return [{"name": name, "keys": keys} for name, keys in operators.items()]
 
 
 def firewall_variables(context: NodeContext) -> Variables:
@@ -175,6 +190,7 @@ def containers_variables(context: NodeContext) -> Variables:
 
 VARIABLES: Mapping[str, RoleVariables] = {
     "base": base_variables,
+    "ssh": ssh_variables,
     "firewall": firewall_variables,
     "fail2ban": fail2ban_variables,
     "mail": mail_variables,

@@ -14,6 +14,7 @@ from chautari.report import federation_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.holder_text import holder_text
+from chautari.report.login_texts import LOGIN_NOTICES, LOGIN_REFUSALS
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 from chautari.report.role_messages import translate_role_message
@@ -82,6 +83,7 @@ REASONS: dict[str, Template] = {
 }
 
 NOTICES: dict[str, Template] = {
+    **LOGIN_NOTICES,
     # A role's own debug task wrote this text.
     "role_message": lambda data: translate_role_message(data["text"]),
     # A node's run
@@ -133,10 +135,6 @@ NOTICES: dict[str, Template] = {
         "The dry run stopped early because a task needs the result of an earlier task. A deploy "
         "still runs the listed roles, and they might download more than the total shows."
     ),
-    "new_login_failed": (
-        "A test login with the new SSH settings failed, so the node restores the old settings: "
-        "{error}"
-    ),
     "newer_version": (
         "A newer version of Chautari started this run. Your version cannot show some of the "
         "messages from this run."
@@ -179,6 +177,7 @@ NOTICES: dict[str, Template] = {
 
 # What happened, and what to do about it.
 REFUSALS: dict[str, tuple[Template, Template]] = {
+    **LOGIN_REFUSALS,
     "error": ("{message}", "{fix:or Fix this problem, then deploy again.}"),
     # Preflight
     "facts_missing": (
@@ -297,15 +296,6 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` in the provider's console. If the "
         "command does not print {found}, someone may be intercepting the connection. If it does, "
         "correct host_key in region.yml.",
-    ),
-    "key_rejected": (
-        "{address} does not accept your SSH key.",
-        "Add your public key to ~/.ssh/authorized_keys on the node, or choose the right "
-        "key: --identity FILE. A key with a passphrase must be in your SSH agent (ssh-add).",
-    ),
-    "other_login": (
-        "The machine accepted the key, but responded with this message: {said}",
-        "Write `user: {user}` for this node in region.yml, then deploy again.",
     ),
     "no_ssh_answer": (
         "{address} does not respond over SSH ({message}).",

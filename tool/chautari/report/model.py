@@ -144,6 +144,7 @@ class NodeReport:
 
     `download_at_least` says that the download is larger than `download_bytes` by an unknown amount.
     `packages` are only in the bill of materials.
+    `audit` are the last lines of the node's audit log.
     """
 
     name: str
@@ -161,6 +162,7 @@ class NodeReport:
     download_bytes: int | None = None
     download_at_least: bool = False
     packages: list[InstalledPackage] = field(default_factory=list)
+    audit: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -10,9 +10,11 @@ import time
 
 from chautari.language import _
 from chautari.process import OutputLimits, RunningCommand
+from chautari.ssh.account_fallback import accounts_of_node, current_login
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
 CONFIRM = "/usr/local/sbin/chautari-ssh confirm"
+PROVE = "/usr/local/sbin/chautari-login-keys confirm"
 # No settings wait for a login: the events are those of a run that has ended, or they were removed,
 # which the role itself reports.
 NOTHING_TO_KEEP = 3
@@ -27,15 +29,33 @@ _PASSING_ERRORS = (
 _LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 18)
 
 
-def try_new_login_and_return_error(target: SSHTarget) -> str:
-    """Log in and let the node keep its new settings; return why that failed, empty if it did not.
+def try_own_login_and_return_error(target: SSHTarget) -> str:
+    """Log in with the operator's own account, to show that the node needs no other keys.
 
-    A login that the server rejects is not repeated: a server may block an address that fails often.
+    Return why that failed; empty if it did not.
+    """
+    own = [login for login in accounts_of_node(target) if login.user != login.configured_user]
+    error = _("no operator in region.yml has the key in use")
+    for login in own:
+        if not (error := _try_login(login, PROVE)):
+            return ""
+    return error
+
+
+def try_new_login_and_return_error(target: SSHTarget) -> str:
+    """Log in and let the node keep its new settings; return why that failed, or nothing."""
+    return _try_login(current_login(target), CONFIRM)
+
+
+def _try_login(target: SSHTarget, confirm: str) -> str:
+    """Log in and run a command; a login that the server rejects is not repeated.
+
+    A server may block an address that fails often.
     """
     deadline = time.monotonic() + TRY_SECONDS
     while True:
         # At its usual level, ssh keeps silent about algorithms that do not match.
-        argv = ssh_argv(target, command_as_root(target, CONFIRM), log_level="INFO")
+        argv = ssh_argv(target, command_as_root(target, confirm), log_level="INFO")
         command = RunningCommand(argv, limits=_LIMITS)
         for __ in command:
             pass

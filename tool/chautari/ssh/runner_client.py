@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from chautari.language import Text, _
 from chautari.process import OutputLimits, RunningCommand
+from chautari.ssh.account_fallback import is_accepted, try_accounts
 from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.target import SSHTarget, command_as_root, ssh_argv
 
@@ -61,6 +62,7 @@ _MODULES_OF_ACTION = {
     "restore_start": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
         "chautari.node.restore", "chautari.node.restore.restore_unit",
+        "chautari.node.audit_log", "chautari.node.process_ancestry",
     ),
     "artifact_digest": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.artifact_digest",
@@ -111,7 +113,8 @@ def restore_module_sources() -> dict[str, str]:
     """Return the sources of all modules that a restore needs on a node, by module name."""
     known = runner_module_sources()
     sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
-    sources["chautari.node.lock"] = known["chautari.node.lock"]
+    for name in ("lock", "audit_log", "process_ancestry"):
+        sources[f"chautari.node.{name}"] = known[f"chautari.node.{name}"]
     for module in _OTHER_RESTORE_MODULES:
         sources[f"chautari.node.{module}"] = _source_of_module(module)
     for file in sorted((_NODE_FOLDER / "restore").glob("*.py")):
@@ -173,8 +176,19 @@ def call_runner(
 ) -> RunnerReply[Answer]:
     """Run a short action on the node and return its answer, which is named like the action.
 
-    Other output, such as a greeting of the login shell, is passed over.
+    Other output, such as a greeting of the login shell, is passed over. If the node refuses the
+    account, the target's other accounts are tried.
     """
+    return try_accounts(
+        target,
+        lambda login: _call_runner_once(login, arguments, kind, payload),
+        lambda reply: is_accepted(reply.answer is not None, reply.code, reply.error),
+    )
+
+
+def _call_runner_once(
+    target: SSHTarget, arguments: Arguments, kind: type[Answer], payload: Payload
+) -> RunnerReply[Answer]:
     stream = start_runner_action(target, arguments, payload)
     answer, problem, said = None, "", ""
     for line in stream:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.files import is_present, refuse_special_file
+from chautari.ssh import account_choice
+from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 
 if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
@@ -20,6 +23,9 @@ class SSHTarget(NamedTuple):
     """Where a node is, who logs in, and the file that pins its host key.
 
     `sandbox` is the region of a node that is a container on this machine; empty for a real machine.
+    `configured_user` is the account that `region.yml` names. `other_users` are the accounts to try
+    if the node refuses `user`, and `memory` is the file in which this computer remembers the one
+    that the node accepted.
     """
 
     name: str
@@ -29,6 +35,9 @@ class SSHTarget(NamedTuple):
     known_hosts: Path
     key: Path | None = None
     sandbox: str = ""
+    configured_user: str = ""
+    other_users: tuple[str, ...] = ()
+    memory: Path | None = None
 
 
 def ssh_targets(
@@ -42,8 +51,43 @@ def ssh_targets(
 
     The key to log in with is the sandbox's, else the first of `identities`, else SSH's
     own choice (an agent, the usual files). Host keys are pinned in `known_hosts`, by default in
-    the region's file.
+    the region's file. The account is chosen by `account_choice`.
     """
+    targets = configured_ssh_targets(loaded_region, endpoints, nodes, identities, known_hosts)
+    if not targets:
+        return []
+    memory = account_choice.memory_file(loaded_region.folder)
+    remembered = account_choice.load_memory(memory)
+    operators = {**loaded_region.region.operators, **endpoints.operators}
+    own = account_choice.own_accounts(operators, targets[0].key)
+    pins = read_known_hosts_text(targets[0].known_hosts)
+    return [_with_chosen_account(target, own, remembered, pins, memory) for target in targets]
+
+
+def _with_chosen_account(
+    target: SSHTarget,
+    own: tuple[str, ...],
+    remembered: Mapping[str, str],
+    pins: str,
+    memory: Path | None,
+) -> SSHTarget:
+    name = account_choice.memory_key(target.address, target.port, target.key)
+    # Hashed names may stand for any address.
+    pinned = "|1|" in pins or bool(find_known_hosts_lines(pins, target.address, target.port))
+    user, *others = account_choice.accounts_to_try(
+        target.user, own, remembered.get(name, ""), pinned=pinned
+    )
+    return target._replace(user=user, other_users=tuple(others), memory=memory)
+
+
+def configured_ssh_targets(
+    loaded_region: LoadedRegion,
+    endpoints: Endpoints,
+    nodes: tuple[str, ...],
+    identities: tuple[Path, ...] = (),
+    known_hosts: Path | None = None,
+) -> list[SSHTarget]:
+    """Return the targets of the nodes called `nodes`, with the account that `region.yml` names."""
     pins = known_hosts or loaded_region.known_hosts_file
     if is_present(pins):
         # SSH would wait for the other end of a pipe.
@@ -61,6 +105,7 @@ def ssh_targets(
             pins,
             key,
             sandbox,
+            found[name].user,
         )
         for name in nodes
     ]

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chautari.node import audit_log, process_ancestry
+
 STATE = Path("/var/lib/chautari/restore")
 MEMORY = Path("/run/chautari-restore")
 UNIT = "chautari-restore.service"
@@ -68,6 +70,7 @@ def start_restore_unit(
     _write_private_file(STATE / "holder.json", json.dumps({**about, "mode": "restore"}))
     _write_private_file(STATE / "journal.json", json.dumps(payload["journal"]))
     os.sync()
+    audit_log.record("restore", about, process_ancestry.own_and_ancestor_pids())
     code = CODE.format(program=STATE / "program")
     UNIT_FILE.write_text(UNIT_TEXT.format(state=STATE, python=sys.executable, code=code))
     for command in (["daemon-reload"], ["enable", "--quiet", UNIT], ["restart", UNIT]):

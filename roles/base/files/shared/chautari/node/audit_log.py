@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/node/audit_log.py

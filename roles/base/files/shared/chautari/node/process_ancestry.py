@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/node/process_ancestry.py
