@@ -27,6 +27,12 @@ def shown(*fingerprints: str) -> dict[str, str]:
     return {"stdout": "".join(keys)}
 
 
+def keys(fetched: str, used: str = "") -> dict[str, Any]:
+    """Return what the module `stat` reports of the fetched key and of the one that apt uses."""
+    there = {"stat": {"exists": True, "checksum": used}} if used else {"stat": {"exists": False}}
+    return {"results": [{"stat": {"exists": True, "checksum": fetched}}, there]}
+
+
 def evaluate(name: str, **given: Any) -> Any:
     source = {
         "name": "coturn", "uri": "https://ppa.example.org:8443/a/b/ubuntu", "key_url": "https://k",
@@ -37,7 +43,7 @@ def evaluate(name: str, **given: Any) -> Any:
     variables |= {
         "repository_source": source | given.pop("source", {}),
         "repository_sources": [{"name": "coturn"}, {"name": "jitsi"}],
-        "__repository_confirmed": {"stat": {"exists": False}},
+        "__repository_keys": keys("one"),
         "__repository_shown": shown(WHOLE),
     }
     templar = Templar(loader=DataLoader(), variables=variables | given)
@@ -67,9 +73,18 @@ def test_key_known_by_16_digits_has_the_published_fingerprint(
 
 
 def test_key_that_apt_uses_needs_no_server() -> None:
-    there = {"stat": {"exists": True}}
-    assert evaluate("__repository_needs_confirmation", __repository_confirmed=there) is False
-    assert evaluate("__repository_unconfirmed", __repository_confirmed=there) == []
+    same = keys("one", "one")
+    assert evaluate("__repository_needs_confirmation", __repository_keys=same) is False
+    assert evaluate("__repository_unconfirmed", __repository_keys=same) == []
+
+
+@pytest.mark.parametrize("after", [keys("one"), keys("one", "two")])
+def test_new_or_changed_key_needs_confirmation(after: dict[str, Any]) -> None:
+    assert evaluate("__repository_needs_confirmation", __repository_keys=after) is True
+    given = {"__repository_keys": after, "__repository_published": published(WHOLE)}
+    assert evaluate("__repository_unconfirmed", **given) == []
+    given |= {"__repository_shown": shown(FORGED)}
+    assert evaluate("__repository_unconfirmed", **given) == [FORGED]
 
 
 def test_key_known_by_its_whole_fingerprint_needs_no_other_server() -> None:
