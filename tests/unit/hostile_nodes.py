@@ -239,7 +239,7 @@ def _run_on_fake_nodes(place: Path, commands: list[list[str]]) -> list[int]:
     from chautari.cli.main import run
     from chautari.deploy import node_run, outside_checks, remote_run
     from chautari.report.model import NodeReport
-    from chautari.ssh import runner_client
+    from chautari.ssh import account_fallback, runner_client
 
     def prepare(region: Any, targets: Any, *_: Any) -> dict[str, NodeReport]:
         return {item.name: NodeReport(item.name, item.address, "unreachable") for item in targets}
@@ -248,7 +248,8 @@ def _run_on_fake_nodes(place: Path, commands: list[list[str]]) -> list[int]:
         return (sys.executable, "-S", "-c", NODE, target.name, command, str(place))
 
     changes: list[tuple[Any, str, Any]] = [
-        (runner_client, "ssh_argv", argv), (node_run, "run_preflight_and_prepare", prepare),
+        (runner_client, "ssh_argv", argv), (account_fallback, "ssh_argv", argv),
+        (node_run, "run_preflight_and_prepare", prepare),
         (outside_checks, "run_outside_checks", lambda *_: []),
         (remote_run, "PAUSES", (0,)), (remote_run, "MAX_OUTAGE_SECONDS", 0),
         (remote_run, "WAIT_SECONDS", 0),
