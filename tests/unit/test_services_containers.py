@@ -17,7 +17,8 @@ DIGEST = "12" * 32
 
 def test_containers_start_after_their_dependencies(tmp_path: Path) -> None:
     roles = node(tmp_path, "bog1", SANDBOX, POOL).roles
-    assert roles[-6:] == ("tls", "postgresql", "redis", "containers", "scalelite", "greenlight")
+    wanted = ("tls", "postgresql", "redis", "containers", "scalelite", "greenlight", "fail2ban")
+    assert roles[-7:] == wanted
 
 
 def test_images_are_pinned_by_digest(tmp_path: Path) -> None:

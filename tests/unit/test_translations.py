@@ -35,7 +35,7 @@ NOT_COVERED = re.compile(
     r"chautari/(node/(?!health/|drift|reason_texts|restore/texts|backup/(watch|reasons)|"
     r"backup_space/maintenance)|checks/|reference/|preflight/(existing_state|facts|operator_lockout)|"
     r"report/(causes|junit)|region/yaml_syntax|services/(jitsi/xmpp|bigbluebutton/api_client)|"
-    r"backup/paper_key|deploy/git_tags|deploy/pinning/image_digest|render/(role_inputs|inventory))|"
+    r"backup/paper_key|ssh/account_fallback|deploy/git_tags|deploy/pinning/image_digest|render/(role_inputs|inventory))|"
     r"chautari_sandbox/(doubles|internet|demo_federation)/|chautari_sandbox/debian_packages"
 )
 # Words of other programs, languages for programs, and names in files on nodes.
