@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.integration.conftest import DEPLOY, ProgressReporter
 
-from chautari.checks.outside import MailSinkReader
+from chautari.checks.outside import NewMailInSink
 from chautari_sandbox import paths, state
 from chautari_sandbox.demo_federation.regions import DemoRegion, demo_regions
 from chautari_sandbox.privileges import as_root
@@ -124,7 +124,7 @@ def test_stopped_peer_breaks_no_deploy_is_reported_and_comes_back(
 ) -> None:
     sandbox = state.load_last_saved_state(HIMALAYA.name)
     assert sandbox
-    mailbox = MailSinkReader(sandbox.mail_api)
+    mailbox = NewMailInSink(sandbox.mail_api)
     control_container("stop", HIMALAYA)
     try:
         outcome = deploy("region", ANDES.name, "--full")

@@ -21,7 +21,7 @@ from tests.integration.conftest import Outcome, ProgressReporter, Proof, kill_gr
 from chautari.prepare import worker
 from chautari.region.load import load_region
 from chautari.render.provider import known_endpoints
-from chautari.ssh.message_validation import parse_event
+from chautari.ssh.message_validation import parse_known_event
 from chautari.ssh.runner_client import new_run_id, start_runner_action
 from chautari.ssh.target import ssh_targets
 
@@ -328,7 +328,7 @@ def test_damaged_bundle_is_not_unpacked(proof: Proof) -> None:
     run = new_run_id()
     arguments = {"action": "start", "run": run, "sha256": "0" * 64}
     events = [
-        parse_event(line)
+        parse_known_event(line)
         for line in start_runner_action(target, arguments, b"not a bundle")
         if line
     ]

@@ -218,7 +218,7 @@ def prepare_regions() -> None:
     demo = steps.DemoRun(())
     demo.start_sandboxes((QUITO, THIMPHU))
     demo.start_sandboxes((QUITO,))  # which now knows the names of its neighbour
-    steps.use_name_server_of_sandbox(QUITO)
+    steps.use_sandbox_resolver_in_this_process(QUITO)
     for region in (QUITO, THIMPHU):
         deploy("region", region.name, "--no-checks")
     steps.pin_peer_if_new(QUITO, THIMPHU)

@@ -22,7 +22,7 @@ import pytest
 from tests.integration.conftest import REGIONS, Outcome
 
 from chautari_sandbox.privileges import as_root
-from chautari_sandbox.subnet_conflicts import free_subnet
+from chautari_sandbox.subnet_conflicts import find_free_subnet_of_same_size
 
 pytestmark = pytest.mark.containers
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,7 +116,7 @@ def visitor() -> Iterator[Visitor]:
 def write_region(file: Path) -> None:
     """Write the region, with a network that is free on this machine."""
     text = (REGIONS / "visit" / "region.yml").read_text()
-    network = ipaddress.ip_network(free_subnet(NETWORK))
+    network = ipaddress.ip_network(find_free_subnet_of_same_size(NETWORK))
     for old, new in ((NETWORK, network), (ADDRESS, network[10])):
         assert old in text
         text = text.replace(old, str(new))

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.conftest import Proof
 from tests.integration.harm import receipts, roles_run
 
-from chautari.checks.outside import MailSinkReader
+from chautari.checks.outside import NewMailInSink
 from chautari_sandbox import api
 
 pytestmark = pytest.mark.containers
@@ -78,7 +78,7 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
         proof.on("ground", "systemctl", "start", "chautari-drift.service")
     state = api.load_last_saved_state("proof")
     assert state is not None
-    mailbox = MailSinkReader(state.mail_api)
+    mailbox = NewMailInSink(state.mail_api)
     deadline = time.monotonic() + 60
     while not (mails := mailbox.recent_mails("ops@proof.example.org", minutes=5)):
         assert time.monotonic() < deadline, "no mail arrived"

@@ -79,7 +79,7 @@ def fake_call_runner(ask: Callable[..., Any]) -> Callable[..., Any]:
         cut = not ending.stopped and ending.code == SSH_FAILED
         return RunnerReply(
             next(iter(answers), None), ending.code, ending.stderr,
-            cut and runner_client._has_lost_connection(ending.stderr),
+            cut and runner_client._may_have_lost_connection(ending.stderr),
         )  # fmt: skip
 
     return call_runner

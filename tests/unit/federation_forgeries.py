@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from federation_samples import DAY, DOMAIN, NOW, OTHER_KEY, body, signed
 from federation_server import Answer, PeerServer, http_answer, send, serve
 
-from chautari.federation.transfer import SignedDescriptor
+from chautari.federation.transfer import UnverifiedSignedDescriptor
 
 ESCAPE, OVERRIDE, ZERO_WIDTH = "\x1b[2J", "\u202e", "\u200b"
 # Cyrillic а in himalaya, and a label of Cyrillic letters that all look Latin (сосо).
@@ -26,7 +26,7 @@ class Forgery(NamedTuple):
     set_up: Callable[[PeerServer], None]
 
 
-def content(code: str, made: Callable[[], SignedDescriptor]) -> Forgery:
+def content(code: str, made: Callable[[], UnverifiedSignedDescriptor]) -> Forgery:
     """Return a forgery that sends what `made` returns."""
 
     def set_up(server: PeerServer) -> None:
@@ -55,7 +55,7 @@ def answered(code: str, answer: Answer) -> Forgery:
     return Forgery(code, lambda server: setattr(server, "answer", answer))
 
 
-def resigned(**how: Any) -> SignedDescriptor:
+def resigned(**how: Any) -> UnverifiedSignedDescriptor:
     return signed(body(), **how)
 
 
@@ -113,12 +113,12 @@ def speak_http(server: PeerServer) -> None:
     server.with_tls = False
 
 
-TRUNCATED = SignedDescriptor(signed().content, signed().signature[:-70])
+TRUNCATED = UnverifiedSignedDescriptor(signed().content, signed().signature[:-70])
 LATER = json.dumps(body(NOW, contact=f"eve@{DOMAIN}")).encode()
 FORGERIES: dict[str, Forgery] = {
     # Signatures and keys
     "changed after signing": content(
-        "signature_wrong", lambda: SignedDescriptor(LATER, signed().signature)
+        "signature_wrong", lambda: UnverifiedSignedDescriptor(LATER, signed().signature)
     ),
     "signed by another key": content("signed_by_other_key", lambda: resigned(key=OTHER_KEY)),
     "another key inside and out": content(
@@ -130,13 +130,14 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "truncated signature": content("signature_unreadable", lambda: TRUNCATED),
     "empty signature": content(
-        "signature_unreadable", lambda: SignedDescriptor(signed().content, b"")
+        "signature_unreadable", lambda: UnverifiedSignedDescriptor(signed().content, b"")
     ),
     "descriptor in place of the signature": content(
-        "signature_unreadable", lambda: SignedDescriptor(signed().content, signed().content)
+        "signature_unreadable",
+        lambda: UnverifiedSignedDescriptor(signed().content, signed().content),
     ),
     "oversized signature": content(
-        "too_large", lambda: SignedDescriptor(signed().content, b"-" * 5000)
+        "too_large", lambda: UnverifiedSignedDescriptor(signed().content, b"-" * 5000)
     ),
     # Time and order
     "replay of an older one": changed("older_serial", issued=NOW - 2 * DAY),

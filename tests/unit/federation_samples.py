@@ -14,7 +14,7 @@ from region_samples import REGION
 from chautari.federation import signing_key
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.peers import PinnedPeer
-from chautari.federation.transfer import NAMESPACE, DescriptorAddress, SignedDescriptor
+from chautari.federation.transfer import NAMESPACE, DescriptorAddress, UnverifiedSignedDescriptor
 from chautari.federation.validity import utc_text
 
 # The region `andes`, with the service that publishes its descriptor.
@@ -63,7 +63,7 @@ def sign(content: bytes, key: str = KEY, namespace: str = NAMESPACE, kind: str =
         ).stdout  # fmt: skip
 
 
-def ssh_keygen_accepts(signed: SignedDescriptor, key: str = KEY) -> bool:
+def ssh_keygen_accepts(signed: UnverifiedSignedDescriptor, key: str = KEY) -> bool:
     """Return whether `ssh-keygen -Y verify` accepts the signature as one by `key`."""
     with tempfile.TemporaryDirectory() as folder:
         signature, signers = Path(folder) / "sig", Path(folder) / "signers"
@@ -77,11 +77,11 @@ def ssh_keygen_accepts(signed: SignedDescriptor, key: str = KEY) -> bool:
         return done.returncode == 0
 
 
-def signed(content: bytes | dict[str, Any] | None = None, **how: Any) -> SignedDescriptor:
+def signed(content: bytes | dict[str, Any] | None = None, **how: Any) -> UnverifiedSignedDescriptor:
     """Return a descriptor with its signature; `how` is passed to `sign`."""
     if not isinstance(content, bytes):
         content = json.dumps(body() if content is None else content, indent=1).encode()
-    return SignedDescriptor(content, sign(content, **how))
+    return UnverifiedSignedDescriptor(content, sign(content, **how))
 
 
 def peer(issued: int = NOW - DAY, **changes: Any) -> PinnedPeer:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from federation_samples import DOMAIN
 
-from chautari.federation.transfer import PATH, SIGNATURE_SUFFIX, SignedDescriptor
+from chautari.federation.transfer import PATH, SIGNATURE_SUFFIX, UnverifiedSignedDescriptor
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 
 # Sends the answer to a request for a path.
@@ -27,7 +27,7 @@ def http_answer(
     return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{headers}\r\n".encode() + content
 
 
-def serve(found: SignedDescriptor) -> Answer:
+def serve(found: UnverifiedSignedDescriptor) -> Answer:
     """Return an answer that sends a descriptor and its signature."""
     files = {PATH: found.content, PATH + SIGNATURE_SUFFIX: found.signature}
     return lambda connection, path: connection.sendall(http_answer(files[path]))

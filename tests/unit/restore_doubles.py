@@ -14,7 +14,7 @@ from typing import IO, Any
 import pytest
 
 from chautari.node.backup.manifest import FolderSpec, Manifest, StateSpec
-from chautari.node.restore import copy, extraction, journal, steps, switch
+from chautari.node.restore import copy_next_to_live_data, extraction, journal, steps, switch
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import archived_path
 from chautari.node.restore.journal import Journal, JournalFile
@@ -77,7 +77,7 @@ class FakeEngine:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def check_owner(self, owner: str) -> None:
+    def require_known_account(self, owner: str) -> None:
         if owner not in self.world.databases and f"{owner}_before_{ID}" not in self.world.databases:
             raise RestoreError("owner_missing", owner=owner)
 
@@ -234,7 +234,7 @@ def build_world(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (world.data / "cache/x").write_text("kept cache")
     world.config.write_text("old config")
     engine = FakeEngine(world)
-    monkeypatch.setattr(copy, "database_server", lambda _: engine)
+    monkeypatch.setattr(copy_next_to_live_data, "database_server", lambda _: engine)
     monkeypatch.setattr(switch, "run_command", lambda argv, *_: world.tick(" ".join(argv)))
     monkeypatch.setattr(switch, "active_units", list)
     # A real disk would take minutes for hundreds of restores.

@@ -88,7 +88,7 @@ def secrets_of(of: Region) -> SecretStore:
 
 def roles_of_service(name: str) -> tuple[str, ...]:
     """Return all roles that the service called `name` brings to its node."""
-    return region_of(SERVICES[name]).service_for_region(name).roles
+    return region_of(SERVICES[name]).service_with_region_settings(name).roles
 
 
 def service_with(role: str) -> Service:

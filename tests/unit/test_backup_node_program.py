@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chautari.backup import node_program
-from chautari.backup.node_program import ProgramEvent, call_program, follow_backup
+from chautari.backup.node_program import ProgramEvent, call_program, start_or_follow_backup
 from chautari.ssh.target import SSHTarget
 
 KEY = "BORG_KEY " + "ab" * 32 + "\n" + ("A" * 70 + "\n") * 8 + "AAAA=\n"
@@ -57,7 +57,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
 def test_backup_is_followed_to_its_end(target: SSHTarget, connections: Connections) -> None:
     commands = connections((["Welcome!", STARTED, ANNOUNCED, DONE, FINISHED], 0, ""))
     found: list[ProgramEvent] = []
-    assert follow_backup("andes", target, found.append) is None
+    assert start_or_follow_backup("andes", target, found.append) is None
     names = ["started", "announced", "target_finished", "finished"]
     assert [item.event for item in found] == names
     assert commands == ["sudo -n /usr/local/bin/chautari-backup start"]
@@ -71,7 +71,7 @@ def test_lost_connection_is_followed_from_where_it_broke(
         ([STARTED, ANNOUNCED], 255, lost), ([], 255, lost), ([DONE, FINISHED], 0, "")
     )
     found: list[ProgramEvent] = []
-    assert follow_backup("andes", target, found.append) is None
+    assert start_or_follow_backup("andes", target, found.append) is None
     assert [command.split("chautari-backup ")[1] for command in commands] == [
         "start", "follow --after 2", "follow --after 2",
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def test_connection_that_stays_lost_says_that_the_backup_goes_on(
 ) -> None:
     monkeypatch.setattr("chautari.deploy.remote_run.MAX_OUTAGE_SECONDS", 0)
     connections(([STARTED], 255, "Connection reset"))
-    problem = follow_backup("andes", target, lambda _: None)
+    problem = start_or_follow_backup("andes", target, lambda _: None)
     assert problem and problem.code == "disconnected" and "continues" in problem.reason
 
 
@@ -121,7 +121,7 @@ def test_flood_is_cut_off(
 
 def test_node_that_was_never_reached_is_not_asked(target: SSHTarget) -> None:
     other = target._replace(address="203.0.113.99")
-    problem = follow_backup("andes", other, lambda _: None)
+    problem = start_or_follow_backup("andes", other, lambda _: None)
     assert problem is not None and problem.code == "program_missing"
 
 
@@ -133,7 +133,7 @@ def test_nothing_counts_after_the_end(target: SSHTarget, connections: Connection
 
 
 def test_event_of_a_newer_version_is_passed_over() -> None:
-    assert node_program.parse_program_event('{"event": "sparkles", "x": 1}') is None
+    assert node_program.parse_known_program_event('{"event": "sparkles", "x": 1}') is None
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_event_of_a_newer_version_is_passed_over() -> None:
 )
 def test_hostile_event_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        node_program.parse_program_event(json.dumps(event))
+        node_program.parse_known_program_event(json.dumps(event))
 
 
 @pytest.mark.parametrize("key", [KEY, KEY.rstrip("\n")])
 def test_key_of_a_repository_is_read(key: str) -> None:
     line = json.dumps({"event": "key", "target": "disk", "key": key})
-    event = node_program.parse_program_event(line)
+    event = node_program.parse_known_program_event(line)
     assert isinstance(event, node_program.RepositoryKey) and event.key == key
 
 
@@ -169,5 +169,5 @@ def test_node_that_does_not_answer_is_reported_at_once(
     target: SSHTarget, connections: Connections
 ) -> None:
     commands = connections(([], 255, "ssh: connect to host 203.0.113.10 port 22: No route to host"))
-    problem = follow_backup("andes", target, lambda _: None)
+    problem = start_or_follow_backup("andes", target, lambda _: None)
     assert problem is not None and problem.code == "unreachable" and len(commands) == 1

@@ -12,7 +12,7 @@ from test_backup_restore import REGION, load
 
 from chautari import language
 from chautari.backup.paper_key import paper_key_lines
-from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
+from chautari.backup.recovery_sheet import recovery_sheet, repositories_without_stored_key
 from chautari.backup.restore_order import NodeContextSource
 from chautari.cli.recovery_sheet import _write_private_file
 from chautari.errors import BadInput
@@ -82,7 +82,11 @@ def test_sheet_is_in_the_language_of_the_region(tmp_path: Path, first: str, titl
 
 
 def test_missing_keys_are_reported(source: NodeContextSource) -> None:
-    assert missing_keys(source, SECRETS) == ["bog1 in disk", "bog2 in disk", "bog2 in box"]
+    assert repositories_without_stored_key(source, SECRETS) == [
+        "bog1 in disk",
+        "bog2 in disk",
+        "bog2 in box",
+    ]
 
 
 def test_paper_key_has_a_checksum_for_each_line() -> None:

@@ -202,7 +202,7 @@ def test_drill_on_the_node_has_no_code_that_changes_live_data() -> None:
         reached |= new
     assert not reached & {
         "chautari.node.restore.switch", "chautari.node.restore.steps",
-        "chautari.node.restore.kept_data", "chautari.node.restore.restore_unit",
+        "chautari.node.restore.kept_data_deletion", "chautari.node.restore.restore_unit",
     }  # fmt: skip
     installed = yaml.safe_load((ROOT / "roles/backup/vars/main.yml").read_text())
     modules = {f"chautari.node.restore.{name}" for name in installed["__backup_drill_modules"]}
@@ -222,7 +222,7 @@ def test_copy_of_a_region_has_own_addresses_and_no_targets(tmp_path: Path) -> No
     assert region.mail is not None and region.mail.relay == "smtp.andes.example.org"
     assert region.nodes["bog1"].services == ("nextcloud", "polls")
     assert "3 GB" in (copy.folder / "region.yml").read_text()
-    sandbox_copy.delete_copy(copy)
+    sandbox_copy.delete_files_of_copy(copy)
     assert not copy.folder.exists()
 
 

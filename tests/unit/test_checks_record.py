@@ -14,7 +14,7 @@ pytest_plugins = ["pytester"]
 PLUGIN = """
 import pytest
 from chautari.checks.record import CheckRecorder, register_markers
-from chautari.node.journal import secret_spellings
+from chautari.node.run_journal import secret_spellings
 
 def pytest_configure(config):
     register_markers(config)

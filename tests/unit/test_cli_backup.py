@@ -15,7 +15,7 @@ from test_backup_node_program import ANNOUNCED, DONE, FINISHED, KEY, STARTED
 
 from chautari.backup import node_program
 from chautari.cli import main
-from chautari.deploy import node_files, status
+from chautari.deploy import status, untrusted_files_from_nodes
 from chautari.region.load import load_region
 from chautari.secrets.store import open_secrets_file
 from chautari.ssh.runner_client import RunnerReply
@@ -265,13 +265,13 @@ def test_status_shows_backups_and_fails_for_broken_ones(
     unreachable: Any = RunnerReply(None, 255, "no route")
     empty: Any = RunnerReply({"event": "state_files", "files": {}, "errors": {}}, 0, "")
     monkeypatch.setattr(
-        node_files, "call_runner",
+        untrusted_files_from_nodes, "call_runner",
         lambda _, arguments, __: empty if "backup" in arguments["files"] else unreachable,
     )  # fmt: skip
     assert main.run(["status", "andes", "--details"]) == 0
     out = capsys.readouterr().out
     assert "Backups" in out and "there is no backup yet" in out and "deploy drill andes" in out
-    monkeypatch.setattr(node_files, "call_runner", lambda *_: unreachable)
+    monkeypatch.setattr(untrusted_files_from_nodes, "call_runner", lambda *_: unreachable)
     assert main.run(["status", "andes", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)["backups"]
     assert {item["code"] for item in found} == {"node_unreachable"}

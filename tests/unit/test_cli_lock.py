@@ -15,11 +15,11 @@ from pinning_samples import Answer, Upstream, polls_archive
 from region_samples import POLLS, load_sample_region, region_file
 
 from chautari.cli import main
-from chautari.deploy.pinning import download, download_routes, image_digest, lock
+from chautari.deploy.pinning import download, download_routes, image_digest, release_verification
 from chautari.deploy.pinning.download import AllowedServers
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.errors import InvalidRegion
-from chautari.node import artifact_digest
+from chautari.node import download_digest
 from chautari.region.load import load_region, missing_pins
 from chautari.services.artifact_sources import MissingPin
 from chautari.ssh.runner_client import RunnerReply
@@ -50,10 +50,14 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     found = Upstream(tmp_path / "up")
     source = found.sources()["polls"]
     monkeypatch.setattr(
-        lock, "archive_sources_by_name", lambda: {"framadate": source._replace(name="framadate")}
+        release_verification,
+        "archive_sources_by_name",
+        lambda: {"framadate": source._replace(name="framadate")},
     )
     monkeypatch.setattr(
-        lock.LockRequest, "allowed_servers", lambda *_: AllowedServers((), found.ca_file)
+        release_verification.LockRequest,
+        "allowed_servers",
+        lambda *_: AllowedServers((), found.ca_file),
     )
     found.put("/polls-1.1.19.zip", polls_archive("1.1.19"))
     yield found
@@ -154,13 +158,15 @@ def test_sandbox_needs_no_pins(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["framadate", "=1", "framadate=", "framadate=1 2", "a=../x"])
 def test_wanted_release_has_a_form(text: str) -> None:
     with pytest.raises(ValueError):
-        lock.parse_name_and_version(text)
+        release_verification.parse_name_equals_version(text)
 
 
 def test_wanted_release_is_of_a_known_artifact() -> None:
-    assert lock.parse_name_and_version("greenlight=3.9.0") == MissingPin("greenlight", "3.9.0")
+    assert release_verification.parse_name_equals_version("greenlight=3.9.0") == MissingPin(
+        "greenlight", "3.9.0"
+    )
     with pytest.raises(PinRefused, match="no service uses an archive or image called deckk"):
-        lock.parse_name_and_version("deckk=1.0.0")
+        release_verification.parse_name_equals_version("deckk=1.0.0")
 
 
 def test_upgrade_shows_what_it_would_change(
@@ -193,7 +199,7 @@ def test_node_digests_only_https_of_the_named_hosts(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", upstream.ca_file)
-    answer = artifact_digest.artifact_digest_answer
+    answer = download_digest.artifact_digest_answer
     good = answer(upstream.url + POLLS_PATH, (), 100_000, {})
     assert (good["sha256"], good["error"]) == (hashlib.sha256(polls_archive()).hexdigest(), "")
     upstream.put("/r", b"", status=302, headers={"Location": "https://mallory.example.org/"})

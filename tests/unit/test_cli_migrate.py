@@ -11,8 +11,8 @@ import yaml
 from chautari import __version__
 from chautari.cli import main
 from chautari.errors import BadInput, InvalidRegion
-from chautari.migration import rewrite
-from chautari.migration.rewrite import rewrite_region_text, write_region_text
+from chautari.migration import region_key_renaming
+from chautari.migration.region_key_renaming import rewrite_region_text, write_region_text
 from chautari.region import renamed_keys, yaml_reader
 from chautari.region.load import load_region
 from chautari.region.renamed_keys import RenamedKey
@@ -225,4 +225,4 @@ def test_renames_that_lead_back_are_a_bug(file: Path, monkeypatch: pytest.Monkey
     )
     monkeypatch.setattr(renamed_keys, "RENAMES", circle)
     with pytest.raises(AssertionError, match="cycle"):
-        rewrite._rename_old_keys(file, OLD)
+        region_key_renaming._rename_old_keys(file, OLD)

@@ -7,7 +7,7 @@ import pytest
 from cli_samples import inventories, report
 
 from chautari.cli import main
-from chautari.deploy import attach, drift, pipeline, status
+from chautari.deploy import drift, newest_runs, pipeline, status
 from chautari_sandbox.provider import PROVIDER
 
 __all__ = ["inventories"]
@@ -43,7 +43,7 @@ def test_identity_option_exists_in_every_command_that_connects(
             pipeline, name, lambda request, *_: requests.append(request) or report()
         )
     monkeypatch.setattr(
-        attach,
+        newest_runs,
         "follow_newest_run_of_each_node",
         lambda request, *_: requests.append(request) or report(),
     )

@@ -9,7 +9,7 @@ import pytest
 from deploy_samples import STARTED, Link, follow
 
 from chautari.deploy import node_events
-from chautari.deploy.node_errors import run_node_work_safely
+from chautari.deploy.node_error_isolation import run_node_work_safely
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import CheckResult, NodeReport
 

@@ -21,7 +21,7 @@ from federation_samples import NOW, body, peer, signed
 from federation_server import PeerServer, serve
 
 from chautari.cli.main import run
-from chautari.deploy import node_files, peer_status, pipeline
+from chautari.deploy import peer_status, pipeline, untrusted_files_from_nodes
 from chautari.deploy.request import DeployContext, Request
 from chautari.federation import peers
 from chautari.node.events import StateFilesAnswer
@@ -72,7 +72,7 @@ class Answers:
 def answers(region: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Let a region with the peer himalaya run a service that works with peers, on med1."""
     found = Answers()
-    monkeypatch.setattr(node_files, "call_runner", fake_call_runner(found.ask))
+    monkeypatch.setattr(untrusted_files_from_nodes, "call_runner", fake_call_runner(found.ask))
     for name, service in SERVICES.items():
         hooks = HOOKS if name == "nextcloud" else None
         monkeypatch.setitem(
@@ -127,8 +127,8 @@ def test_unreachable_node_is_said_and_hides_nothing(
 def test_node_that_answers_too_late_counts_as_unreachable(
     answers: Answers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_files, "NODE_SECONDS", 0.2)
-    monkeypatch.setattr(node_files, "call_runner", lambda *_: time.sleep(5))
+    monkeypatch.setattr(untrusted_files_from_nodes, "NODE_SECONDS", 0.2)
+    monkeypatch.setattr(untrusted_files_from_nodes, "call_runner", lambda *_: time.sleep(5))
     began = time.monotonic()
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
     assert time.monotonic() - began < 3
@@ -192,7 +192,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(node_files, "call_runner", runner_client.call_runner)
+    monkeypatch.setattr(untrusted_files_from_nodes, "call_runner", runner_client.call_runner)
     argv = (sys.executable, "-S", "-c", program)
     monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: argv)
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"

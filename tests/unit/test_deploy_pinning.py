@@ -27,10 +27,14 @@ from pinning_samples import (
 )
 from region_samples import load_sample_region
 
-from chautari.deploy.pinning import download, lock
+from chautari.deploy.pinning import download, release_verification
 from chautari.deploy.pinning.archive_content import check_archive
-from chautari.deploy.pinning.lock import LockRequest, LockResult, fetch_and_check_releases
 from chautari.deploy.pinning.refusal import PinRefused
+from chautari.deploy.pinning.release_verification import (
+    LockRequest,
+    LockResult,
+    fetch_and_check_releases,
+)
 from chautari.services.artifact_sources import ArtifactSource, MissingPin
 
 Tamper = Callable[[Upstream], None]
@@ -43,7 +47,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     folder = tmp_path / "upstream"
     folder.mkdir()
     found = Upstream(folder)
-    monkeypatch.setattr(lock, "archive_sources_by_name", found.sources)
+    monkeypatch.setattr(release_verification, "archive_sources_by_name", found.sources)
     yield found
     found.close()
 
@@ -277,13 +281,13 @@ def test_file_that_changes_while_it_is_checked_is_refused(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = mirror(tmp_path, POLLS, polls_archive())
-    checked = lock.check_archive
+    checked = release_verification.check_archive
 
     def check_and_change(*arguments: Any) -> None:
         checked(*arguments)
         mirror(tmp_path, POLLS, polls_archive(path="polls/other"))
 
-    monkeypatch.setattr(lock, "check_archive", check_and_change)
+    monkeypatch.setattr(release_verification, "check_archive", check_and_change)
     result = check(upstream, tmp_path, "polls", mirrors=(folder,), consent=lambda _: True)
     assert codes(result) == ["file_changed"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from region_samples import load_sample_region
 
-from chautari.deploy.pinning.lock_file import Pin, write_pins
+from chautari.deploy.pinning.lock_file import Pin, add_pins_to_lock_file
 from chautari.deploy.pinning.refusal import PinRefused
 
 URL = "https://packages.framasoft.org/projects/framadate/framadate-1.1.19.zip"
@@ -43,7 +43,7 @@ def write(folder: Path, text: str | None, *pins: Pin) -> str:
     file = folder / "artifacts.lock"
     if text is not None:
         file.write_text(text)
-    write_pins(folder, pins)
+    add_pins_to_lock_file(folder, pins)
     return file.read_text()
 
 
@@ -84,7 +84,7 @@ def test_older_pin_of_the_same_version_is_replaced(tmp_path: Path) -> None:
 
 def test_written_pins_are_read_by_the_region(tmp_path: Path) -> None:
     loaded_region = load_sample_region(tmp_path)
-    write_pins(loaded_region.folder, [POLLS, SERVER, IMAGE])
+    add_pins_to_lock_file(loaded_region.folder, [POLLS, SERVER, IMAGE])
     found = load_sample_region(tmp_path).releases
     assert found["framadate"]["1.1.19"].sha256 == "ab" * 32
     assert found["nextcloud"]["34.0.9"].url == SERVER.place

@@ -21,7 +21,7 @@ from chautari.federation.letters import Letter, LetterPublicKeys, ReceivedLetter
 from chautari.federation.refusal import PeerRefused
 from chautari.services.bigbluebutton.lending import ServerOffer
 from chautari.services.jitsi.lending import BridgeOffer, BridgeRequest
-from chautari.services.jitsi.secrets import KEY, xmpp_certificate, xmpp_server_names
+from chautari.services.jitsi.secrets import KEY, xmpp_certificate, xmpp_certificate_names
 
 ANDES, HIMALAYA, OTHER = (signing_key.generate_signing_key() for _ in range(3))
 KEYS = LetterPublicKeys(*map(signing_key.public_key_of, (ANDES, HIMALAYA)))
@@ -203,7 +203,7 @@ def certificate(names: list[x509.GeneralName], *, ca: bool = False, bare: bool =
     return base64.b64encode(raw).decode()
 
 
-GOOD_NAMES: list[x509.GeneralName] = [x509.DNSName(name) for name in xmpp_server_names(MEET)]
+GOOD_NAMES: list[x509.GeneralName] = [x509.DNSName(name) for name in xmpp_certificate_names(MEET)]
 
 
 def test_certificate_of_the_xmpp_server_is_accepted() -> None:

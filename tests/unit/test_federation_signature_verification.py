@@ -10,7 +10,7 @@ from federation_samples import KEY, OTHER_KEY, sign, signed, ssh_keygen_accepts
 from chautari.federation import signing_key
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.signature_verification import verify_and_return_signing_key
-from chautari.federation.transfer import SignedDescriptor
+from chautari.federation.transfer import UnverifiedSignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)
 CONTENT = b'{"format": 1}\n'
@@ -21,7 +21,7 @@ LINES = GOOD.splitlines(keepends=True)
 @pytest.mark.parametrize("kind", ["sha512", "sha256"])
 def test_verify_signature_returns_the_key_of_a_signature_by_ssh_keygen(kind: str) -> None:
     assert verify_and_return_signing_key(CONTENT, sign(CONTENT, kind=kind)) == PUBLIC
-    assert ssh_keygen_accepts(SignedDescriptor(CONTENT, sign(CONTENT, kind=kind)))
+    assert ssh_keygen_accepts(UnverifiedSignedDescriptor(CONTENT, sign(CONTENT, kind=kind)))
 
 
 def flipped(position: int) -> bytes:
@@ -50,7 +50,7 @@ def test_verify_signature_refuses_what_ssh_keygen_refuses(case: str) -> None:
     with pytest.raises(PeerRefused) as refused:
         verify_and_return_signing_key(content, armored, PUBLIC)
     assert refused.value.code == code
-    assert not ssh_keygen_accepts(SignedDescriptor(content, armored))
+    assert not ssh_keygen_accepts(UnverifiedSignedDescriptor(content, armored))
 
 
 def test_verify_signature_is_stricter_than_ssh_keygen_about_text_after_it() -> None:

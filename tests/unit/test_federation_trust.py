@@ -16,7 +16,7 @@ from chautari.federation import signing_key, trust
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.signature_verification import KIND, Signature
-from chautari.federation.transfer import NAMESPACE, DescriptorAddress, SignedDescriptor
+from chautari.federation.transfer import NAMESPACE, DescriptorAddress, UnverifiedSignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)
 BLOB = base64.b64decode(PUBLIC.split()[1])
@@ -32,7 +32,7 @@ def field(content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + content
 
 
-def quickly_signed(content: bytes) -> SignedDescriptor:
+def quickly_signed(content: bytes) -> UnverifiedSignedDescriptor:
     """Sign as `ssh-keygen` does, without a process for each of many."""
     key = serialization.load_ssh_private_key(KEY.encode(), None)
     assert isinstance(key, Ed25519PrivateKey)
@@ -43,7 +43,7 @@ def quickly_signed(content: bytes) -> SignedDescriptor:
     text = base64.b64encode(raw).decode()
     lines = "\n".join(text[start : start + 70] for start in range(0, len(text), 70))
     armor = f"-----BEGIN SSH SIGNATURE-----\n{lines}\n-----END SSH SIGNATURE-----\n"
-    return SignedDescriptor(content, armor.encode())
+    return UnverifiedSignedDescriptor(content, armor.encode())
 
 
 def mutate(content: bytes, chance: random.Random) -> bytes:
@@ -90,7 +90,7 @@ def test_check_signed_refuses_every_changed_signature() -> None:
         changed[chance.randrange(len(good))] ^= chance.randrange(1, 256)
         with pytest.raises(PeerRefused):
             trust.verify_signed_descriptor(
-                SignedDescriptor(content, bytes(changed)), ADDRESS, NOW, PUBLIC
+                UnverifiedSignedDescriptor(content, bytes(changed)), ADDRESS, NOW, PUBLIC
             )
 
 
@@ -102,7 +102,7 @@ def test_check_signed_refuses_each_other_last_letter_of_a_signature() -> None:
             changed = good[:last] + bytes([letter]) + good[last + 1 :]
             with pytest.raises(PeerRefused):
                 trust.verify_signed_descriptor(
-                    SignedDescriptor(content, changed), ADDRESS, NOW, PUBLIC
+                    UnverifiedSignedDescriptor(content, changed), ADDRESS, NOW, PUBLIC
                 )
 
 

@@ -8,7 +8,10 @@ from region_samples import ROOT
 from chautari import __version__
 from chautari.migration import changelog, relevant_changes
 from chautari.migration.changelog import ChangelogError, parse_changelog, releases_between
-from chautari.migration.relevant_changes import affecting_changes, words_of_region
+from chautari.migration.relevant_changes import (
+    changes_for_region_and_for_all_regions,
+    words_of_region,
+)
 from chautari.paths import changelog_file
 from chautari.reference.key_pages import ANY, all_key_pages
 from chautari.region import toolkit_version
@@ -104,7 +107,7 @@ def changes(text: str, *paths: str, services: set[str] = frozenset()) -> tuple[l
     keys = {part for page in all_key_pages() for part in page.path if part != ANY}
     words = words_of_region([tuple(path.split(".")) for path in paths], services, keys)
     log = parse_changelog(f"## 0.1.0 (unreleased)\n### Added\n- {text}\n")
-    own, general = affecting_changes(log, words)
+    own, general = changes_for_region_and_for_all_regions(log, words)
     return [name for change in own for name in change.names], len(general)
 
 

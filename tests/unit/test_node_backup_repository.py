@@ -40,7 +40,7 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
         (place.restores / f"{number}.json").write_text(text)
     found = settings(tmp_path)
     [target, *_] = found.targets
-    state_file.update_target(target.name, place.state, **known)
+    state_file.update_target(target.name, place.state_file, **known)
     stored = [{"name": "bog1-2026-11-01T02:00:00Z"}] * archives
     opened = run.repository.Repository("a1", stored, is_new)
     monkeypatch.setattr("chautari.node.backup.repository.open_repository", lambda *_: opened)
@@ -55,7 +55,7 @@ def test_new_machine_is_not_stored_over_a_lost_one_that_was_not_restored(
         error = one.record_end(one.attempt_until_success())
         assert error is not None
         assert error.code == ("not_restored" if refused else "folder_empty")
-        kept = state_file.target_state(state_file.read_state(place.state), target.name)
+        kept = state_file.target_state(state_file.read_state(place.state_file), target.name)
         assert kept["repository_id"] == (None if refused else "a1")
 
 

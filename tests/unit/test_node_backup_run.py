@@ -121,7 +121,7 @@ def test_unmounted_disk_is_refused(tmp_path: Path) -> None:
     target = settings(tmp_path).target("disk")
     (tmp_path / "disk").mkdir()
     with pytest.raises(BackupError, match="disk_not_mounted"):
-        preconditions.check_disk(target)
+        preconditions.require_mounted_writable_disk(target)
     assert preconditions.is_mounted(Path("/proc")) and not preconditions.is_mounted(tmp_path)
 
 
@@ -413,7 +413,9 @@ def test_killed_program_gives_borg_no_end_of_its_input(tmp_path: Path) -> None:
     program = f"""
 import os, pathlib, signal, sys
 from chautari.node.backup.feed import BorgCreate
-create = BorgCreate([sys.executable, "-c", {reader!r}], {{}}, pathlib.Path({str(tmp_path)!r}))
+create = BorgCreate(
+    [sys.executable, "-c", {reader!r}], {{}}, pathlib.Path({str(tmp_path)!r})
+)
 create.feed_path(b"/srv/a")
 pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(create._process.pid))
 os.kill(os.getpid(), signal.SIGKILL)

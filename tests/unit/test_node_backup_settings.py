@@ -10,8 +10,8 @@ import pytest
 from backup_samples import content, settings
 
 from chautari.node.backup import borg, retention
+from chautari.node.backup.error_texts import TEXTS, error_text
 from chautari.node.backup.errors import BackupError
-from chautari.node.backup.reasons import TEXTS, error_text
 from chautari.node.backup.settings import Keep, parse_settings, read_settings
 
 
@@ -152,7 +152,7 @@ def archive(name: str, start: str) -> dict[str, str]:
 
 
 def test_archives_are_not_removed_because_of_a_forged_date() -> None:
-    now = retention.archive_time({"name": "bog1-2026-11-30T02:30:11Z"})
+    now = retention.start_time_in_archive_name({"name": "bog1-2026-11-30T02:30:11Z"})
     good = archive("2026-11-29T02:30:11Z", "2026-11-29T02:30:12.000000")
     retention.refuse_future_dates([good], now)
     future = archive("2027-11-29T02:30:11Z", "2027-11-29T02:30:12.000000")

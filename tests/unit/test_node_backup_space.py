@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.node.backup_space import compaction_guard, copies, main, maintenance, segments
-from chautari.node.backup_space.settings import Space, parse_spaces, read_spaces
+from chautari.node.backup_space.settings import SpaceForPeerNode, parse_spaces, read_spaces
 
 MB = 1 << 20
 
@@ -26,9 +26,9 @@ def pack(value: Any) -> bytes:
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Space:
+def space(tmp_path: Path) -> SpaceForPeerNode:
     """A repository with three segments, the last of which is transaction 2."""
-    found = Space("andes", "backup-andes", "bog1", tmp_path)
+    found = SpaceForPeerNode("andes", "backup-andes", "bog1", tmp_path)
     data = found.repository / "data" / "0"
     data.mkdir(parents=True)
     for number in range(3):
@@ -41,7 +41,7 @@ def space(tmp_path: Path) -> Space:
     return found
 
 
-def test_freeable_bytes_are_read_from_the_hints(space: Space) -> None:
+def test_freeable_bytes_are_read_from_the_hints(space: SpaceForPeerNode) -> None:
     assert segments.freeable_bytes(space.repository) == 500
     assert segments.size_of_segments(space.repository) == 3000
 
@@ -49,13 +49,13 @@ def test_freeable_bytes_are_read_from_the_hints(space: Space) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\x81", b"\xc1", b"\x05", b"\xdf\xff\xff\xff\xff", b"\x91" * 99]
 )
-def test_damaged_hints_are_refused(space: Space, content: bytes) -> None:
+def test_damaged_hints_are_refused(space: SpaceForPeerNode, content: bytes) -> None:
     (space.repository / "hints.2").write_bytes(content)
     with pytest.raises(segments.UnknownHints):
         segments.freeable_bytes(space.repository)
 
 
-def test_hints_of_another_transaction_are_refused(space: Space) -> None:
+def test_hints_of_another_transaction_are_refused(space: SpaceForPeerNode) -> None:
     (space.repository / "index.2").rename(space.repository / "index.3")
     with pytest.raises(segments.UnknownHints):
         segments.freeable_bytes(space.repository)
@@ -82,7 +82,7 @@ def test_compaction_is_refused_when_half_would_be_freed(
     )
 
 
-def test_copy_keeps_what_the_repository_loses(space: Space) -> None:
+def test_copy_keeps_what_the_repository_loses(space: SpaceForPeerNode) -> None:
     copies.replace_copy(space, 1000.0)
     assert copies.time_of_copy(space) == 1000.0
     segment = space.repository / "data" / "0" / "1"
@@ -99,14 +99,16 @@ def test_copy_keeps_what_the_repository_loses(space: Space) -> None:
     assert [path.name for path in space.copy.parent.iterdir()] == ["bog1"]
 
 
-def arguments(space: Space, *rest: str) -> list[str]:
+def arguments(space: SpaceForPeerNode, *rest: str) -> list[str]:
     peer = {"name": space.peer, "account": space.account, "nodes": [space.node]}
     file = space.folder / "settings.json"
     file.write_text(json.dumps({"format": 1, "folder": str(space.folder), "peers": [peer]}))
     return ["--settings", str(file), *rest]
 
 
-def test_rollback_makes_a_copy_of_an_earlier_transaction(space: Space, capsys: Any) -> None:
+def test_rollback_makes_a_copy_of_an_earlier_transaction(
+    space: SpaceForPeerNode, capsys: Any
+) -> None:
     target = space.folder / "earlier"
     assert main.main(arguments(space, "list", "andes/bog1")) == 0
     assert "transaction 2" in capsys.readouterr().out
@@ -125,7 +127,9 @@ def test_settings_refuse_names_that_are_paths(tmp_path: Path, wrong: dict[str, A
         list(parse_spaces({"format": 1, "folder": str(tmp_path), "peers": [peer]}))
 
 
-def tend_with(space: Space, monkeypatch: pytest.MonkeyPatch, reason: str = "") -> dict[str, Any]:
+def tend_with(
+    space: SpaceForPeerNode, monkeypatch: pytest.MonkeyPatch, reason: str = ""
+) -> dict[str, Any]:
     calls: list[str] = []
 
     def run_as(account: str, command: list[str], limit: float) -> str:
@@ -136,12 +140,16 @@ def tend_with(space: Space, monkeypatch: pytest.MonkeyPatch, reason: str = "") -
     return maintenance.maintain_repository(space, 1e9) | {"calls": calls}
 
 
-def test_healthy_repository_is_copied(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_healthy_repository_is_copied(
+    space: SpaceForPeerNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = tend_with(space, monkeypatch)
     assert found["check_ok"] is True and found["error"] is None and found["copied"] == 10**9
 
 
-def test_damaged_repository_is_not_copied(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_repository_is_not_copied(
+    space: SpaceForPeerNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = tend_with(space, monkeypatch, "Segment entry checksum mismatch")
     assert found["check_ok"] is False and not space.copy.exists()
     assert "checksum mismatch" in maintenance.problem_and_fix_text(space, found["error"])
@@ -150,7 +158,7 @@ def test_damaged_repository_is_not_copied(space: Space, monkeypatch: pytest.Monk
 
 
 def test_emptied_repository_is_neither_compacted_nor_copied(
-    space: Space, monkeypatch: pytest.MonkeyPatch
+    space: SpaceForPeerNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compaction_guard, "MIN_BYTES", 100)
     hints = {b"version": 2, b"compact": {0: 1000, 1: 900}}
@@ -161,21 +169,21 @@ def test_emptied_repository_is_neither_compacted_nor_copied(
 
 
 def test_problems_are_mailed_and_remembered(
-    space: Space, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    space: SpaceForPeerNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mails: list[Any] = []
     monkeypatch.setattr(maintenance, "_mail_problems_to_root", mails.append)
     monkeypatch.setattr(
         maintenance, "run_as_and_return_error", lambda account, command, limit: "\x1b damaged"
     )
-    spaces = [space, Space("delta", "backup-delta", "n1", tmp_path)]
+    spaces = [space, SpaceForPeerNode("delta", "backup-delta", "n1", tmp_path)]
     assert [maintenance.maintain_all_repositories(spaces, tmp_path) for _ in range(2)] == [1, 1]
     assert len(mails) == 1 and "andes/bog1" in mails[0][0] and "\x1b" not in mails[0][0]
     state = json.loads((tmp_path / "state.json").read_text())["spaces"]
     assert state["andes/bog1"]["check_ok"] is False and state["delta/n1"]["error"] is None
 
 
-def test_settings_of_the_role_are_read(space: Space) -> None:
+def test_settings_of_the_role_are_read(space: SpaceForPeerNode) -> None:
     arguments(space)
     assert read_spaces(space.folder / "settings.json") == [space]
     assert space.exists

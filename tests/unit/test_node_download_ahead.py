@@ -63,7 +63,9 @@ class Node:
         return self.codes.pop(0) if self.codes else 0
 
     def download(self, **request: Any) -> bool:
-        return runner.try_to_download(self.place, self.memory, {"run": RUN} | request)
+        return runner.try_to_download_for_next_deploy(
+            self.place, self.memory, {"run": RUN} | request
+        )
 
     def last_event(self) -> Data:
         lines = (self.place / "events.jsonl").read_text().splitlines()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.node.download_estimate import estimate_download
-from chautari.node.resources import resources_of_task
+from chautari.node.task_resources import resources_of_task
 
 URIS = """\
 'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc

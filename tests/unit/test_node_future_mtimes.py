@@ -67,7 +67,7 @@ def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
     assert (
         stamp.stat().st_mtime_ns,
-        current_resources.is_future_time(other.stat().st_mtime_ns),
+        current_resources.is_future_time_ns(other.stat().st_mtime_ns),
     ) == (
         0,
         True,
@@ -81,7 +81,7 @@ def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> No
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     touch_at(tmp_path / "etc" / "link", HOUR)
     future_mtimes.reset_future_mtimes([item(tmp_path)])
-    assert not current_resources.is_future_time((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+    assert not current_resources.is_future_time_ns((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
@@ -117,4 +117,4 @@ def test_plan_changes_no_times(tmp_path: Path) -> None:
     roles = [inputs("a", items=[item(tmp_path)])]
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
     dry_run.report_dry_run(there, full=False, last_lines=list)
-    assert current_resources.is_future_time(stamp.stat().st_mtime_ns)
+    assert current_resources.is_future_time_ns(stamp.stat().st_mtime_ns)

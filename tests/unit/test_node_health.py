@@ -72,7 +72,9 @@ def test_units_of_backups_are_left_to_the_watch_of_backups() -> None:
     names = ["chautari-backup.service", "chautari-backup-watch.service", "chautari-drill.service",
              "nginx.service"]  # fmt: skip
     found = find_problems(measured(units=names), NOW)
-    assert [item.key for item in found if problems.is_for_mail(item)] == ["unit nginx.service"]
+    assert [item.key for item in found if problems.is_mailed_by_health_timer(item)] == [
+        "unit nginx.service"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +115,9 @@ def test_each_writable_disk_counts_once(tmp_path: Path) -> None:
     data = tmp_path / "my data"
     data.mkdir()
     text = MOUNTS.format(data=str(data).replace(" ", "\\040"))
-    assert [mount.place for mount in disks.find_mounts(text)] == ["/", str(data)]
+    assert [mount.place for mount in disks.writable_disks_in_mountinfo(text)] == ["/", str(data)]
     container = "22 1 0:50 / / rw - overlay overlay rw\n"
-    assert [mount.place for mount in disks.find_mounts(container)] == ["/"]
+    assert [mount.place for mount in disks.writable_disks_in_mountinfo(container)] == ["/"]
 
 
 def samples(*per_day: float, start: float = 100 * GB) -> list[disks.Sample]:
@@ -151,10 +153,10 @@ def test_trend(history: list[disks.Sample], days: float | None) -> None:
 def test_history_is_bounded_and_ignores_a_wrong_clock() -> None:
     history: list[disks.Sample] = [(NOW + 900 * DAY, 1)]
     for number in range(1000):
-        history = disks.add_sample(history, NOW + number * 300, GB)
+        history = disks.add_sample_if_due(history, NOW + number * 300, GB)
     assert len(history) == 14 and history[0][0] == NOW
     for number in range(1000):
-        history = disks.add_sample(history, NOW + (100 + number) * DAY, GB)
+        history = disks.add_sample_if_due(history, NOW + (100 + number) * DAY, GB)
     assert len(history) == disks.MAX_SAMPLES
 
 
@@ -182,17 +184,17 @@ def test_apt_is_asked_after_changes_only(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(probes, "run_command", lambda argv: asked.append(argv) or SIMULATED)
     monkeypatch.setattr(probes, "DPKG_STATUS", tmp_path / "status")
     monkeypatch.setattr(probes, "LISTS_STAMPS", (tmp_path,))
-    first = probes.updates(None, NOW)
+    first = probes.pending_updates(None, NOW)
     assert (first["due"], first["security"], first["security_since"]) == (3, 2, NOW)
-    second = probes.updates(first, NOW + 300)
+    second = probes.pending_updates(first, NOW + 300)
     assert second == first and len(asked) == 1
     (tmp_path / "status").write_text("changed")
-    third = probes.updates(second, NOW + 600)
+    third = probes.pending_updates(second, NOW + 600)
     assert len(asked) == 2 and third["security_since"] == NOW
     monkeypatch.setattr(probes, "run_command", lambda _: "")
     (tmp_path / "status").write_text("changed again, later")
     (tmp_path / "more").touch()
-    assert probes.updates(third, NOW + 900)["security_since"] is None
+    assert probes.pending_updates(third, NOW + 900)["security_since"] is None
 
 
 def test_certificates_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,10 +219,10 @@ def states_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     sources = tmp_path / "health.d"
     sources.mkdir()
     monkeypatch.setattr(probes, "SOURCES", sources)
-    assert probes.services() == {}
+    assert probes.service_response_states() == {}
     path = tmp_path / "state.json"
     (sources / "a.json").write_text(json.dumps({"service_states": str(path)}))
-    assert probes.services() == {}
+    assert probes.service_response_states() == {}
     return path
 
 
@@ -233,18 +235,18 @@ def states_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )  # fmt: skip
 def test_damaged_states_of_services_are_unknown(state: str, states_file: Path) -> None:
     states_file.write_text(state)
-    assert probes.try_probe(probes.services) is None
+    assert probes.try_probe(probes.service_response_states) is None
 
 
 def test_link_in_place_of_the_states_is_not_followed(states_file: Path) -> None:
     states_file.symlink_to("/etc/shadow")
-    assert probes.try_probe(probes.services) is None
+    assert probes.try_probe(probes.service_response_states) is None
 
 
 def test_names_of_services_are_checked(states_file: Path) -> None:
     state = {name: {"responds": False, "since": 5} for name in ("cloud", "x\x1b[2J", "A B", "")}
     states_file.write_text(json.dumps({"services": state}))
-    assert probes.services() == {"cloud": {"responds": False, "since": 5}}
+    assert probes.service_response_states() == {"cloud": {"responds": False, "since": 5}}
 
 
 @pytest.fixture
@@ -331,9 +333,10 @@ class Program:
         monkeypatch.setattr(main, "LOCK", folder / "lock")
         uptimes = itertools.count(30.0 * DAY, 300)
         found: dict[str, Any] = {
-            "certificates": lambda: [certificate(10)], "failed_units": list, "services": dict,
-            "meetings": lambda: None, "reboot_since": lambda: None,
-            "uptime": lambda: next(uptimes), "updates": lambda *_: updates(lists=NOW),
+            "certificates": lambda: [certificate(10)], "failed_units": list,
+            "service_response_states": dict, "meetings": lambda: None, "reboot_since": lambda: None,
+            "seconds_since_systemd_started": lambda: next(uptimes),
+            "pending_updates": lambda *_: updates(lists=NOW),
         }  # fmt: skip
         for name, probe in found.items():
             monkeypatch.setattr(probes, name, probe)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.node import journal, logged_process
+from chautari.node import logged_process, run_journal
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def log(tmp_path: Path) -> Path:
 
 def sh(script: str, log: Path, *secrets: str) -> int:
     return logged_process.run_logged(
-        ["sh", "-c", script], log, journal.secret_spellings(secrets), {"X": "given"}
+        ["sh", "-c", script], log, run_journal.secret_spellings(secrets), {"X": "given"}
     )
 
 
@@ -43,7 +43,7 @@ def test_log_never_holds_a_secret_even_while_it_is_written(log: Path) -> None:
 def test_log_stays_within_its_limit_while_the_command_runs(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LOG_BYTES", 1000)
+    monkeypatch.setattr(run_journal, "LOG_BYTES", 1000)
     assert sh("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done", log) == 0
     text = log.read_text()
     assert len(text) <= 2000

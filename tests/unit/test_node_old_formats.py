@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, write_file
 
-from chautari.node import current_resources, journal, receipts, runner, runs
-from chautari.ssh.message_validation import parse_event
+from chautari.node import current_resources, receipts, run_journal, runner, runs
+from chautari.ssh.message_validation import parse_known_event
 
 OLD_RUN = "20260101T120000-abcdef"
 
@@ -122,7 +122,7 @@ def test_old_journal_is_read_with_current_names(
     old_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert runner.follow_run(OLD_RUN, 0) == 0
-    events = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
+    events = [parse_known_event(line) for line in capsys.readouterr().out.splitlines()]
     assert [event and event["event"] for event in events] == NEW_NAMES
 
 
@@ -137,7 +137,7 @@ def test_old_journal_is_read_from_an_offset(
 
 def test_damaged_old_event_is_malformed(tmp_path: Path) -> None:
     file = write_file(tmp_path / "events.jsonl", '{"event": "run_started"}\n')
-    assert journal.select_event_parser(file)(b'{"event": "kept"}') == {"event": "malformed"}
+    assert run_journal.select_event_parser(file)(b'{"event": "kept"}') == {"event": "malformed"}
 
 
 def test_old_run_counts_as_a_deploy(old_run: Path) -> None:

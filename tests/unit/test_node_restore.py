@@ -19,7 +19,7 @@ from restore_doubles import (
     sample_repository,
 )
 
-from chautari.node.restore import extraction, kept_data
+from chautari.node.restore import extraction, kept_data_deletion
 from chautari.node.restore.journal import JournalFile
 
 OLD = {
@@ -252,7 +252,9 @@ def test_full_disk_is_refused_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = [("/srv", 1 << 40, 1 << 30)]
-    monkeypatch.setattr("chautari.node.restore.copy.needed_by_filesystem", lambda _: iter(found))
+    monkeypatch.setattr(
+        "chautari.node.restore.copy_next_to_live_data.needed_by_filesystem", lambda _: iter(found)
+    )
     assert error_of(world, files) == "no_room"
     assert "extract" not in world.log
 
@@ -312,12 +314,12 @@ def test_live_data_that_appears_during_the_switch_is_never_overwritten(
 
 def test_clean_deletes_what_a_restore_kept(world: World, files: JournalFile) -> None:
     assert run_restore(world, files)
-    answer = kept_data.delete_kept_data([ID], files.state)
+    answer = kept_data_deletion.delete_kept_data([ID], files.state)
     assert answer["error"] is None and len(answer["deleted"]) == 3
     assert not list((world.root / "srv").rglob("*.before-restore-*"))
     assert f"nextcloud_before_{ID}" not in world.databases
     assert_restored(world)
-    assert kept_data.delete_kept_data([ID], files.state)["deleted"] == []
+    assert kept_data_deletion.delete_kept_data([ID], files.state)["deleted"] == []
 
 
 def test_clean_deletes_nothing_else(world: World, files: JournalFile) -> None:
@@ -326,6 +328,8 @@ def test_clean_deletes_nothing_else(world: World, files: JournalFile) -> None:
     result = json.loads(history.read_text())
     result["kept"]["paths"] = [str(world.data)]
     history.write_text(json.dumps(result))
-    assert kept_data.delete_kept_data([ID], files.state)["error"]["code"] == "unsafe_path"
+    assert kept_data_deletion.delete_kept_data([ID], files.state)["error"]["code"] == "unsafe_path"
     assert world.data.is_dir()
-    assert kept_data.delete_kept_data(["../x"], files.state)["error"]["code"] == "unsafe_path"
+    assert (
+        kept_data_deletion.delete_kept_data(["../x"], files.state)["error"]["code"] == "unsafe_path"
+    )

@@ -14,8 +14,8 @@ import pytest
 
 from chautari.node.backup.manifest import FolderSpec, StateSpec
 from chautari.node.restore import databases, extraction, repository, tar_stream
+from chautari.node.restore.archive_file_index import FileIndex
 from chautari.node.restore.errors import RestoreError
-from chautari.node.restore.file_index import FileIndex
 from chautari.node.restore.places import places_in_folder
 from chautari.node.restore.request import Target, access_in
 from chautari.node.restore.tar_stream import TarStream
@@ -46,7 +46,7 @@ def test_stream_yields_every_byte_of_a_pipe(packed: bytes) -> None:
     with os.fdopen(reading, "rb") as pipe:
         stream = TarStream(pipe)
         found = {
-            member.name: b"".join(map(bytes, stream.blocks(member.size)))
+            member.name: b"".join(map(bytes, stream.blocks_in_reused_buffer(member.size)))
             for member in stream.members()
         }
     assert found == {name: content(name) for name in SIZES}
@@ -55,7 +55,7 @@ def test_stream_yields_every_byte_of_a_pipe(packed: bytes) -> None:
 def test_stream_skips_what_is_not_read(packed: bytes) -> None:
     stream = TarStream(io.BytesIO(packed))
     for member in stream.members():
-        next(stream.blocks(member.size), None)  # a part of it
+        next(stream.blocks_in_reused_buffer(member.size), None)  # a part of it
     assert stream.tell() >= sum(SIZES.values())
     assert [member.name for member in TarStream(io.BytesIO(packed)).members()] == list(SIZES)
 
@@ -81,7 +81,7 @@ def test_stream_that_ends_early_is_refused(packed: bytes, missing: int, tmp_path
 
 
 def blocks_of(data: bytes) -> Iterator[memoryview]:
-    return TarStream(io.BytesIO(data)).blocks(len(data))
+    return TarStream(io.BytesIO(data)).blocks_in_reused_buffer(len(data))
 
 
 def test_dump_is_given_to_a_program_whole(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from receipt_samples import write_file
 from run_samples import ENDED, LATER, OLD, RUN, STARTED, printed_events, write_run
 
-from chautari.node import journal, lock, runner, runs
+from chautari.node import lock, run_journal, runner, runs
 
 pytestmark = pytest.mark.usefixtures("node_state")
 # Ids later than that of the run, as after the clock was set back; the run has to stay.
@@ -168,7 +168,7 @@ def test_worker_records_the_end_after_tidying_up(
 ) -> None:
     # A leftover of the last minute: it stays at the start of the run, and is deleted at its end.
     folder, leftover = write_run(node_state), runner.MEMORY / OLD
-    (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
+    (folder / "log").write_text("x" * (run_journal.LOG_BYTES + 100))
     leftover.mkdir(parents=True)
     monkeypatch.setattr(runner, "_do_requested_work", lambda *_: os.utime(leftover, (0, 0)) is None)
     append, seen = runner._append_event, list[Any]()
@@ -187,7 +187,7 @@ def test_worker_records_the_end_after_tidying_up(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(journal, "shorten_log_file"), (runner, "_unit_is_active"), (runs, "prune_runs")],
+    [(run_journal, "shorten_log_file"), (runner, "_unit_is_active"), (runs, "prune_runs")],
 )
 def test_failed_tidying_up_keeps_the_end_event(
     module: Any, name: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
@@ -209,10 +209,10 @@ def test_worker_reports_a_full_disk_in_the_space_that_it_frees(
 ) -> None:
     write_run(node_state)
     secrets()
-    append = journal.append_event
+    append = run_journal.append_event
 
     def run_mode(*_: Any) -> bool:
-        monkeypatch.setattr(journal, "append_event", append_with_room)
+        monkeypatch.setattr(run_journal, "append_event", append_with_room)
         raise OSError(errno.ENOSPC, "No space left on device: canary-secret")
 
     def append_with_room(*given: Any) -> None:
@@ -249,7 +249,7 @@ def fail_holder_file(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail_start_event(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "append_event", raise_disk_full)
+    monkeypatch.setattr(run_journal, "append_event", raise_disk_full)
 
 
 def fail_busy_event(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,9 @@ from test_node_health import LIMITS
 
 from chautari import language
 from chautari.node import drift, root_mail, translation
-from chautari.node.backup import reasons, watch
+from chautari.node.backup import error_texts, watch
 from chautari.node.backup_space import maintenance
-from chautari.node.backup_space.settings import Space
+from chautari.node.backup_space.settings import SpaceForPeerNode
 from chautari.node.health import alerts, mails, texts
 from chautari.node.health.problems import find_problems
 from chautari.render.context import NodeContext
@@ -160,17 +160,17 @@ class PlainMessage(EmailMessage):
 
 @pytest.mark.parametrize("name", COMPLETE)
 def test_each_reason_of_a_failed_backup_is_translated(name: str, tmp_path: Path) -> None:
-    english = {code: reasons.error_text(code, {}) for code in reasons.TEXTS}
+    english = {code: error_texts.error_text(code, {}) for code in error_texts.TEXTS}
     use_table(tmp_path, name)
-    same = [code for code, text in english.items() if reasons.error_text(code, {}) == text]
+    same = [code for code, text in english.items() if error_texts.error_text(code, {}) == text]
     assert same == ["several"]  # it has only the texts of its problems
     size = {"free": 2_000_000, "needed": 3_000_000_000, "path": "/mnt"}
-    assert "2.0 MB" in reasons.error_text("disk_too_small", size)
+    assert "2.0 MB" in error_texts.error_text("disk_too_small", size)
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_mail_about_the_backups_of_peers_is_translated(name: str, tmp_path: Path) -> None:
-    space = Space("andes", "backup-andes", "bog1", tmp_path)
+    space = SpaceForPeerNode("andes", "backup-andes", "bog1", tmp_path)
     errors = [{"code": code, "data": {"share": 70, "reason": "x"}} for code in maintenance.TEXTS]
     english = [maintenance.problem_and_fix_text(space, error) for error in errors]
     use_table(tmp_path, name)

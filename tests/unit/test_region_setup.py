@@ -12,9 +12,9 @@ from region_samples import KEY, key_pair
 from chautari.errors import BadInput
 from chautari.preflight.facts import Facts
 from chautari.region.load import load_region
-from chautari.region_setup import answers, machines, new_files, operator_keys
+from chautari.region_setup import answers, machine_inspection, new_files, operator_keys
 from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
-from chautari.region_setup.machines import Machine
+from chautari.region_setup.machine_inspection import Machine
 from chautari.region_setup.operator_names import FALLBACK, first_valid_operator_name
 from chautari.region_setup.placement import Proposal, propose_placement
 from chautari.region_setup.region_text import region_file_text
@@ -309,13 +309,15 @@ def test_account_that_the_machine_names_is_used(monkeypatch: pytest.MonkeyPatch)
             )
         return MachineAnswer(machine("bog1").facts)
 
-    monkeypatch.setattr(machines, "read_machine_facts", answer)
-    [found] = machines.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
+    monkeypatch.setattr(machine_inspection, "read_machine_facts", answer)
+    [found] = machine_inspection.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
     assert (found.node.user, found.node.os) == ("debian", "debian-13")
 
 
 def test_machine_that_is_not_reached_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "root@203.0.113.10: Permission denied (publickey)."
-    monkeypatch.setattr(machines, "read_machine_facts", lambda *_, **__: MachineAnswer(None, said))
-    [found] = machines.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
+    monkeypatch.setattr(
+        machine_inspection, "read_machine_facts", lambda *_, **__: MachineAnswer(None, said)
+    )
+    [found] = machine_inspection.inspect_machines([NodeAnswer("bog1", "203.0.113.10")])
     assert (found.facts, found.problems[0].code) == (None, "key_rejected")

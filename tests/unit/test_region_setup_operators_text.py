@@ -6,7 +6,7 @@ import pytest
 from region_samples import REGION, key_pair
 
 from chautari.errors import BadInput
-from chautari.migration.rewrite import write_region_text
+from chautari.migration.region_key_renaming import write_region_text
 from chautari.region.load import load_region
 from chautari.region_setup import operators_text
 

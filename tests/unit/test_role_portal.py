@@ -18,7 +18,7 @@ from portal_samples import CONTENT, FILES, HEARTBEATS, HOSTILE, STATE, load_prog
 from portal_samples import NOW as CHECKED
 from region_samples import ROOT
 
-from chautari.federation.transfer import SignedDescriptor
+from chautari.federation.transfer import UnverifiedSignedDescriptor
 from chautari.federation.trust import verify_signed_descriptor
 from chautari.services.portal.languages import PAGE_LANGUAGES
 from chautari.services.registry import SERVICES
@@ -392,7 +392,9 @@ def test_other_regions_accept_what_the_node_publishes(
     content, signature = (
         (folder / name).read_bytes() for name in ("region.json", "region.json.sig")
     )
-    found = verify_signed_descriptor(SignedDescriptor(content, signature), ADDRESS, NOW, key)
+    found = verify_signed_descriptor(
+        UnverifiedSignedDescriptor(content, signature), ADDRESS, NOW, key
+    )
     assert (found.domain, found.serial) == (DOMAIN, NOW)
 
 

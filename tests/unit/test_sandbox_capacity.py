@@ -35,7 +35,7 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
 ) -> None:
     monkeypatch.setattr(privileges, "is_root", lambda: False)
     monkeypatch.setattr(capacity, "_read_sysctl", lambda _: 128)
-    monkeypatch.setattr(capacity, "kernel_limits_for_containers", lambda _: (INSTANCES,))
+    monkeypatch.setattr(capacity, "kernel_limits_left_for_more_containers", lambda _: (INSTANCES,))
     with pytest.raises(
         RunFailed, match="cannot run 21 more containers: 168 inotify instances needed, 20 free "
     ) as failed:
@@ -48,7 +48,7 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
 
 
 def test_running_containers_need_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "kernel_limits_for_containers", lambda _: (INSTANCES,))
+    monkeypatch.setattr(capacity, "kernel_limits_left_for_more_containers", lambda _: (INSTANCES,))
     monkeypatch.setattr(capacity, "run", None)
     capacity.require_room_for_containers(0, 0, ("podman",))
 
@@ -56,7 +56,7 @@ def test_running_containers_need_no_more_room(monkeypatch: pytest.MonkeyPatch) -
 def test_disk_of_containers_is_compared_with_what_they_need(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(capacity, "kernel_limits_for_containers", lambda _: ())
+    monkeypatch.setattr(capacity, "kernel_limits_left_for_more_containers", lambda _: ())
     monkeypatch.setattr(capacity, "container_store_folder", lambda _: Path("/store"))
     monkeypatch.setattr(capacity, "free_bytes_in_store", lambda _: 10**9)
     capacity.require_room_for_containers(1, 0, ("podman",))

@@ -102,7 +102,7 @@ def test_sandbox_of_another_folder_is_refused(
     )
     write_missing_region_files(pair[0])
     if is_own:
-        steps.refuse_other_sandboxes(pair)
+        steps.refuse_same_names_from_other_folders(pair)
         return
     with pytest.raises(BadInput, match="the sandbox andes of the region in /srv/inventories/andes"):
-        steps.refuse_other_sandboxes(pair)
+        steps.refuse_same_names_from_other_folders(pair)

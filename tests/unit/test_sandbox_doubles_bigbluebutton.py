@@ -350,9 +350,9 @@ def test_worker_runs_configured_steps_and_leaves_other_queues(tmp_path: Path) ->
 
     assert run_jobs(["rap:archive", "rap:sanity"]) == ["archive", "sanity"]
     assert len(queues.lists["resque:queue:rap:process"]) == 1
-    assert list(recordings.stored_recordings(tmp_path)) == []
+    assert list(recordings.stored_formats_of_recordings(tmp_path)) == []
     assert run_jobs(["rap:process", "rap:publish"]) == ["process:video", "publish:video"]
-    [item] = recordings.stored_recordings(tmp_path)
+    [item] = recordings.stored_formats_of_recordings(tmp_path)
     url = "https://rooms.example.org/playback/video/2.3"
     assert item.metadata_text("playback/link") == f"{url}/{identifier}"
     assert (tmp_path / f"recording/status/published/{identifier}-video.done").exists()

@@ -173,4 +173,4 @@ def test_proposed_network_does_not_collide_again(
         subnet_conflicts, "run", lambda argv: CompletedProcess(argv, 0, listed.encode(), b"")
     )
     monkeypatch.setattr(subnet_conflicts, "servers_used_by_host", lambda: tuple(servers))
-    assert subnet_conflicts.free_subnet("198.51.100.128/25") == free
+    assert subnet_conflicts.find_free_subnet_of_same_size("198.51.100.128/25") == free

@@ -26,7 +26,10 @@ from chautari_sandbox import (
     state,
 )
 from chautari_sandbox.internet_endpoints import internet_endpoints
-from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.mirror_folder import (
+    forget_mirror_folder,
+    spec_with_given_or_last_mirror_folder,
+)
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.spec import SandboxSpec
@@ -122,9 +125,11 @@ def test_start_with_a_mirror_sets_up_again(
     provider.mirror = tmp_path
     provider.start_endpoints(ours, print)
     assert begun == ["andes"]
-    assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
-    clear_saved_mirror_folder("andes")
-    assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror is None
+    assert spec_with_given_or_last_mirror_folder(sandbox_spec(ours), None).mirror == tmp_path, (
+        "it is remembered"
+    )
+    forget_mirror_folder("andes")
+    assert spec_with_given_or_last_mirror_folder(sandbox_spec(ours), None).mirror is None
 
 
 def test_known_endpoints_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,9 @@ def test_doubles_are_used_only_when_upstream_is_unavailable(
     monkeypatch.setattr(repository_doubles, "_require_reachable", lambda url: None)
     shelf = tmp_path / "shelf"
     assert (
-        repository_doubles.publish_repository_doubles([WANTED], tmp_path, shelf, "http://mirror/")
+        repository_doubles.publish_doubles_of_unserved_repositories(
+            [WANTED], tmp_path, shelf, "http://mirror/"
+        )
         == ()
     )
     assert not shelf.exists()
@@ -49,7 +51,7 @@ def test_doubles_are_used_only_when_upstream_is_unavailable(
 
 def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository_doubles, "_require_reachable", refuse)
-    [found] = repository_doubles.publish_repository_doubles(
+    [found] = repository_doubles.publish_doubles_of_unserved_repositories(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     )
     assert (found.uri, found.version) == ("http://mirror/jitsi", "2.0.11248")
@@ -58,7 +60,7 @@ def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         repository_doubles, "_require_reachable", lambda url: pytest.fail("asked again")
     )
-    assert repository_doubles.publish_repository_doubles(
+    assert repository_doubles.publish_doubles_of_unserved_repositories(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     ) == (found,)
 
@@ -146,7 +148,7 @@ def test_index_gets_a_new_date_only_when_it_changed(
     ):  # fmt: skip
         monkeypatch.setattr("chautari_sandbox.repository_doubles.time.time", lambda now=now: now)
         required = RequiredRepository("jitsi", version, WANTED.key_url)
-        repository_doubles.publish_repository_doubles(
+        repository_doubles.publish_doubles_of_unserved_repositories(
             [required], tmp_path, tmp_path / "shelf", "http://mirror/"
         )
         texts.append(release.read_text())

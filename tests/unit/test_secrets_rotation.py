@@ -12,7 +12,7 @@ from chautari.backup.secrets import borg_key_name, stored_key_spec
 from chautari.federation.signing_key import signing_key_spec
 from chautari.region.model import Region
 from chautari.secrets.required_secrets import required_secrets
-from chautari.secrets.rotation import nodes_with_secrets, rotate_all, rotate_named
+from chautari.secrets.rotation import nodes_with_secrets, rotate_all_deployable, rotate_named
 from chautari.secrets.store import SecretStore
 from chautari.services.bigbluebutton.secrets import peer_secret_spec
 from chautari.services.jitsi.secrets import meeting_starter_password_spec, peer_password_spec
@@ -67,7 +67,7 @@ def test_secret_that_no_deploy_changes_says_what_to_do(name: str) -> None:
 def test_rotation_changes_what_a_deploy_applies_and_nothing_else(name: str) -> None:
     region = region_of(SERVICES[name])
     old = SecretStore({spec.name: "old" for spec in required_secrets(region)}, ())
-    rotated = rotate_all(region, old, "luz left")
+    rotated = rotate_all_deployable(region, old, "luz left")
     for spec in required_secrets(region):
         is_new = rotated.secrets[spec.name] != "old"
         assert is_new == (spec.rotation is Rotation.DEPLOY)
@@ -89,6 +89,6 @@ def test_signing_key_is_replaced_only_by_name() -> None:
     names = [spec.name for spec in required_secrets(region)]
     assert "region_signing_key" in names
     old = SecretStore(dict.fromkeys(names, "old"), (), due={"region_signing_key": "luz left"})
-    assert rotate_all(region, old, "x").secrets["region_signing_key"] == "old"
+    assert rotate_all_deployable(region, old, "x").secrets["region_signing_key"] == "old"
     new = rotate_named(region, old, ["region_signing_key"], "x").secrets
     assert "OPENSSH" in new["region_signing_key"] and new.due == {}

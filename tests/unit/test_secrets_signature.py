@@ -18,7 +18,7 @@ from chautari.secrets import signature
 from chautari.secrets.completion import (
     load_and_complete_secrets,
     open_secrets,
-    sign_secrets,
+    sign_secrets_of_any_author,
     update_secrets,
 )
 from chautari.secrets.private_keys import read_private_keys_and_problems
@@ -65,7 +65,7 @@ def test_sign_makes_what_ssh_keygen_accepts(kind: str, tmp_path: Path) -> None:
     (tmp_path / "ana").chmod(0o600)
     signed = sign_file(MESSAGE, tmp_path / "ana")
     assert signature.is_signed_by(MESSAGE, signed, [line])
-    assert signature.signing_key(signed) == signature.public_key_bytes(line)
+    assert signature.unverified_public_key_in_signature(signed) == signature.public_key_bytes(line)
     assert not signature.is_signed_by(MESSAGE + b" ", signed, [line])
     assert not signature.is_signed_by(MESSAGE, signed, [key_pair(tmp_path, "eve", kind)])
     # Exactly what ssh-keygen itself writes; both types of signatures use no random numbers.
@@ -87,7 +87,7 @@ def test_signature_for_another_purpose_is_refused(tmp_path: Path) -> None:
     "text", ["", "x", "-----BEGIN SSH SIGNATURE-----\n=\n-----END SSH SIGNATURE-----\n"]
 )
 def test_text_that_is_no_signature_names_no_key(text: str) -> None:
-    assert signature.signing_key(text) == b""
+    assert signature.unverified_public_key_in_signature(text) == b""
 
 
 def test_new_secrets_are_signed_by_the_operator_who_wrote_them(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_older_file_that_a_removed_operator_reads_is_refused(tmp_path: Path) -> 
     found.secrets_file.write_bytes(old)
     with pytest.raises(BadInput, match="the version that this computer last used, and"):
         load_and_complete_secrets(found, [tmp_path / "ana"], {})
-    sign_secrets(found, [tmp_path / "ana"], ())
+    sign_secrets_of_any_author(found, [tmp_path / "ana"], ())
     assert open_secrets(found, [tmp_path / "ana"]).notices == []
 
 
@@ -219,7 +219,7 @@ def test_file_of_an_operator_who_left_is_accepted_by_signing_it(
     use_computer(tmp_path, monkeypatch, "new")
     with pytest.raises(BadInput, match="is not signed with a key of an operator"):
         open_secrets(left, [tmp_path / "ana"])
-    sign_secrets(left, [tmp_path / "ana"], ())
+    sign_secrets_of_any_author(left, [tmp_path / "ana"], ())
     assert open_secrets(left, [tmp_path / "ana"]).notices == []
     with pytest.raises(BadInput, match="encrypted to other keys"):
         open_secrets_file(left.secrets_file, [tmp_path / "luz"])

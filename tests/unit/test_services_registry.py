@@ -62,7 +62,7 @@ def test_settings_have_an_example_and_a_label(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_roles_of_a_service_exist(name: str) -> None:
-    service = region_of(SERVICES[name]).service_for_region(name)
+    service = region_of(SERVICES[name]).service_with_region_settings(name)
     assert service.roles and set(service.roles) <= set(ROLES)
     for role in service.roles:
         assert (ROLES_FOLDER / role / "tasks" / "main.yml").is_file()
@@ -79,7 +79,7 @@ def test_service_has_a_molecule_scenario(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
-    service = region_of(SERVICES[name]).service_for_region(name)
+    service = region_of(SERVICES[name]).service_with_region_settings(name)
     for spec in service.secrets:
         assert name in (spec.service, *spec.also_for)
         assert spec.meaning and spec.meaning[-1] != "."
@@ -107,7 +107,7 @@ def test_variables_cover_what_the_roles_require(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ports_say_what_they_are_for(name: str) -> None:
-    service = region_of(SERVICES[name]).service_for_region(name)
+    service = region_of(SERVICES[name]).service_with_region_settings(name)
     for port in (
         *service.ports,
         *service.local_ports,
@@ -129,7 +129,7 @@ def test_card_says_how_the_service_is_opened(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_service_says_what_a_backup_stores(name: str) -> None:
-    service = region_of(SERVICES[name]).service_for_region(name)
+    service = region_of(SERVICES[name]).service_with_region_settings(name)
     state = service.state
     assert state is not None, "set `state`, with a `reason` if there is nothing to store"
     stored = bool(state.folders or state.files or service.databases)
@@ -203,7 +203,7 @@ def test_archives_have_a_source_that_gives_pinnable_addresses(name: str) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_service_says_how_operators_look_inside(name: str) -> None:
-    found = region_of(SERVICES[name]).service_for_region(name).logs_and_commands
+    found = region_of(SERVICES[name]).service_with_region_settings(name).logs_and_commands
     assert found.units and found.commands
     for unit in found.units:
         assert re.fullmatch(r"[a-z0-9*@-]+\.service", unit)
@@ -219,7 +219,7 @@ def test_service_says_how_operators_look_inside(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_federation_hooks_say_how_peers_stand(name: str) -> None:
-    hooks = region_of(SERVICES[name]).service_for_region(name).federation
+    hooks = region_of(SERVICES[name]).service_with_region_settings(name).federation
     if hooks is not None:
         assert re.fullmatch(r"/var/lib/chautari-[a-z-]+/([a-z-]+/)?[a-z-]+\.json", hooks.state_file)
         assert_codes_have_texts(hooks.codes)
@@ -241,7 +241,7 @@ def assert_codes_have_texts(codes: Mapping[str, PeerStateMeaning]) -> None:
 
 def test_roles_run_in_the_order_of_earlier_releases() -> None:
     for service in SERVICES.values():
-        own = region_of(service).service_for_region(service.name)
+        own = region_of(service).service_with_region_settings(service.name)
         on_node = set(BASE_ROLES) | set(own.roles)
         known = [role for role in BEFORE if role in on_node]
         assert [role for role in ROLES if role in on_node and role in BEFORE] == known

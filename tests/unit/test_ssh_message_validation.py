@@ -7,16 +7,16 @@ import pytest
 
 from chautari.node import events
 from chautari.node.events import DriftAnswer, StatusAnswer
-from chautari.ssh.message_validation import MalformedMessage, parse_answer, parse_event
+from chautari.ssh.message_validation import MalformedMessage, parse_answer, parse_known_event
 
 
 def test_parse_event_returns_the_event_without_fields_of_a_newer_version() -> None:
     line = '{"event": "busy", "holder": {"operator": "luz", "mood": "good"}, "tea": 1}'
-    assert parse_event(line) == {"event": "busy", "holder": {"operator": "luz"}}
+    assert parse_known_event(line) == {"event": "busy", "holder": {"operator": "luz"}}
 
 
 def test_parse_event_returns_none_for_an_unknown_name() -> None:
-    assert parse_event('{"event": "from_the_future", "x": 1}') is None
+    assert parse_known_event('{"event": "from_the_future", "x": 1}') is None
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_parse_event_returns_none_for_an_unknown_name() -> None:
 )  # fmt: skip
 def test_parse_event_rejects_a_malformed_line(line: str) -> None:
     with pytest.raises(MalformedMessage):
-        parse_event(line)
+        parse_known_event(line)
 
 
 def test_every_event_has_a_unique_name() -> None:
@@ -61,7 +61,7 @@ def test_numbers_that_no_report_can_show_are_malformed(number: str) -> None:
         f'{{"event": "refused", "reason": {{"code": "x", "data": {{"a": [{number}]}}}}}}',
     ):
         with pytest.raises(MalformedMessage):
-            parse_event(line)
+            parse_known_event(line)
 
 
 def test_answer_with_a_number_that_no_report_can_show_is_malformed() -> None:
@@ -73,7 +73,7 @@ def test_answer_with_a_number_that_no_report_can_show_is_malformed() -> None:
 @pytest.mark.parametrize("value", ['"5"', "true", "null", "[]", "{}"])
 def test_values_are_not_converted(value: str) -> None:
     with pytest.raises(MalformedMessage):
-        parse_event(f'{{"event": "role_finished", "role": "base", "seconds": {value}}}')
+        parse_known_event(f'{{"event": "role_finished", "role": "base", "seconds": {value}}}')
 
 
 @pytest.mark.parametrize("run", ["x; reboot", "$(id)", "a b", "`id`", "x\n", "x" * 65, "\x1b[2J"])
@@ -84,4 +84,4 @@ def test_run_id_that_no_command_may_contain_is_malformed(run: str) -> None:
         {"event": "refused", "reason": {"code": "x", "data": {"run": run}}},
     ):
         with pytest.raises(MalformedMessage):
-            parse_event(json.dumps(event))
+            parse_known_event(json.dumps(event))

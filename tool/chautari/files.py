@@ -54,7 +54,7 @@ class UnusableFile(BadInput):
         return [error_item(self.error_code, self.message, self.fix, self.file)]
 
 
-def is_present(file: Path) -> bool:
+def exists_or_is_dangling_link(file: Path) -> bool:
     """Return whether `file` exists, if only as a symbolic link that leads nowhere.
 
     Such a link shows that a file is expected, so it must not count as a file that was never made.
@@ -94,7 +94,7 @@ def read_bytes_if_present(file: Path, max_bytes: int) -> bytes:
     Raises:
         UnusableFile: when there is something that cannot be read, such as a link to nothing.
     """
-    return read_regular_file(file, max_bytes) if is_present(file) else b""
+    return read_regular_file(file, max_bytes) if exists_or_is_dangling_link(file) else b""
 
 
 def refuse_special_file(file: Path) -> None:

@@ -86,7 +86,7 @@ class KernelLimit:
         return f"echo {self.setting}={value} | {save} && {load}"
 
 
-def kernel_limits_for_containers(containers: int) -> tuple[KernelLimit, ...]:
+def kernel_limits_left_for_more_containers(containers: int) -> tuple[KernelLimit, ...]:
     """Return what the kernel has left for so many more containers."""
     return (*_inotify_limits(containers), *_task_limits(containers))
 
@@ -99,7 +99,7 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     """
     if not containers and not images:
         return
-    for limit in kernel_limits_for_containers(containers) if containers else ():
+    for limit in kernel_limits_left_for_more_containers(containers) if containers else ():
         if not limit.ok:
             raise RunFailed(
                 _(

@@ -16,7 +16,10 @@ from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
-from chautari_sandbox.mirror_folder import clear_saved_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.mirror_folder import (
+    forget_mirror_folder,
+    spec_with_given_or_last_mirror_folder,
+)
 from chautari_sandbox.practice import exercise
 from chautari_sandbox.practice.faults import FAULTS
 from chautari_sandbox.spec_for_region import sandbox_spec
@@ -52,7 +55,7 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
 
     A running container is replaced only if its image or its settings changed.
     """
-    spec = spec_with_mirror_folder(sandbox_spec(_load_region(name)), mirror)
+    spec = spec_with_given_or_last_mirror_folder(sandbox_spec(_find_and_load_region(name)), mirror)
     state = api.start_sandbox(spec, lambda text: echo(text, err=True))
     if as_json:
         data = asdict(state)
@@ -79,9 +82,9 @@ up.params.append(mirror_option())
 @json_option
 def down(name: str, purge: bool, as_json: bool) -> None:
     """Remove the containers and their network. Base images are kept."""
-    sandbox = _load_region(name).region.region
+    sandbox = _find_and_load_region(name).region.region
     api.remove_sandbox(sandbox, purge=purge)
-    clear_saved_mirror_folder(sandbox)
+    forget_mirror_folder(sandbox)
     if as_json:
         print_json({"name": sandbox, "purged": purge})
     else:
@@ -93,7 +96,7 @@ def down(name: str, purge: bool, as_json: bool) -> None:
 @json_option
 def status(name: str, as_json: bool) -> int:
     """Show which containers are running."""
-    found = api.sandbox_status(_load_region(name).region.region)
+    found = api.sandbox_status(_find_and_load_region(name).region.region)
     if as_json:
         print_json(asdict(found), ok=found.running)
     elif not found.exists:
@@ -126,7 +129,7 @@ def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool)
     """
     if sum((hint, solve, fault is not None)) > 1:
         raise click.UsageError(_("use only one of FAULT, --hint and --solve"))
-    place = exercise.open_practice(_load_region(name))
+    place = exercise.open_practice(_find_and_load_region(name))
     region = place.spec.name
     if hint:
         active = place.require_active()
@@ -165,5 +168,5 @@ def _print_exercise(text: str, active: exercise.ActiveFault | None, as_json: boo
         echo(text)
 
 
-def _load_region(name: str) -> LoadedRegion:
+def _find_and_load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, regions_root()))

@@ -167,7 +167,7 @@ def _check_ulimits() -> tuple[bool, str, str]:
 
 
 def _check_kernel_limits() -> tuple[bool, str, str]:
-    limits = capacity.kernel_limits_for_containers(NEEDED_CONTAINERS)
+    limits = capacity.kernel_limits_left_for_more_containers(NEEDED_CONTAINERS)
     short = [limit for limit in limits if not limit.ok]
     detail = "; ".join(map(str, short)) or _(
         "high enough for {count} more containers", count=NEEDED_CONTAINERS

@@ -17,7 +17,7 @@ SSH_GREETING = b"SSH-"
 SSH_PORT = 22
 
 
-def is_sandbox_running(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
+def is_sandbox_running_as_specified(spec: SandboxSpec, sandbox_state: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
         state.is_start_finished(spec.name)

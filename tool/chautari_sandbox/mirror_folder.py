@@ -9,7 +9,7 @@ from chautari_sandbox import paths
 from chautari_sandbox.spec import SandboxSpec
 
 
-def spec_with_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
+def spec_with_given_or_last_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
     """Return `spec` with the folder to serve: `folder`, or else the one that was named last.
 
     A folder is remembered until another one is named or the sandbox is taken down.
@@ -23,7 +23,7 @@ def spec_with_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSp
     return spec
 
 
-def clear_saved_mirror_folder(sandbox: str) -> None:
+def forget_mirror_folder(sandbox: str) -> None:
     """Forget the folder, so that new nodes do not go on with its releases."""
     _file_naming_mirror_folder(sandbox).unlink(missing_ok=True)
 

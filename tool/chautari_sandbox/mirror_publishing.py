@@ -47,7 +47,8 @@ def sync_published_files(
     results = [
         replace(result, older=item.older) if isinstance(result, MirroredArtifact) else result
         for item in wanted
-        if (result := _publish_artifact(item, sources)) and _is_usable_artifact(item, result)
+        if (result := _publish_artifact(item, sources))
+        and _satisfies_required_version(item, result)
     ]
     artifacts = tuple(result for result in results if isinstance(result, MirroredArtifact))
     published = {artifact.file for artifact in artifacts}
@@ -57,7 +58,7 @@ def sync_published_files(
     return artifacts, tuple(result for result in results if isinstance(result, UnavailableArtifact))
 
 
-def _is_usable_artifact(
+def _satisfies_required_version(
     artifact: RequiredArtifact, published: MirroredArtifact | UnavailableArtifact
 ) -> bool:
     """Return whether a file counts: an older release only in exactly the version."""

@@ -12,7 +12,9 @@ from chautari_sandbox import paths, state
 from chautari_sandbox.state import SandboxState
 
 
-def find_neighbours(name: str, listed: tuple[str, ...]) -> tuple[SandboxState, ...]:
+def started_neighbours_listed_by_either(
+    name: str, listed: tuple[str, ...]
+) -> tuple[SandboxState, ...]:
     """Return the other sandboxes that were started here, and that either side lists."""
     return tuple(
         other
@@ -29,7 +31,7 @@ def _states_of_other_sandboxes(name: str) -> Iterator[SandboxState]:
             yield found
 
 
-def authorities_of_sandbox(name: str) -> tuple[str, ...]:
+def own_ca_certificates_of_sandbox(name: str) -> tuple[str, ...]:
     """Return the authorities of a sandbox, each as one certificate, with its ACME roots last."""
     folder = paths.state_dir(name) / "tls"
     roots = (folder / "acme-roots").glob("*.crt")

@@ -98,7 +98,9 @@ class PodmanClient:
             return False
         taken = subnet_conflicts.subnet_conflict(subnet, present.interface if present else "")
         if taken:
-            free = subnet_conflicts.free_subnet(subnet, present.interface if present else "")
+            free = subnet_conflicts.find_free_subnet_of_same_size(
+                subnet, present.interface if present else ""
+            )
             raise RunFailed(
                 _("the sandbox cannot use its network: {taken}", taken=taken),
                 fix=_(

@@ -15,7 +15,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.provider import DoctorFinding, ReportProgress
 from chautari_sandbox import liveness, state
 from chautari_sandbox.internet_endpoints import internet_endpoints
-from chautari_sandbox.mirror_folder import spec_with_mirror_folder
+from chautari_sandbox.mirror_folder import spec_with_given_or_last_mirror_folder
 from chautari_sandbox.spec_for_region import sandbox_spec
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ class SandboxProvider:
         self, loaded_region: LoadedRegion, report_progress: ReportProgress
     ) -> Endpoints:
         """Return the endpoints of the region's sandbox; one that is not running is started."""
-        spec = spec_with_mirror_folder(sandbox_spec(loaded_region), self.mirror)
+        spec = spec_with_given_or_last_mirror_folder(sandbox_spec(loaded_region), self.mirror)
         known = state.load_last_saved_state(spec.name)
-        if known is None or self.mirror is not None or not liveness.is_sandbox_running(spec, known):
+        if (
+            known is None
+            or self.mirror is not None
+            or not liveness.is_sandbox_running_as_specified(spec, known)
+        ):
             from chautari_sandbox import api
 
             known = api.start_sandbox(spec, report_progress)

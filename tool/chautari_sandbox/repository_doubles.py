@@ -20,7 +20,7 @@ KEY_FILE = "archive-key.asc"
 SUITE = "stable"
 
 
-def publish_repository_doubles(
+def publish_doubles_of_unserved_repositories(
     repositories: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
 ) -> tuple[RepositoryDouble, ...]:
     """Publish and return a double of each repository that upstream does not serve here."""

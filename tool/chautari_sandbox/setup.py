@@ -97,7 +97,7 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
         setup.folder / "mirror",
         state.mirror_url,
     )
-    served = repository_doubles.publish_repository_doubles(
+    served = repository_doubles.publish_doubles_of_unserved_repositories(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
     for repository in served:
@@ -162,7 +162,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> None:
     wanted = internet_container.internet_container_spec(
         spec, setup.images["internet"], folder, runtime.container_ulimit(), files
     )
-    others = neighbours.find_neighbours(spec.name, spec.neighbours)
+    others = neighbours.started_neighbours_listed_by_either(spec.name, spec.neighbours)
     done = internet_container.ensure_internet_container(setup.client, spec, wanted, files, others)
     if done:
         setup.progress(
@@ -198,9 +198,11 @@ def _update_trust_and_return_changed(
     client: PodmanClient, state: SandboxState
 ) -> dict[str, ExistingContainer]:
     """Update what the containers and this machine trust; return the containers that changed."""
-    own = neighbours.authorities_of_sandbox(state.name)
-    others = neighbours.find_neighbours(state.name, state.neighbours)
-    theirs = tuple(text for item in others for text in neighbours.authorities_of_sandbox(item.name))
+    own = neighbours.own_ca_certificates_of_sandbox(state.name)
+    others = neighbours.started_neighbours_listed_by_either(state.name, state.neighbours)
+    theirs = tuple(
+        text for item in others for text in neighbours.own_ca_certificates_of_sandbox(item.name)
+    )
     paths.write_if_changed(state.ca_file, "".join((*own, *theirs)))
     trusted = trust_and_proxies.authority_entries(own, theirs)
     ways = trust_and_proxies.apt_and_pip_entries(
@@ -218,12 +220,14 @@ def _update_trust_and_return_changed(
 
 def announce_to_neighbours(setup: SetupContext) -> None:
     """Let the neighbours that run know this sandbox's names and authorities."""
-    for other in neighbours.find_neighbours(setup.spec.name, setup.spec.neighbours):
+    for other in neighbours.started_neighbours_listed_by_either(
+        setup.spec.name, setup.spec.neighbours
+    ):
         client = PodmanClient(setup.client.base, other.name, paths.state_dir(other.name))
         found = client.containers_by_member().get(internet_container.MEMBER)
         if found is None or not found.running:
             continue
-        known = neighbours.find_neighbours(other.name, other.neighbours)
+        known = neighbours.started_neighbours_listed_by_either(other.name, other.neighbours)
         if dns.write_neighbour_files(client.folder / "dns", known):
             internet_container.reload_name_server(client, found.name)
         if _update_trust_and_return_changed(client, other):

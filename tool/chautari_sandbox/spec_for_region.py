@@ -93,7 +93,7 @@ def _required_images(loaded_region: LoadedRegion) -> tuple[UpstreamImage, ...]:
 
 def _required_repositories(loaded_region: LoadedRegion) -> tuple[RequiredRepository, ...]:
     context = NodeContext(loaded_region, PUBLIC_INTERNET, "")
-    deployed = loaded_region.region.public_services()
+    deployed = loaded_region.region.services_with_public_name()
     packages = {
         service.packages.name: service.packages
         for name, service in SERVICES.items()

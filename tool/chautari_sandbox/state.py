@@ -109,7 +109,7 @@ def state_from_json(text: str) -> SandboxState:
     return SandboxState(**raw)
 
 
-def _state_file(name: str) -> Path:
+def _state_file_of_sandbox(name: str) -> Path:
     return paths.state_dir(name) / "state.json"
 
 
@@ -129,12 +129,12 @@ def is_start_finished(name: str) -> bool:
 
 def is_sandbox_known(name: str) -> bool:
     """Return whether this account started a sandbox of this name, completely or not."""
-    return _state_file(name).exists() or _marker_file_of_unfinished_start(name).exists()
+    return _state_file_of_sandbox(name).exists() or _marker_file_of_unfinished_start(name).exists()
 
 
 def save_completed_state(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
-    write_atomically(_state_file(state.name), state_to_json(state), 0o600)
+    write_atomically(_state_file_of_sandbox(state.name), state_to_json(state), 0o600)
     _marker_file_of_unfinished_start(state.name).unlink(missing_ok=True)
     return state
 
@@ -142,6 +142,6 @@ def save_completed_state(state: SandboxState) -> SandboxState:
 def load_last_saved_state(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
-        return state_from_json(_state_file(name).read_text())
+        return state_from_json(_state_file_of_sandbox(name).read_text())
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None

@@ -34,7 +34,7 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     )
 
 
-def free_subnet(subnet: str, own_interface: str = "") -> str:
+def find_free_subnet_of_same_size(subnet: str, own_interface: str = "") -> str:
     """Return a part of a documentation network, as large as `subnet`, that nothing here needs.
 
     Empty when there is none.

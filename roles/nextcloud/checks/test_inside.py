@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chautari.checks import sandboxing
-from chautari.checks.log_lines import is_expected_log_line
+from chautari.checks.expected_log_lines import is_expected_log_line
 
 pytestmark = pytest.mark.role("nextcloud")
 

@@ -12,7 +12,7 @@ from chautari.checks import security_headers
 from chautari.federation.fetch import parse_descriptor_url
 from chautari.federation.letters import digest_of_letter, letter_path
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.transfer import PATH, SignedDescriptor
+from chautari.federation.transfer import PATH, UnverifiedSignedDescriptor
 from chautari.federation.trust import verify_signed_descriptor
 
 pytestmark = pytest.mark.role("portal")
@@ -148,7 +148,9 @@ def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) 
     assert [answer.status_code for answer in answers] == [200, 200]
     content, signature = (answer.content for answer in answers)
     try:
-        verify_signed_descriptor(SignedDescriptor(content, signature), address, time.time())
+        verify_signed_descriptor(
+            UnverifiedSignedDescriptor(content, signature), address, time.time()
+        )
     except PeerRefused as refusal:
         pytest.fail(f"other regions refuse it: {refusal}", pytrace=False)
     body = json.loads(settings["portal_descriptor"])

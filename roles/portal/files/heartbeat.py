@@ -17,7 +17,7 @@ from chautari.federation.transfer import (
     NAMESPACE,
     DescriptorAddress,
     PeerNetworkSettings,
-    SignedDescriptor,
+    UnverifiedSignedDescriptor,
     fetch_descriptor_and_signature,
 )
 from chautari.federation.untrusted_json import UNREACHABLE, AnswerRefused, read_untrusted_json
@@ -118,7 +118,7 @@ def fetch_heartbeat(
         return PeerAnswer(None, refused.code)
 
 
-def _check_signature(signed: SignedDescriptor, key: str) -> None:
+def _check_signature(signed: UnverifiedSignedDescriptor, key: str) -> None:
     """Refuse what the pinned key did not sign for this purpose."""
     with tempfile.TemporaryDirectory() as folder:
         signers, signature = Path(folder, "signers"), Path(folder, "signature")

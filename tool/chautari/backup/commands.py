@@ -99,9 +99,11 @@ def back_up_now(request: Request, tell: Tell) -> list[NodeResult]:
 
     def one(target: SSHTarget) -> tuple[NodeResult, dict[str, str]]:
         result = _back_up_node(request.loaded_region.region, target, tell)
-        return result, _exported_repository_keys(request.loaded_region.region, target, result)
+        return result, _export_repository_keys_by_target(
+            request.loaded_region.region, target, result
+        )
 
-    found = map_parallel(one, _ssh_targets(request, endpoints))
+    found = map_parallel(one, _ssh_targets_of_backed_up_nodes(request, endpoints))
     _save_new_repository_keys(request, endpoints, found)
     return [result for result, _ in found]
 
@@ -141,12 +143,12 @@ def _back_up_node(region: Region, target: SSHTarget, tell: Tell) -> NodeResult:
         elif isinstance(event, node_program.ProgramFinished):
             result.error = error_object(event.error)
 
-    result.problem = node_program.follow_backup(region.region, target, take)
+    result.problem = node_program.start_or_follow_backup(region.region, target, take)
     _align_result_targets_with_region(region, result)
     return result
 
 
-def _exported_repository_keys(
+def _export_repository_keys_by_target(
     region: Region, target: SSHTarget, result: NodeResult
 ) -> dict[str, str]:
     """Return the keys of the repositories in which the node stored a backup, by target."""
@@ -185,7 +187,9 @@ def list_archives(request: Request) -> list[NodeResult]:
         _align_result_targets_with_region(region, result)
         return result
 
-    return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
+    return map_parallel(
+        one, _ssh_targets_of_backed_up_nodes(request, known_endpoints(request.loaded_region))
+    )
 
 
 def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
@@ -207,7 +211,9 @@ def check_repositories(request: Request, tell: Tell) -> list[NodeResult]:
         _align_result_targets_with_region(region, result)
         return result
 
-    return map_parallel(one, _ssh_targets(request, known_endpoints(request.loaded_region)))
+    return map_parallel(
+        one, _ssh_targets_of_backed_up_nodes(request, known_endpoints(request.loaded_region))
+    )
 
 
 def public_login_keys(request: Request) -> dict[str, str]:
@@ -258,7 +264,7 @@ def _undeployed_target_error(region: Region, node: str, target: str) -> dict[str
     return {"code": code, "data": data, "text": _("{cause}. Fix: {fix}", cause=cause, fix=fix)}
 
 
-def _ssh_targets(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
+def _ssh_targets_of_backed_up_nodes(request: Request, endpoints: Endpoints) -> list[SSHTarget]:
     names = backed_up_nodes_of_request(request)
     return ssh_targets(request.loaded_region, endpoints, names, request.identities)
 

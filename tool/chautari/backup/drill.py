@@ -16,7 +16,7 @@ from chautari.backup.restore_order import (
     NodeContextSource,
     RestoreOrder,
     plan_orders,
-    targets_of_backup,
+    present_or_past_backup_variables,
     with_repository_address,
 )
 from chautari.deploy import pipeline
@@ -36,7 +36,7 @@ INSTALL_SECONDS = 900
 
 
 @dataclass(frozen=True)
-class Drill:
+class PlannedDrill:
     """A restore into containers, before it begins.
 
     Attributes:
@@ -77,7 +77,7 @@ def plan_drill(
     target: str = "",
     backup_of: str = "",
     network: str = sandbox_copy.DEFAULT_NETWORK,
-) -> Drill:
+) -> PlannedDrill:
     """Write the copy of the region, and return what would be restored there.
 
     Raises:
@@ -93,7 +93,7 @@ def plan_drill(
     ]
     copy = sandbox_copy.write_copy(loaded_region, nodes, network)
     reachable = tuple(replace(_add_target_address(order), compare_hashes=True) for order in orders)
-    return Drill(request, context, copy, reachable, at)
+    return PlannedDrill(request, context, copy, reachable, at)
 
 
 def _replace_disk_target(
@@ -106,7 +106,9 @@ def _replace_disk_target(
     """
     if order.target.kind != "disk":
         return order
-    found = targets_of_backup(source, order.node, order.backup_of)["backup_settings"]["targets"]
+    found = present_or_past_backup_variables(source, order.node, order.backup_of)[
+        "backup_settings"
+    ]["targets"]
     others = [item["name"] for item in found if item["kind"] != "disk"]
     if target or not others:
         raise BadInput(
@@ -143,7 +145,11 @@ def _add_target_address(order: RestoreOrder) -> RestoreOrder:
 
 
 def run_drill(
-    drill: Drill, listener: Listener, say: Say, say_of_node: restore.Say, about: Mapping[str, str]
+    drill: PlannedDrill,
+    listener: Listener,
+    say: Say,
+    say_of_node: restore.Say,
+    about: Mapping[str, str],
 ) -> DrillOutcome:
     """Deploy the copy, restore the backup into it, and check it like the region itself."""
     began = time.monotonic()
@@ -175,13 +181,13 @@ def run_drill(
     return DrillOutcome(tuple(restored), report, time.monotonic() - began)
 
 
-def remove_containers(drill: Drill) -> None:
+def remove_containers_and_copy(drill: PlannedDrill) -> None:
     """Remove the containers of a drill, and the files of the copy."""
     require_endpoints_provider(_("a drill runs in containers")).stop_endpoints(drill.copy)
-    sandbox_copy.delete_copy(drill.copy)
+    sandbox_copy.delete_files_of_copy(drill.copy)
 
 
-def drill_record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict[str, Any]:
+def drill_record_of_node(drill: PlannedDrill, outcome: DrillOutcome, node: str) -> dict[str, Any]:
     """Return what the state file of a node says about the drill."""
     found = next((item for item in outcome.restores if item.node == node), None)
     record: dict[str, Any] = {
@@ -202,7 +208,7 @@ def drill_record_of_node(drill: Drill, outcome: DrillOutcome, node: str) -> dict
     return record
 
 
-def record_drill_and_return_failed_nodes(drill: Drill, outcome: DrillOutcome) -> list[str]:
+def record_drill_and_return_failed_nodes(drill: PlannedDrill, outcome: DrillOutcome) -> list[str]:
     """Write the result to the state file of each node; return the nodes that did not take it."""
     nodes = tuple(order.backup_of for order in drill.orders)
     known = tuple(node for node in nodes if node in drill.source.loaded_region.region.nodes)

@@ -57,13 +57,13 @@ def release_to_keep(
 ) -> str:
     """Return the release on the old node, if the new one would get another; empty if not."""
     before, after = (
-        release_on_node(loaded_region, endpoints, service, node, other)
+        release_that_move_installs(loaded_region, endpoints, service, node, other)
         for node, other in ((source, to), (to, source))
     )
     return before if before != after else ""
 
 
-def release_on_node(
+def release_that_move_installs(
     loaded_region: LoadedRegion, endpoints: Endpoints, service: str, node: str, other: str
 ) -> str:
     """Return the release that a node gets with the service moved there; empty if unknown."""
@@ -101,7 +101,7 @@ def move_steps(
     region = region_before_move(region, service, source, to)
     has_data = bool(states_to_restore(region, source, service))
     if has_data:
-        _require_backup_for_move(region, source, to)
+        _require_target_readable_by_new_node(region, source, to)
     steps = [_prepare_step(region, to)]
     if has_data:
         steps.append(_first_backup_step(region, source))
@@ -120,7 +120,7 @@ def move_steps(
     return [*steps, *_steps_to_clean_up_old_machine(region, service, source)]
 
 
-def _require_backup_for_move(region: Region, source: str, to: str) -> None:
+def _require_target_readable_by_new_node(region: Region, source: str, to: str) -> None:
     if region.backup is None or not region.backup.to:
         raise BadInput(
             _(

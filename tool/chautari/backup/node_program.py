@@ -17,7 +17,7 @@ from chautari.backup.node_state import ArchiveName, Duration, NodeError, TargetN
 from chautari.backup.secrets import STORED_KEY_PATTERN
 from chautari.deploy.remote_run import (
     NO_PYTHON,
-    RetryBudget,
+    OutageTimeBudget,
     is_transient_ssh_error,
     no_answer_refusal,
 )
@@ -170,7 +170,7 @@ def _program_event_adapter() -> TypeAdapter[ProgramEvent]:
     return TypeAdapter(Annotated[ProgramEvent, Field(discriminator="event")])
 
 
-def parse_program_event(line: str) -> ProgramEvent | None:
+def parse_known_program_event(line: str) -> ProgramEvent | None:
     """Return the event of a line; None for an event that only a newer version knows.
 
     Raises:
@@ -196,14 +196,14 @@ def call_program(
     )
 
 
-def follow_backup(region: str, target: SSHTarget, tell: Listener) -> NodeProblem | None:
+def start_or_follow_backup(region: str, target: SSHTarget, tell: Listener) -> NodeProblem | None:
     """Start a backup, or join the one that runs, and follow it until it ends.
 
     When the connection drops, this side connects again. Return why there is no result, if so.
     """
     if problem := _problem_if_never_connected(region, target):
         return problem
-    budget, events = RetryBudget(), 0
+    budget, events = OutageTimeBudget(), 0
     arguments: tuple[str, ...] = ("start",)
     while True:
         found = _relay_events_of_connection(target, arguments, tell)
@@ -254,7 +254,7 @@ def _relay_events_of_account(
                 continue  # a greeting of the login shell, or what comes after the end
             count += 1
             try:
-                event = parse_program_event(line)
+                event = parse_known_program_event(line)
             except ValueError:
                 unreadable = True
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chautari.backup.paper_key import paper_key_lines
-from chautari.backup.restore_order import NodeContextSource, targets_of_backup
+from chautari.backup.restore_order import NodeContextSource, present_or_past_backup_variables
 from chautari.backup.scope import nodes_with_backup
 from chautari.backup.secrets import borg_key_name, login_key_name, passphrase_name
 from chautari.language import _, in_language_of
@@ -133,7 +133,7 @@ def _first_backup_target(region: Region) -> str:
 def _node_recovery_section(
     context: NodeContextSource, node: str, secrets: SecretStore
 ) -> Iterator[str]:
-    variables = targets_of_backup(context, node, node)
+    variables = present_or_past_backup_variables(context, node, node)
     settings = variables["backup_settings"]
     yield from _section_heading(_("Node {node}", node=node))
     yield _("Passphrase:")
@@ -162,7 +162,7 @@ def _node_recovery_section(
         yield ""
 
 
-def missing_keys(context: NodeContextSource, secrets: SecretStore) -> list[str]:
+def repositories_without_stored_key(context: NodeContextSource, secrets: SecretStore) -> list[str]:
     """Return the repositories whose key is not in the secrets yet."""
     return [
         _("{node} in {target}", node=node, target=item["name"])
@@ -173,9 +173,9 @@ def missing_keys(context: NodeContextSource, secrets: SecretStore) -> list[str]:
 
 
 def _targets_of_node(context: NodeContextSource, node: str) -> Sequence[Mapping[str, str]]:
-    found: Sequence[Mapping[str, str]] = targets_of_backup(context, node, node)["backup_settings"][
-        "targets"
-    ]
+    found: Sequence[Mapping[str, str]] = present_or_past_backup_variables(context, node, node)[
+        "backup_settings"
+    ]["targets"]
     return found
 
 

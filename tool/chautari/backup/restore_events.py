@@ -16,11 +16,11 @@ _Seconds = Annotated[float, Field(ge=0, le=2**53)]
 _Id = Annotated[str, Field(pattern=f"^{RESTORE_ID.pattern}$")]
 
 
-class _RestoreMessage(BaseModel):
+class _RestoreMessageBase(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
 
-class RestoreProblem(_RestoreMessage):
+class RestoreProblem(_RestoreMessageBase):
     """Why a restore did not work: a code with its data."""
 
     code: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
@@ -37,7 +37,7 @@ class RestoreProblem(_RestoreMessage):
         return error_text(self.code, self.data)[1]
 
 
-class RestoreFigures(_RestoreMessage):
+class RestoreFigures(_RestoreMessageBase):
     """What a restore counted and measured."""
 
     files: _Count = 0
@@ -53,14 +53,14 @@ class RestoreFigures(_RestoreMessage):
     versions: dict[_Text, _Text] = Field(default_factory=dict, max_length=100)
 
 
-class KeptData(_RestoreMessage):
+class KeptData(_RestoreMessageBase):
     """The old data that a restore renamed aside."""
 
     paths: list[_Text] = Field(max_length=1000)
     databases: list[tuple[_Text, _Text]] = Field(max_length=1000)
 
 
-class RestoreResult(_RestoreMessage):
+class RestoreResult(_RestoreMessageBase):
     """How a restore ended."""
 
     id: _Id
@@ -76,14 +76,14 @@ class RestoreResult(_RestoreMessage):
     kept: KeptData | None
 
 
-class RestoreStartAnswer(_RestoreMessage):
+class RestoreStartAnswer(_RestoreMessageBase):
     """The answer to `restore_start`."""
 
     event: Literal["restore_start"]
     error: RestoreProblem | None
 
 
-class RestoreResultsAnswer(_RestoreMessage):
+class RestoreResultsAnswer(_RestoreMessageBase):
     """The answer to `restore_results`."""
 
     event: Literal["restore_results"]
@@ -91,7 +91,7 @@ class RestoreResultsAnswer(_RestoreMessage):
     results: list[RestoreResult] = Field(max_length=MAX_RESULTS)
 
 
-class RestoreCleanAnswer(_RestoreMessage):
+class RestoreCleanAnswer(_RestoreMessageBase):
     """The answer to `restore_clean`."""
 
     event: Literal["restore_clean"]
@@ -99,14 +99,14 @@ class RestoreCleanAnswer(_RestoreMessage):
     error: RestoreProblem | None
 
 
-class DrillRecorded(_RestoreMessage):
+class DrillRecorded(_RestoreMessageBase):
     """The answer to `restore_record_drill`."""
 
     event: Literal["restore_record_drill"]
     error: RestoreProblem | None
 
 
-class _EventWithOffset(_RestoreMessage):
+class _EventWithOffset(_RestoreMessageBase):
     offset: _Count
 
 

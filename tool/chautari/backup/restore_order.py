@@ -143,7 +143,7 @@ def _make_restore_order(
     states: tuple[StoredState, ...],
     target: str,
 ) -> RestoreOrder:
-    found = targets_of_backup(context, node, backup_of)
+    found = present_or_past_backup_variables(context, node, backup_of)
     known = found["backup_settings"]["targets"]
     usable = [item for item in known if item["kind"] != "disk" or node == backup_of]
     chosen = [item for item in usable if item["name"] == target] if target else usable
@@ -186,7 +186,9 @@ def _no_usable_target_error(
     )
 
 
-def targets_of_backup(context: NodeContextSource, node: str, backup_of: str) -> Mapping[str, Any]:
+def present_or_past_backup_variables(
+    context: NodeContextSource, node: str, backup_of: str
+) -> Mapping[str, Any]:
     """Return the variables of the role `backup` that `backup_of` has or had.
 
     The node may have no service any more, or may have been removed from the region: its backups

@@ -87,7 +87,7 @@ def region_data_of_copy(region: Region, nodes: Sequence[str], network: str) -> d
     }  # fmt: skip
 
 
-def delete_copy(copy: LoadedRegion) -> None:
+def delete_files_of_copy(copy: LoadedRegion) -> None:
     """Delete the files of a copy; its secrets are of no use without its containers."""
     shutil.rmtree(copy.folder, ignore_errors=True)
 

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import pytest
 
 from chautari.checks.record import CheckRecorder, register_markers
-from chautari.node import journal
+from chautari.node import run_journal
 
 JOURNAL_LINES = 20
 
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
     register_markers(config)
     node = _read_check_context()["node"]
-    secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
+    secrets = run_journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
     config.pluginmanager.register(
         CheckRecorder("inside", lambda _: node, _read_unit_journal, secrets)
     )

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from chautari.checks.record import CheckRecorder, register_markers
-from chautari.node import journal
+from chautari.node import run_journal
 
 TIMEOUT_SECONDS = 20.0
 MAX_ANSWER = 16 << 20  # bytes; the checks read pages, and files that they wrote themselves
@@ -108,7 +108,7 @@ Mail = TypedDict(
 )  # fmt: skip
 
 
-class MailSinkReader:
+class NewMailInSink:
     """The mail that arrived at the sandbox's mail sink since this object was created."""
 
     def __init__(self, api: str) -> None:
@@ -165,7 +165,10 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     check_context = _read_check_context(config)
     recorder = CheckRecorder(
-        "outside", _node_of_test, lambda _: [], journal.secret_spellings(check_context["masked"])
+        "outside",
+        _node_of_test,
+        lambda _: [],
+        run_journal.secret_spellings(check_context["masked"]),
     )
     config.pluginmanager.register(recorder)
     if check_context["resolver"]:
@@ -255,7 +258,7 @@ def resolver_of_reachable_addresses(
 
     def look_up(name: str) -> list[str]:
         found = resolve(name)
-        tried = sorted(filter(_has_route, found))
+        tried = sorted(filter(_is_ipv4_or_has_ipv6_route, found))
         answers = sorted(found) or "no address"
         assert tried, f"this machine has no route to {name} (DNS returned {answers})"
         return tried
@@ -263,7 +266,7 @@ def resolver_of_reachable_addresses(
     return look_up
 
 
-def _has_route(address: str) -> bool:
+def _is_ipv4_or_has_ipv6_route(address: str) -> bool:
     if ":" not in address:
         return True
     try:
@@ -276,10 +279,10 @@ def _has_route(address: str) -> bool:
 
 
 @pytest.fixture
-def mailbox(check_context: CheckContext) -> MailSinkReader:
+def mailbox(check_context: CheckContext) -> NewMailInSink:
     """Return the sandbox's mail sink; skip the check without a sandbox."""
     if not check_context["mail_api"]:
         pytest.skip(
             "this check reads the mail that a service sent, which is only possible in a sandbox"
         )
-    return MailSinkReader(check_context["mail_api"])
+    return NewMailInSink(check_context["mail_api"])

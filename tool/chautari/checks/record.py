@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from chautari.node import journal
+from chautari.node import run_journal
 
 if TYPE_CHECKING:
     from chautari.node.events import CheckFinished
@@ -68,11 +68,11 @@ class CheckRecorder:
         }
 
     def _mask_and_shorten(self, text: str) -> str:
-        shown: str = journal.mask_secrets(text, self.secrets)
+        shown: str = run_journal.mask_secrets(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
     def _append_event(self, event: CheckFinished) -> None:
-        journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
+        run_journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 
 def register_markers(config: pytest.Config) -> None:

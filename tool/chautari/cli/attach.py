@@ -14,7 +14,7 @@ from chautari.cli.options import (
     report_option,
 )
 from chautari.cli.reporting import run_and_report
-from chautari.deploy import attach
+from chautari.deploy import newest_runs
 
 
 @click.command("attach")
@@ -31,4 +31,6 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     the records of its last twenty deploys, and of the last twenty other runs, such as plans and
     checks. `deploy status --json` lists all these runs.
     """
-    return run_and_report(attach.follow_newest_run_of_each_node, "attach", name, as_json, **options)
+    return run_and_report(
+        newest_runs.follow_newest_run_of_each_node, "attach", name, as_json, **options
+    )

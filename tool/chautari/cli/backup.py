@@ -55,7 +55,7 @@ def now(name: str, as_json: bool, **options: Any) -> int:
     printer = ProgressPrinter(_print_progress, limit.limit_kib if limit else 0)
     results = commands.back_up_now(request, printer.print_event)
     if as_json:
-        return _print_results(request, results)
+        return _print_results_as_json(request, results)
     for result in results:
         _print_failures(result)
         for target, item in result.targets.items():
@@ -94,7 +94,7 @@ def list_(name: str, as_json: bool, **options: Any) -> int:
     request = _make_request(name, "deploy backup list", options)
     results = commands.list_archives(request)
     if as_json:
-        return _print_results(request, results)
+        return _print_results_as_json(request, results)
     for result in results:
         _print_failures(result)
         for target, item in result.targets.items():
@@ -128,7 +128,7 @@ def check(name: str, as_json: bool, **options: Any) -> int:
     printer = ProgressPrinter(_print_progress)
     results = commands.check_repositories(request, printer.print_event)
     if as_json:
-        return _print_results(request, results)
+        return _print_results_as_json(request, results)
     for result in results:
         _print_failures(result)
         for target, item in result.targets.items():
@@ -185,7 +185,7 @@ def _print_progress(line: str) -> None:
     echo(line, err=True)
 
 
-def _print_results(request: Request, results: Sequence[NodeResult]) -> int:
+def _print_results_as_json(request: Request, results: Sequence[NodeResult]) -> int:
     code = _exit_code(results)
     region = request.loaded_region.region.region
     nodes = [result.as_object() for result in results]

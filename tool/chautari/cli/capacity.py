@@ -14,10 +14,10 @@ from chautari.capacity.machine_sizes import (
     sizes_of_machines,
 )
 from chautari.capacity.region_capacity import ServiceCapacity, capacity_of_region, total_of_kind
-from chautari.cli.checked_text import CheckedText
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
+from chautari.cli.text_checked_like_region_file import CheckedText
 from chautari.errors import BadInput
 from chautari.language import _
 from chautari.paths import regions_root

@@ -24,7 +24,7 @@ def command(as_json: bool) -> int:
 
     For each missing tool, the command shows how to install it.
     """
-    found = [_check_ssh_client(), *_check_merge_driver(), *_check_sandbox()]
+    found = [_check_ssh_client(), *_set_up_merge_driver_if_wanted(), *_check_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
         print_json({"ok": ok, "findings": [item._asdict() for item in found]})
@@ -47,7 +47,7 @@ def _check_ssh_client() -> DoctorFinding:
     )
 
 
-def _check_merge_driver() -> Iterator[DoctorFinding]:
+def _set_up_merge_driver_if_wanted() -> Iterator[DoctorFinding]:
     """Set up the merge of secrets.age in this clone, if the repository asks for it."""
     root = regions_root()
     repository = merge_driver.repository_of(root)

@@ -68,7 +68,7 @@ def command(name: str, as_json: bool, keep: bool, **options: Any) -> int:
     planned, outcome = _run_drill_with_progress(request, **options)
     missing = drill.record_drill_and_return_failed_nodes(planned, outcome)
     if not keep:
-        drill.remove_containers(planned)
+        drill.remove_containers_and_copy(planned)
     _print_drill_outcome(planned, outcome, as_json, _DRILL_RESULTS)
     if missing and not as_json:
         echo(
@@ -103,7 +103,7 @@ def restore_into_sandbox(
 
 def _run_drill_with_progress(
     request: Request, **options: Any
-) -> tuple[drill.Drill, drill.DrillOutcome]:
+) -> tuple[drill.PlannedDrill, drill.DrillOutcome]:
     region = request.loaded_region.region.region
     about = {"operator": account_name(), "origin": platform.node(), "region": region}
     with Progress() as progress:
@@ -122,7 +122,7 @@ def _run_drill_with_progress(
 
 
 def _print_drill_outcome(
-    planned: drill.Drill, outcome: drill.DrillOutcome, as_json: bool, texts: tuple[str, str]
+    planned: drill.PlannedDrill, outcome: drill.DrillOutcome, as_json: bool, texts: tuple[str, str]
 ) -> None:
     if as_json:
         report = None if outcome.report is None else jsonreport.report_object(outcome.report)

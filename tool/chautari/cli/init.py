@@ -12,12 +12,12 @@ from typing import Any
 import click
 
 from chautari import __version__
-from chautari.cli.checked_text import CheckedText
 from chautari.cli.init_questions import InitOptions, NewRegionFiles, collect_answers
 from chautari.cli.json_output import print_json
 from chautari.cli.options import SSHKeyFile, identity_option, json_option
 from chautari.cli.output import echo
-from chautari.files import is_present
+from chautari.cli.text_checked_like_region_file import CheckedText
+from chautari.files import exists_or_is_dangling_link
 from chautari.language import _, for_people
 from chautari.paths import content_root
 from chautari.region import field_types
@@ -200,7 +200,7 @@ def _files_to_write_and_keep(
         with for_people():
             contents = region_setup_texts.repository_files(data, ci)
         for path, content in contents.items():
-            if is_present(repository / path):
+            if exists_or_is_dangling_link(repository / path):
                 kept.append(repository / path)
             else:
                 files[repository / path] = content
@@ -226,7 +226,7 @@ def _init_result_object(
         "region": new_region.answers.name,
         "files": list(map(str, files)),
         "kept": list(map(str, kept_files)),
-        "machines": new_region.machine_objects(),
+        "machines": new_region.machines_as_json_objects(),
         "placements": new_region.placement_objects(),
         "postponed": [item._asdict() for item in new_region.proposal.postponed],
         "next_steps": steps,

@@ -12,15 +12,15 @@ from typing import Any
 import click
 
 from chautari.account import account_name
-from chautari.cli.checked_text import CheckedText
 from chautari.cli.output import echo
+from chautari.cli.text_checked_like_region_file import CheckedText
 from chautari.errors import BadInput
 from chautari.language import _
 from chautari.region import field_types
 from chautari.region.timezone_hints import zones_of_country
-from chautari.region_setup import answers, machines, operator_keys
+from chautari.region_setup import answers, machine_inspection, operator_keys
 from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
-from chautari.region_setup.machines import Machine
+from chautari.region_setup.machine_inspection import Machine
 from chautari.region_setup.operator_names import first_valid_operator_name
 from chautari.region_setup.placement import Proposal, propose_placement
 from chautari.report import region_setup_texts
@@ -63,7 +63,7 @@ class NewRegionFiles:
     machines: list[Machine]
     proposal: Proposal
 
-    def machine_objects(self) -> list[dict[str, object]]:
+    def machines_as_json_objects(self) -> list[dict[str, object]]:
         """Return what is known of each machine as plain JSON data."""
         return [
             machine.as_object() | {"problems": [_problem_object(x) for x in machine.problems]}
@@ -319,7 +319,7 @@ def _inspect_machines_unless_disabled(
     if options.no_look:
         return [Machine(node) for node in nodes]
     echo(_("Inspecting: {nodes} …", nodes=", ".join(node.name for node in nodes)), err=True)
-    found = machines.inspect_machines(nodes, options.identities)
+    found = machine_inspection.inspect_machines(nodes, options.identities)
     for machine in found:
         note = _(region_setup_texts.NOT_REACHED)
         if machine.facts is not None:

@@ -14,13 +14,13 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.deploy import logs_and_commands
-from chautari.deploy.pinning.lock import (
+from chautari.deploy.pinning.lock_file import Pin, add_pins_to_lock_file
+from chautari.deploy.pinning.release_verification import (
     LockRequest,
     LockResult,
     fetch_and_check_releases,
-    parse_name_and_version,
+    parse_name_equals_version,
 )
-from chautari.deploy.pinning.lock_file import Pin, write_pins
 from chautari.deploy.pinning.upgrades import AvailableUpgrade, available_upgrades
 from chautari.deploy.request import Request
 from chautari.language import _
@@ -98,14 +98,14 @@ def command(
             nodes=tuple(targets),
         )
     )
-    lock_file = write_pins(loaded_region.folder, result.pins) if result.pins else None
+    lock_file = add_pins_to_lock_file(loaded_region.folder, result.pins) if result.pins else None
     _print_lock_result(loaded_region, result, lock_file, as_json)
     return 1 if result.refused else 0
 
 
 def _parse_pin_option(text: str) -> MissingPin:
     try:
-        return parse_name_and_version(text)
+        return parse_name_equals_version(text)
     except ValueError:
         raise click.UsageError(
             _("{text!r} is not a release. Fix: write --pin NAME=VERSION.", text=text)

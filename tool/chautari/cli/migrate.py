@@ -17,9 +17,9 @@ from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.language import _
-from chautari.migration import changelog, relevant_changes, rewrite
+from chautari.migration import changelog, region_key_renaming, relevant_changes
+from chautari.migration.region_key_renaming import Rewrite
 from chautari.migration.relevant_changes import AffectingChange
-from chautari.migration.rewrite import Rewrite
 from chautari.paths import changelog_file, regions_root
 from chautari.reference.key_pages import ANY, all_key_pages
 from chautari.region import toolkit_version
@@ -46,7 +46,7 @@ def command(name: str, yes: bool, as_json: bool) -> int:
     With --json, the command asks no questions, and writes the file only if you add --yes.
     """
     file = find_region_file(name, regions_root())
-    found = rewrite.rewrite_region_text(file, read_text(file, file), __version__)
+    found = region_key_renaming.rewrite_region_text(file, read_text(file, file), __version__)
     own, general = _changes_that_need_action(found)
     if as_json:
         if yes:
@@ -76,7 +76,7 @@ def _changes_that_need_action(
         toolkit_version.parse_version(rewritten.since),
         toolkit_version.current_version(),
     )
-    return relevant_changes.affecting_changes(releases, words)
+    return relevant_changes.changes_for_region_and_for_all_regions(releases, words)
 
 
 def _confirm_write(yes: bool) -> None:
@@ -97,7 +97,7 @@ def _confirm_write(yes: bool) -> None:
 
 def _write_rewritten_file(file: Path, rewritten: Rewrite) -> None:
     if rewritten.new != rewritten.old:
-        rewrite.write_region_text(file, rewritten)
+        region_key_renaming.write_region_text(file, rewritten)
 
 
 def _diff_lines(file: Path, rewritten: Rewrite) -> Iterator[str]:

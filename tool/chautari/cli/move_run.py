@@ -11,7 +11,7 @@ from typing import NamedTuple
 import click
 
 from chautari.backup import restore
-from chautari.backup.move import release_on_node
+from chautari.backup.move import release_that_move_installs
 from chautari.backup.move_progress import MoveProgress, next_step_number
 from chautari.backup.restore_events import RestoreResultsAnswer
 from chautari.cli import main
@@ -50,7 +50,7 @@ class Move(NamedTuple):
         return next_step_number(self.steps, self.completed)
 
     @property
-    def command(self) -> str:
+    def command_to_continue(self) -> str:
         """Return the command that continues the move."""
         return f"deploy move {self.name} {self.service} --to {self.to} --run"
 
@@ -92,7 +92,7 @@ def run_steps(move: Move, first: int, identities: tuple[Path, ...]) -> None:
                 _(
                     "\nStep {number} was not completed. To continue: {command}",
                     number=number,
-                    command=move.command,
+                    command=move.command_to_continue,
                 ),
                 err=True,
             )
@@ -114,7 +114,10 @@ def _run_deploy(arguments: Sequence[str], number: int, move: Move) -> None:
     if code:
         raise RunFailed(
             _("step {number} failed", number=number),
-            fix=_("correct the cause, and repeat this step: {command}", command=move.command),
+            fix=_(
+                "correct the cause, and repeat this step: {command}",
+                command=move.command_to_continue,
+            ),
         )
 
 
@@ -163,12 +166,12 @@ def _require_edited_region_file(move: Move) -> None:
                 service=service,
                 old=old,
                 to=to,
-                command=move.command,
+                command=move.command_to_continue,
             ),
         )
     if move.version:
         endpoints = known_endpoints(loaded_region)
-        found = release_on_node(loaded_region, endpoints, service, to, old)
+        found = release_that_move_installs(loaded_region, endpoints, service, to, old)
         if found != move.version:
             raise BadInput(
                 _(
@@ -183,7 +186,7 @@ def _require_edited_region_file(move: Move) -> None:
                     "step: {command}",
                     version=move.version,
                     service=service,
-                    command=move.command,
+                    command=move.command_to_continue,
                 ),
             )
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.checked_text import CheckedText
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.cli.secrets_rotate import print_rotation, rotation_object
+from chautari.cli.text_checked_like_region_file import CheckedText
 from chautari.errors import BadInput
-from chautari.files import is_present, read_regular_file
+from chautari.files import exists_or_is_dangling_link, read_regular_file
 from chautari.language import _
-from chautari.migration.rewrite import Rewrite, write_region_text
+from chautari.migration.region_key_renaming import Rewrite, write_region_text
 from chautari.paths import regions_root
 from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion, load_region
@@ -27,7 +27,7 @@ from chautari.region_setup import key_download, operators_text
 from chautari.render.provider import known_endpoints
 from chautari.secrets.completion import open_secrets, recipients_of, removed_keys, update_secrets
 from chautari.secrets.private_keys import private_keys_to_try
-from chautari.secrets.rotation import Rotated, rotate_all
+from chautari.secrets.rotation import Rotated, rotate_all_deployable
 from chautari.secrets.store import SecretStore
 from chautari.suggestions import fix_for_unknown_word
 
@@ -87,7 +87,7 @@ def _key_objects(
 def _recipients_if_readable(
     loaded_region: LoadedRegion, identities: tuple[Path, ...]
 ) -> set[str] | None:
-    if not is_present(loaded_region.secrets_file):
+    if not exists_or_is_dangling_link(loaded_region.secrets_file):
         return None
     try:
         keys = private_keys_to_try(identities, known_endpoints(loaded_region).ssh_key)
@@ -193,7 +193,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
     """
     file = find_region_file(name, regions_root())
     before = _load_region_alone(file)
-    _refuse_wrong_operator(before, operator)
+    _refuse_unknown_or_only_operator(before, operator)
     rewrite = operators_text.remove_operator(file, operator)
     rotated: list[Rotated] = []
     why = _("{operator} left on {date}", operator=operator, date=time.strftime("%Y-%m-%d"))
@@ -203,7 +203,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
         own = {key_without_comment(key) for key in before.region.operators[operator]}
         if not removed_keys(opened, recipients) & own:
             return opened  # the person could never read them, or keeps the key under another name
-        rotated.append(rotate_all(before.region, opened, why))
+        rotated.append(rotate_all_deployable(before.region, opened, why))
         return rotated[-1].secrets
 
     _change_region(file, rewrite, identities, change)
@@ -227,7 +227,7 @@ def remove(name: str, operator: str, identities: tuple[Path, ...], as_json: bool
         )
 
 
-def _refuse_wrong_operator(loaded_region: LoadedRegion, operator: str) -> None:
+def _refuse_unknown_or_only_operator(loaded_region: LoadedRegion, operator: str) -> None:
     known = list(loaded_region.region.operators)
     if operator not in known:
         raise BadInput(
@@ -255,7 +255,7 @@ def _change_region(
     write_region_text(file, rewrite)
     try:
         loaded_region = _load_region_alone(file)
-        if is_present(loaded_region.secrets_file):
+        if exists_or_is_dangling_link(loaded_region.secrets_file):
             endpoints = known_endpoints(loaded_region)
             extra = [key for keys in endpoints.operators.values() for key in keys]
             saved = update_secrets(

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from chautari.backup.recovery_sheet import missing_keys, recovery_sheet
+from chautari.backup.recovery_sheet import recovery_sheet, repositories_without_stored_key
 from chautari.backup.restore_order import NodeContextSource
 from chautari.backup.scope import nodes_with_backup
 from chautari.cli.json_output import print_json
@@ -63,7 +63,7 @@ def command(
     request = Request(loaded_region, "deploy backup recovery-sheet", **options)
     context = ensure_context(request, lambda text: echo(text, err=True), save_secrets=False)
     source = NodeContextSource(context.loaded_region, context.endpoints)
-    missing = missing_keys(source, context.secrets)
+    missing = repositories_without_stored_key(source, context.secrets)
     if missing:
         echo(
             _(

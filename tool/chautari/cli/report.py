@@ -40,7 +40,7 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     folder = reports_dir(region)
     if list_all:
         return _print_list_of_reports(region, folder, as_json)
-    run = _find_run_to_show(region, folder, run_id)
+    run = _requested_or_last_whole_region_run(region, folder, run_id)
     if open_page:
         return _open_in_browser(folder / run / "report.html", as_json)
     report = jsonreport.read_report(folder / run / jsonreport.FILE)
@@ -54,7 +54,7 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     return 0
 
 
-def _find_run_to_show(region: str, folder: Path, run: str) -> str:
+def _requested_or_last_whole_region_run(region: str, folder: Path, run: str) -> str:
     """Return the run to show: the one that was asked for, or the last one of the whole region.
 
     Raises:

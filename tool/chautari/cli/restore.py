@@ -143,10 +143,10 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     ):
         if options.pop(action):
             return function(request, as_json, options["yes"])
-    return _restore_after_confirmation(request, as_json, **options)
+    return _confirm_restore_deploy_and_verify(request, as_json, **options)
 
 
-def _restore_after_confirmation(
+def _confirm_restore_deploy_and_verify(
     request: Request, as_json: bool, service: str, at: int, target: str, backup_of: str, yes: bool
 ) -> int:
     with Progress() as progress:

@@ -13,7 +13,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.files import is_present
+from chautari.files import exists_or_is_dangling_link
 from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
@@ -26,7 +26,7 @@ from chautari.secrets.completion import (
     load_and_complete_secrets,
     open_secrets,
     refuse_lost_secrets,
-    sign_secrets,
+    sign_secrets_of_any_author,
     update_secrets,
 )
 from chautari.secrets.private_keys import private_keys_to_try
@@ -51,7 +51,7 @@ command.add_command(secrets_merge.install)
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
-    known = required_secrets.required_secrets(_load_region(name).region)
+    known = required_secrets.required_secrets(_find_and_load_region(name).region)
     if as_json:
         print_json({"secrets": {spec.name: spec.meaning for spec in known}})
         return
@@ -67,7 +67,7 @@ def list_(name: str, as_json: bool) -> None:
 @json_option
 def show(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print one secret to standard output."""
-    loaded_region = _load_region(name)
+    loaded_region = _find_and_load_region(name)
     opened = _open_secrets(loaded_region, known_endpoints(loaded_region), identities)
     if secret not in opened:
         raise _absent_secret_error(loaded_region, opened, secret)
@@ -110,10 +110,10 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     known_hosts but secrets.age is missing, the deploy stops. Passwords that other people gave
     you, such as the mail relay's, are not generated. Set them with deploy secrets set.
     """
-    loaded_region = _load_region(name)
+    loaded_region = _find_and_load_region(name)
     region = loaded_region.region
     file = str(loaded_region.secrets_file)
-    if is_present(loaded_region.secrets_file):
+    if exists_or_is_dangling_link(loaded_region.secrets_file):
         raise BadInput(
             _("{file} already exists", file=file),
             fix=_(
@@ -162,7 +162,7 @@ def init(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
 @json_option
 def set_(name: str, secret: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Set one secret. The command reads the secret from standard input or from a prompt."""
-    loaded_region = _load_region(name)
+    loaded_region = _find_and_load_region(name)
     known = {spec.name: spec for spec in required_secrets.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
@@ -237,10 +237,12 @@ def sign(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     with an older version of Chautari, or by an operator who has left. First make sure that an
     operator wrote the file: git log -- secrets.age
     """
-    loaded_region = _load_region(name)
+    loaded_region = _find_and_load_region(name)
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    sign_secrets(loaded_region, private_keys_to_try(identities, endpoints.ssh_key), extra)
+    sign_secrets_of_any_author(
+        loaded_region, private_keys_to_try(identities, endpoints.ssh_key), extra
+    )
     if as_json:
         print_json({"region": loaded_region.region.region})
         return
@@ -278,14 +280,14 @@ def _print_notices(secrets: SecretStore) -> None:
         echo(notice, err=True)
 
 
-def _load_region(name: str) -> LoadedRegion:
+def _find_and_load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, regions_root()))
 
 
 def _open_secrets(
     loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> SecretStore:
-    if not is_present(loaded_region.secrets_file):
+    if not exists_or_is_dangling_link(loaded_region.secrets_file):
         refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
     return open_secrets(loaded_region, private_keys_to_try(identities, endpoints.ssh_key))

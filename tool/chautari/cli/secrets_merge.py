@@ -65,7 +65,7 @@ def merge(
         raise BadInput(
             _("both sides changed {unsettled}", unsettled=", ".join(unsettled)),
             fix=_("choose a version of each: ")
-            + shlex.join(["deploy", "secrets", "merge", name, *_options(unsettled)]),
+            + shlex.join(["deploy", "secrets", "merge", name, *_theirs_options(unsettled)]),
         )
     replace_merged(loaded_region, sealed)
     if as_json:
@@ -77,7 +77,7 @@ def merge(
     )
 
 
-def _options(secrets: Sequence[str]) -> list[str]:
+def _theirs_options(secrets: Sequence[str]) -> list[str]:
     return [part for secret in secrets for part in ("--theirs", secret)]
 
 
@@ -123,7 +123,7 @@ def _read_version(file: Path) -> bytes:
 
 def _report_conflicts(loaded_region: LoadedRegion, path: Path, conflicts: Sequence[str]) -> None:
     name = loaded_region.region.region
-    choose = shlex.join(["deploy", "secrets", "merge", name, *_options(conflicts)])
+    choose = shlex.join(["deploy", "secrets", "merge", name, *_theirs_options(conflicts)])
     echo(
         _(
             "Both sides changed {conflicts} in {path}. All other secrets are merged.\n"

@@ -21,7 +21,7 @@ from chautari.report.text_format import count_with_noun
 from chautari.secrets.completion import update_secrets
 from chautari.secrets.private_keys import private_keys_to_try
 from chautari.secrets.required_secrets import required_secrets
-from chautari.secrets.rotation import Rotated, rotate_all, rotate_named
+from chautari.secrets.rotation import Rotated, rotate_all_deployable, rotate_named
 from chautari.secrets.store import SecretStore
 from chautari.services.secret_spec import SecretSpec
 from chautari.suggestions import fix_for_unknown_word
@@ -72,7 +72,7 @@ def command(
 
     def change(opened: SecretStore) -> SecretStore:
         if everything:
-            found.append(rotate_all(region, opened, WHY))
+            found.append(rotate_all_deployable(region, opened, WHY))
         else:
             found.append(rotate_named(region, opened, secrets, WHY))
         return found[-1].secrets

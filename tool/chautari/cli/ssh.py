@@ -48,7 +48,7 @@ def command(
     request = Request(loaded_region, "deploy ssh", nodes=(node,), identities=identities)
     [target] = logs_and_commands.targets_of_nodes(request, request.node_names())
     if words:
-        line = logs_and_commands.login_command_line(words)
+        line = logs_and_commands.shell_line_from_arguments(words)
         return print_result(region, logs_and_commands.run_on_node(target, line), as_json)
     if as_json:
         raise click.UsageError(_("--json needs a command: deploy ssh NAME NODE --json -- COMMAND"))

@@ -15,7 +15,10 @@ from chautari.cli.options import (
 from chautari.cli.output import echo
 from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
-from chautari.deploy.upgrade import region_with_version, service_to_upgrade
+from chautari.deploy.upgrade_preview import (
+    region_with_version,
+    requested_or_first_service_to_upgrade,
+)
 from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
@@ -41,7 +44,7 @@ def command(name: str, service: str, to: str, as_json: bool, **options: Any) -> 
     unavailable. To upgrade, set `version` in region.yml and run `deploy region NAME`.
     """
     loaded_region = load_region(find_region_file(name, regions_root()))
-    found = service_to_upgrade(loaded_region, service)
+    found = requested_or_first_service_to_upgrade(loaded_region, service)
     upgraded = region_with_version(loaded_region, found, to or None)
     nodes = tuple(loaded_region.region.nodes_running(found))
     code = run_and_report(

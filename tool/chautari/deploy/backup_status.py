@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from chautari.backup.node_state import STATE_FILE
 from chautari.backup.scope import nodes_with_backup
 from chautari.backup.status import NodeAnswer, backup_statuses
-from chautari.deploy.node_files import read_node_files, unreached_nodes
+from chautari.deploy.untrusted_files_from_nodes import read_node_files, unreached_nodes
 from chautari.parallel import map_parallel
 from chautari.region.model import Region
 from chautari.report.model import BackupStatus, NodeReport

@@ -88,14 +88,14 @@ def _ask_git_server(url: str, body: bytes) -> bytes:
             url, body, headers=headers, timeout=SECONDS, stream=True, allow_redirects=False,
             auth=lambda request: request,
         ) as answer:  # fmt: skip
-            if answer.status_code != 200 or not _has_expected_content_type(answer.headers):
+            if answer.status_code != 200 or not _is_uncompressed_tag_list(answer.headers):
                 raise NoTagList(NOT_A_LIST)
             return _read_limited_body(answer)
     except (OSError, ValueError):  # ValueError: what urllib3 says of a garbled answer
         raise NoTagList(NO_ANSWER) from None
 
 
-def _has_expected_content_type(headers: Mapping[str, str]) -> bool:
+def _is_uncompressed_tag_list(headers: Mapping[str, str]) -> bool:
     """Return whether the body is a list, and not compressed: it could unpack to any size."""
     encoding = headers.get("Content-Encoding", "identity")
     return (headers.get("Content-Type"), encoding) == (_ANSWER_TYPE, "identity")

@@ -288,7 +288,7 @@ def service_command_line(name: str, command: NodeCommand, arguments: Sequence[st
     return shlex.join(("sh", "-c", script, AUDIT_PROGRAM, *record, *command.argv, *arguments))
 
 
-def login_command_line(arguments: Sequence[str]) -> str:
+def shell_line_from_arguments(arguments: Sequence[str]) -> str:
     """Return what the login account's shell runs: one argument is a line of the shell.
 
     Raises:

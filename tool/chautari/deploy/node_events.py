@@ -22,7 +22,7 @@ from chautari.report.model import (
     RoleReport,
     TaskFailure,
 )
-from chautari.ssh.message_validation import MalformedMessage, parse_event
+from chautari.ssh.message_validation import MalformedMessage, parse_known_event
 from chautari.ssh.runner_client import MAX_EVENTS, NODE_LIMITS
 
 # What a listener gets: an event of a node's run, or one of this side's own.
@@ -90,7 +90,7 @@ class NodeReportBuilder:
             self.report_excessive_output()
             return
         try:
-            event = parse_event(line)
+            event = parse_known_event(line)
         except MalformedMessage:
             self._stop_with_refusal(Refusal("unreadable_message", {"line": line[:_SHOWN]}))
             return
@@ -153,14 +153,18 @@ class NodeReportBuilder:
         for role, reasons in event["roles"].items():
             if len(self.why) < MAX_ROLES:
                 # A second pass has reasons of its own; the first ones say why the role ran at all.
-                self.why.setdefault(role, [Reason(**item) for item in _limit_reasons(reasons)])
+                self.why.setdefault(
+                    role, [Reason(**item) for item in _limit_reasons_and_their_data(reasons)]
+                )
 
     def _on_role_up_to_date(self, event: events.RoleUpToDate) -> None:
         name = event["role"]
         # A role of which only `in_use.yml` ran did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
         self._add_role(RoleReport(name, up_to_date=True))
-        self._add_notices(Notice(**notice) for notice in _limit_reasons(event["notices"]))
+        self._add_notices(
+            Notice(**notice) for notice in _limit_reasons_and_their_data(event["notices"])
+        )
 
     def _add_role(self, role: RoleReport) -> None:
         if len(self.report.roles) < MAX_ROLES:
@@ -201,11 +205,11 @@ class NodeReportBuilder:
         self._add_notice(code, packages=event["packages"])
 
     def _on_manual_change_kept(self, event: events.ManualChangeKept) -> None:
-        for change in _limit_reasons(event["changes"]):
+        for change in _limit_reasons_and_their_data(event["changes"]):
             self._add_notice("manual_change_kept", role=event["role"], change=change)
 
     def _on_receipt_incomplete(self, event: events.RoleReceiptIncomplete) -> None:
-        [reason] = _limit_reasons([event["reason"]])
+        [reason] = _limit_reasons_and_their_data([event["reason"]])
         self._add_notice("receipt_incomplete", role=event["role"], reason=reason)
 
     def _on_difference(self, event: events.PlannedFileDiff) -> None:
@@ -248,7 +252,9 @@ class NodeReportBuilder:
 
     def _on_followup_roles(self, event: events.FollowupRoles) -> None:
         for role, reasons in event["roles"].items():
-            self._add_notice("followup_role", role=role, reasons=_limit_reasons(reasons))
+            self._add_notice(
+                "followup_role", role=role, reasons=_limit_reasons_and_their_data(reasons)
+            )
 
     def _on_dry_run_incomplete(self, _: events.DryRunIncomplete) -> None:
         self._add_notice("dry_run_incomplete")
@@ -294,7 +300,7 @@ class NodeReportBuilder:
         self.report.state = "detached"
 
     def _on_refused(self, event: events.RunRefused) -> None:
-        [reason] = _limit_reasons([event["reason"]])
+        [reason] = _limit_reasons_and_their_data([event["reason"]])
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
         self._stop_with_refusal(
@@ -327,12 +333,12 @@ class NodeReportBuilder:
         self.report.audit = [line[:MAX_AUDIT_LINE] for line in lines]
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
-            self._add_unreached_roles()
+            self._add_roles_the_dry_run_did_not_reach()
         # A run that ends well has a failure if a role reported that it kept its old settings.
         if (self.report.failure or not event["ok"]) and not self.report.failed:
             self.report.failed = 1
 
-    def _add_unreached_roles(self) -> None:
+    def _add_roles_the_dry_run_did_not_reach(self) -> None:
         """Add the roles that a plan selected and that Ansible's check mode did not reach."""
         reported = {role.name for role in self.report.roles}
         for role, why in self.why.items():
@@ -374,7 +380,7 @@ _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
 }
 
 
-def _limit_reasons(reasons: list[events.Reason]) -> list[events.Reason]:
+def _limit_reasons_and_their_data(reasons: list[events.Reason]) -> list[events.Reason]:
     """Return the first reasons; one with far too much data loses it."""
     return [
         item if _has_few_values(item["data"]) else {"code": item["code"], "data": {}}

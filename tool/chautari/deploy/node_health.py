@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from chautari.deploy.node_files import read_node_files
+from chautari.deploy.untrusted_files_from_nodes import read_node_files
 from chautari.node.health import limits
 from chautari.node.health.problems import Problem, find_problems
 from chautari.parallel import map_parallel

@@ -7,8 +7,8 @@
                                      ├─ ResultUnknownState    the run continues; result unknown
                                      └─ RunActiveState       another run was first
 
-`take_node_to_end_of_run` is the loop over these states. What a node reports goes into its
-`NodeReport`.
+`take_node_to_end_of_run` is the loop over these states. What a node reports goes into
+its `NodeReport`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from chautari.deploy.node_errors import run_node_work_safely
+from chautari.deploy.node_error_isolation import run_node_work_safely
 from chautari.deploy.request import DeployContext, Listener, run_initiator
 from chautari.deploy.survey import (
     NodeSurvey,

@@ -7,8 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chautari.deploy.node_files import NodeFiles, read_node_files, unreached_nodes
 from chautari.deploy.request import DeployContext
+from chautari.deploy.untrusted_files_from_nodes import (
+    FilesFromNode,
+    read_node_files,
+    unreached_nodes,
+)
 from chautari.federation import letter_exchange, peer_management, peers, trust
 from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, peer_statuses_from_states_and_files
@@ -59,7 +63,9 @@ def _fetch_received_letters(
 ) -> dict[str, ReceivedLetter]:
     """Fetch the letters of peers, and return what they wrote, with why one is not new."""
     region = loaded_region.region
-    refusals = letter_exchange.refresh_letters(loaded_region, states, secrets, endpoints)
+    refusals = letter_exchange.update_stored_letters_of_peers(
+        loaded_region, states, secrets, endpoints
+    )
     shared = {
         name: state.peer for name, state in states.items() if lends_to_or_borrows_from(region, name)
     }
@@ -134,7 +140,7 @@ def ask_nodes_for_state_files(
     return [file for files in map_parallel(read, targets) for file in files]
 
 
-def _state_file_answer(node: str, service: Service, found: NodeFiles) -> StateFileAnswer:
+def _state_file_answer(node: str, service: Service, found: FilesFromNode) -> StateFileAnswer:
     if detail := found.errors.get(service.name):
         return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))
     return StateFileAnswer(node, service, found.contents.get(service.name), found.problem)

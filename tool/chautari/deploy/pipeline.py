@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy import region_report, secret_changes
+from chautari.deploy import region_report, unfinished_secret_changes
 from chautari.deploy.node_run import (
     Mode,
     converge_and_check_nodes,
@@ -75,5 +75,5 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         report.checks += converge_and_check_nodes(runs)
         try_own_accounts(runs)
         report.nodes += [run.report for run in runs]
-    report.checks += secret_changes.open_changes(context, report.nodes, mode)
+    report.checks += unfinished_secret_changes.open_changes(context, report.nodes, mode)
     return region_report.finalize_report(report, context, mode, began)

@@ -14,7 +14,7 @@ from chautari.node.health.texts import bytes_text, problem_texts
 from chautari.region.model import Region
 from chautari.report.backup_texts import age_text
 from chautari.report.dashboard import Cell, Dashboard, Finding, Level, NodeRow, Topic
-from chautari.report.measurement_texts import measurement_texts
+from chautari.report.measurement_texts import unknown_measurement_texts
 from chautari.report.model import BackupStatus, PeerStatus
 from chautari.report.text_format import to_one_line
 
@@ -49,7 +49,7 @@ def make_dashboard(region: Region, found: RegionStatus, now: float) -> Dashboard
     findings = [
         *_run_findings(region, found.nodes),
         *_other_key_findings(found.nodes),
-        *_health_findings(region, found, now),
+        *_unknown_measurement_findings(region, found, now),
         *_problem_findings(region, problems),
         *_backup_findings(found),
         *_peer_findings(found.peers),
@@ -265,7 +265,9 @@ def _run_findings(region: Region, states: Sequence[NodeStatus]) -> Iterator[Find
             yield _make_finding(level == "broken", state["node"], code, (text, step))
 
 
-def _health_findings(region: Region, found: RegionStatus, now: float) -> Iterator[Finding]:
+def _unknown_measurement_findings(
+    region: Region, found: RegionStatus, now: float
+) -> Iterator[Finding]:
     """Yield why a measurement of a reachable node is not known."""
     deployed = {item["node"] for item in found.nodes if item["reachable"] and item["run"]}
     for answer in found.health:
@@ -273,7 +275,7 @@ def _health_findings(region: Region, found: RegionStatus, now: float) -> Iterato
             data = {**(answer.problem[1] if answer.problem else {}), "region": region.region}
             if answer.health:
                 data["age"] = age_text(max(0, now - answer.health.measured))
-            texts = measurement_texts(code, data)
+            texts = unknown_measurement_texts(code, data)
             yield _make_finding(False, answer.node, code, texts)
 
 

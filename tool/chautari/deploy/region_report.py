@@ -197,7 +197,9 @@ def sandbox_hosts_file_lines(region: Region) -> list[str]:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
     for name, node in region.nodes.items():
-        names = [region.public_name(item, name) for item in region.public_services_on(name)]
+        names = [
+            region.public_name(item, name) for item in region.services_with_public_name_on(name)
+        ]
         if names:
             lines.append(" ".join([node.address, *names]))
     return lines

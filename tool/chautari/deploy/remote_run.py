@@ -12,7 +12,10 @@ from chautari.prepare.child_process import other_login_refusal, unreachable_refu
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.account_fallback import current_login
-from chautari.ssh.new_login import try_new_login_and_return_error, try_own_login_and_return_error
+from chautari.ssh.login_confirming_settings import (
+    try_new_login_and_return_error,
+    try_own_login_and_return_error,
+)
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, start_runner_action
 from chautari.ssh.target import SSHTarget
 
@@ -26,7 +29,7 @@ _LASTING_ERRORS = ("permission denied", "host key verification failed")
 _EXTENDING_OPTIONS = ("full", "checks", "purge", "interrupt_meetings")
 
 
-class RetryBudget:
+class OutageTimeBudget:
     """The time that one outage may take, whether its attempts fail quickly or slowly."""
 
     def __init__(self) -> None:
@@ -95,7 +98,7 @@ def wait_until_node_is_free(
 
     Returns whether the node is free; when it stops answering, `report` says so.
     """
-    budget, shown = RetryBudget(), (holder.get("run"), holder.get("role"))
+    budget, shown = OutageTimeBudget(), (holder.get("run"), holder.get("role"))
     busy: LockHolder | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != shown:
@@ -116,7 +119,7 @@ def _follow_run(
     target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> NodeReportBuilder:
     """Follow a run until it ends, attaching again when the connection drops."""
-    budget = RetryBudget()
+    budget = OutageTimeBudget()
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
         events_before = builder.event_count

@@ -89,7 +89,7 @@ def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]])
             break
     found = reply.answer
     if found is None:
-        unreachable = _connection_error(target, reply)
+        unreachable = _certain_connection_error(target, reply)
         return NodeSurvey(False, unreachable=unreachable, code=reply.code, error=reply.last_error)
     return NodeSurvey(
         answered=True,
@@ -101,7 +101,7 @@ def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]])
     )
 
 
-def _connection_error(target: SSHTarget, reply: RunnerReply[SurveyAnswer]) -> str:
+def _certain_connection_error(target: SSHTarget, reply: RunnerReply[SurveyAnswer]) -> str:
     """Return why no connection to the node's own address and port is possible; empty if unsure.
 
     Detours by `~/.ssh/config` and rejected keys are left to the preparation.

@@ -88,7 +88,7 @@ def zone_file_text(region: Region, records: tuple[DesiredRecord, ...]) -> str:
 
 def _service_records(region: Region) -> Iterator[DesiredRecord]:
     for node_name, node in region.nodes.items():
-        for service in region.public_services_on(node_name):
+        for service in region.services_with_public_name_on(node_name):
             name = region.public_name(service, node_name)
             yield from _address_records(name, node, service, required=True)
 

@@ -198,8 +198,8 @@ def field_problem_text(error: ErrorDetails) -> str:
 def descriptor_host(region: Region) -> str | None:
     """Return the DNS name under which the region publishes its descriptor; None if it does not."""
     for node in region.nodes:
-        for name in region.public_services_on(node):
-            if region.service_for_region(name).publishes_descriptor:
+        for name in region.services_with_public_name_on(node):
+            if region.service_with_region_settings(name).publishes_descriptor:
                 return region.public_name(name, node)
     return None
 
@@ -223,7 +223,7 @@ def unsigned_descriptor(context: NodeContext) -> dict[str, Any]:
         "services": [
             _describe_service(context._replace(node=node), name)
             for node in region.nodes
-            for name in region.public_services_on(node)
+            for name in region.services_with_public_name_on(node)
         ],
         "peers": sorted(peer.domain for peer in loaded_region.peers.values()),
     }
@@ -232,7 +232,7 @@ def unsigned_descriptor(context: NodeContext) -> dict[str, Any]:
 
 
 def _describe_service(context: NodeContext, name: str) -> dict[str, str]:
-    service = context.region.service_for_region(name)
+    service = context.region.service_with_region_settings(name)
     release = service.access_details_for_report
     return {
         "service": name,

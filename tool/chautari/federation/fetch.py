@@ -14,7 +14,7 @@ from chautari.federation.transfer import (
     PATH,
     DescriptorAddress,
     PeerNetworkSettings,
-    SignedDescriptor,
+    UnverifiedSignedDescriptor,
     fetch_descriptor_and_signature,
     fetch_files,
 )
@@ -55,7 +55,7 @@ def _invalid_url_error(reason: str) -> BadInput:
 
 def fetch_unverified_descriptor(
     address: DescriptorAddress, endpoints: Endpoints, seconds: float | None = None
-) -> SignedDescriptor:
+) -> UnverifiedSignedDescriptor:
     """Return what the server at `address` sends within `seconds`, by default SECONDS.
 
     Raises:

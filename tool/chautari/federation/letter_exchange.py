@@ -207,7 +207,7 @@ def _limit_to_mutual_sharing(letter: ReceivedLetter, region: Region, name: str) 
     )
 
 
-def refresh_letters(
+def update_stored_letters_of_peers(
     loaded_region: LoadedRegion,
     states: Mapping[str, PeerState],
     secrets: SecretStore,

@@ -48,7 +48,7 @@ class DescriptorAddress(NamedTuple):
         return f"https://{self.host_header}{PATH}"
 
 
-class SignedDescriptor(NamedTuple):
+class UnverifiedSignedDescriptor(NamedTuple):
     """The bytes that a server sent: a descriptor and its signature, neither of them checked."""
 
     content: bytes
@@ -71,14 +71,14 @@ class PeerNetworkSettings(NamedTuple):
 
 def fetch_descriptor_and_signature(
     address: DescriptorAddress, surroundings: PeerNetworkSettings, seconds: float | None = None
-) -> SignedDescriptor:
+) -> UnverifiedSignedDescriptor:
     """Return what the server at `address` sends within `seconds`, by default SECONDS.
 
     Raises:
         AnswerRefused: when there is no complete answer within the limits.
     """
     limits = {PATH: untrusted_json.MAX_BYTES, PATH + SIGNATURE_SUFFIX: MAX_SIGNATURE_BYTES}
-    return SignedDescriptor(*fetch_files(address, limits, surroundings, seconds))
+    return UnverifiedSignedDescriptor(*fetch_files(address, limits, surroundings, seconds))
 
 
 def fetch_files(

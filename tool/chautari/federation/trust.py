@@ -12,7 +12,7 @@ from chautari.federation.lookalikes import find_lookalike
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.signature_verification import verify_and_return_signing_key
-from chautari.federation.transfer import DescriptorAddress, SignedDescriptor
+from chautari.federation.transfer import DescriptorAddress, UnverifiedSignedDescriptor
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
 from chautari.federation.validity import check_times, parse_seconds_since_1970
 from chautari.render.endpoints import Endpoints
@@ -35,7 +35,10 @@ class PeerState(NamedTuple):
 
 
 def verify_signed_descriptor(
-    signed: SignedDescriptor, address: DescriptorAddress, now: float, pinned: str | None = None
+    signed: UnverifiedSignedDescriptor,
+    address: DescriptorAddress,
+    now: float,
+    pinned: str | None = None,
 ) -> Descriptor:
     """Return the descriptor in `signed`, once its signature, its content and its times are right.
 

@@ -74,7 +74,7 @@ def _mappings_among_values(value: Any) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def affecting_changes(
+def changes_for_region_and_for_all_regions(
     releases: Iterable[Release], words: RegionWords
 ) -> tuple[list[AffectingChange], list[AffectingChange]]:
     """Return the changes with an action for this region, and those for every region."""
@@ -116,13 +116,13 @@ def _key_paths_in_code(code: str) -> Iterator[tuple[str, ...]]:
         data = yaml.safe_load(code)
     except yaml.YAMLError:
         return
-    yield from _key_paths_in_data(data, ())
+    yield from _leaf_key_paths_in_data(data, ())
 
 
-def _key_paths_in_data(data: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _leaf_key_paths_in_data(data: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if isinstance(data, dict) and data:
         for key, value in data.items():
-            yield from _key_paths_in_data(value, (*path, str(key)))
+            yield from _leaf_key_paths_in_data(value, (*path, str(key)))
     elif path:
         yield path
 

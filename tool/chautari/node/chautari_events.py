@@ -24,11 +24,11 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from chautari.node import journal
+from chautari.node import run_journal
 from chautari.node.events import RunEvent
 from chautari.node.failure_journal import read_failure_journal, units_of_failure
 from chautari.node.pending_handlers import PendingHandlers
-from chautari.node.resources import resources_of_task
+from chautari.node.task_resources import resources_of_task
 
 DOCUMENTATION = """
 name: chautari_events
@@ -85,18 +85,18 @@ class CallbackModule(CallbackBase):
         self.records = Path(os.environ["CHAUTARI_MANAGED"])
         self.handlers = PendingHandlers(Path(os.environ["CHAUTARI_STATE"]))
         self.checking = os.environ.get("CHAUTARI_CHECKING") == "yes"
-        self.secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
+        self.secrets = run_journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
         self.playing = ""
         self.broken = False  # the current play failed, or could not be recorded
 
     def write_event(self, event: RunEvent) -> None:
         """Append one event."""
-        journal.append_event(self.file, event, self.secrets)
+        run_journal.append_event(self.file, event, self.secrets)
 
     def record_for_receipt(self, role: str, **values: Any) -> None:
         """Record something for the role's receipt."""
         text = json.dumps({"role": role} | values, default=str) + "\n"
-        journal.append_lines(self.records, text)
+        run_journal.append_lines(self.records, text)
 
     @_mark_play_broken_on_error
     def v2_playbook_on_play_start(self, play: Any) -> None:
@@ -158,7 +158,9 @@ class CallbackModule(CallbackBase):
         """Record a failure with lines of the journal; one that a rescue handles is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         if rescued:
-            self.record_for_receipt(self._role_of_task(result.task), rescued=result.task.name)
+            self.record_for_receipt(
+                self._outermost_role_of_task(result.task), rescued=result.task.name
+            )
         else:
             self.broken = True
         # What failed half-way may have changed something.
@@ -190,7 +192,7 @@ class CallbackModule(CallbackBase):
     def _mask_and_shorten(self, text: Any) -> str:
         """Return a text that a journal can hold; masked first, so that no secret is cut in two."""
         whole = text if isinstance(text, str) else json.dumps(text, default=str)
-        shown: str = journal.mask_secrets(whole, self.secrets)
+        shown: str = run_journal.mask_secrets(whole, self.secrets)
         return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
     def _end_role(self) -> None:
@@ -202,13 +204,13 @@ class CallbackModule(CallbackBase):
     def _begin_task(self, task: Any) -> None:
         self.task_began = time.time()
         self.handlers.record_tentative(self._handlers_to_notify(task))
-        self._enter_role(self._role_of_task(task))
+        self._enter_role(self._outermost_role_of_task(task))
         if LOGIN_TAG in task.tags:
             self.write_event({"event": "login_requested", "role": self.role})
         if OWN_LOGIN_TAG in task.tags:
             self.write_event({"event": "login_requested", "role": self.role, "own": True})
 
-    def _role_of_task(self, task: Any) -> str:
+    def _outermost_role_of_task(self, task: Any) -> str:
         """Return the role that the play included first; it owns the tasks of shared roles."""
         chain = task.get_dep_chain() or ()
         return str(chain[0].get_name()) if chain else "setup"
@@ -218,7 +220,7 @@ class CallbackModule(CallbackBase):
 
         A name that is a template of a loop's item is known only from the item's result.
         """
-        if self.checking or self._role_of_task(task) != self.playing:
+        if self.checking or self._outermost_role_of_task(task) != self.playing:
             return []
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
@@ -232,7 +234,7 @@ class CallbackModule(CallbackBase):
         texts = [self._mask_and_shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
         kind = "download" if DOWNLOAD_TAG in task.tags else "notice"
         for text in texts:
-            self.record_for_receipt(self._role_of_task(task), **{kind: text})
+            self.record_for_receipt(self._outermost_role_of_task(task), **{kind: text})
         return texts if kind == "notice" else []
 
     def _report_message(self, task: Any, text: str) -> None:
@@ -240,7 +242,7 @@ class CallbackModule(CallbackBase):
         if FAILURE_TAG not in task.tags:
             self.write_event({"event": "role_message", "role": self.role, "text": text})
             return
-        self.record_for_receipt(self._role_of_task(task), rescued=task.name)
+        self.record_for_receipt(self._outermost_role_of_task(task), rescued=task.name)
         self.write_event({
             "event": "failure", "role": self.role, "task": task.name, "message": text,
             "journal": [],
@@ -251,7 +253,7 @@ class CallbackModule(CallbackBase):
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):
             return
-        role, reads = self._role_of_task(task), list(task.changed_when or ()) == [False]
+        role, reads = self._outermost_role_of_task(task), list(task.changed_when or ()) == [False]
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chautari.node import future_mtimes, receipts, resources
+from chautari.node import future_mtimes, receipts, task_resources
 from chautari.node.changes_since_receipt import diff_resource, unreadable_path_reason
 from chautari.node.events import Reason, RunEvent, make_reason
 from chautari.node.receipt_writer import RoleRecord, delete_unreferenced_texts, write_receipts
@@ -68,7 +68,7 @@ def converge(context: RunContext, full: bool) -> int:
         selected = [
             i
             for i in roles
-            if i["role"] in reasons and not _only_waits_for_complete_receipt(i, reasons, ran)
+            if i["role"] in reasons and not _ran_and_only_waits_for_receipts(i, reasons, ran)
         ]
         names = [inputs["role"] for inputs in selected]
         why = {name: reasons[name] for name in names}
@@ -82,7 +82,7 @@ def converge(context: RunContext, full: bool) -> int:
         ran.update(names)
         if code:
             return code
-        _report_manual_changes(context, before, reasons)
+        _report_manual_changes_kept_in_receipts(context, before, reasons)
     report_up_to_date(context, roles, ran)
     for name in ran:
         if receipts.load_receipt(context.state, name) is None:
@@ -203,7 +203,7 @@ def run_roles_and_return_exit_code(
     return code
 
 
-def _only_waits_for_complete_receipt(
+def _ran_and_only_waits_for_receipts(
     inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set[str]
 ) -> bool:
     """Return whether a role ran in this deploy and only waits for its receipt to be complete."""
@@ -247,7 +247,7 @@ def _pending_handlers_of_role(context: RunContext, inputs: RoleInputs) -> list[s
     return [name for name in pending if name in names]
 
 
-def _report_manual_changes(
+def _report_manual_changes_kept_in_receipts(
     context: RunContext, before: dict[str, Receipt | None], reasons: dict[str, list[Reason]]
 ) -> None:
     """Report manual changes that a role does not manage and its new receipt records.
@@ -285,11 +285,11 @@ def _role_that_reports_change(
 
 
 def _differences_between_receipts(old: Receipt, new: Receipt) -> list[Reason]:
-    states = {resources.resource_key(i): s for i, s in zip(new.items, new.states, strict=True)}
+    states = {task_resources.resource_key(i): s for i, s in zip(new.items, new.states, strict=True)}
     return [
         difference
         for item, before in zip(old.items, old.states, strict=True)
-        if (key := resources.resource_key(item)) in states
+        if (key := task_resources.resource_key(item)) in states
         and not unreadable_path_reason(item, states[key])
         and not {item["name"], item.get("file")} & set(new.command_probes)
         for difference in diff_resource(item, before, states[key])
@@ -312,8 +312,8 @@ def read_role_records(file: Path) -> dict[str, RoleRecord]:
         note = json.loads(line)
         record = records.setdefault(note["role"], RoleRecord())
         if "item" in note:
-            key = resources.resource_key(note["item"])
-            record.items[key] = resources.merge_resource_descriptions(
+            key = task_resources.resource_key(note["item"])
+            record.items[key] = task_resources.merge_resource_descriptions(
                 record.items.get(key), note["item"]
             )
         elif "untracked" in note:

@@ -320,7 +320,7 @@ def _state_of_reload_marker(item: Item, queries: _PendingQueries) -> State:
     markers = [_mtime(name) for name in glob(item["marker"])]
     if not markers:
         return {"ok": False, "newer": [NO_MARKER]}
-    if is_future_time(min(markers)):
+    if is_future_time_ns(min(markers)):
         return {"ok": False, "newer": [FUTURE]}
     settings = [pair for pattern in item["settings"] for pair in queries.cached_mtimes(pattern)]
     newer = [path for path, changed in settings if changed > min(markers)]
@@ -332,7 +332,7 @@ def mtimes_under_pattern(pattern: str) -> list[tuple[str, int]]:
     return [(path, _mtime(path)) for top in glob(pattern) for path in _paths_of_tree(top)]
 
 
-def is_future_time(moment: int) -> bool:
+def is_future_time_ns(moment: int) -> bool:
     """Return whether a time in nanoseconds is later than now, as after the clock was set back."""
     return moment > time.time_ns() + 1_000_000_000
 

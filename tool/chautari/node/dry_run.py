@@ -21,7 +21,7 @@ from chautari.node.converge import (
     run_roles_and_return_exit_code,
 )
 from chautari.node.events import Reason, make_reason
-from chautari.node.resources import Resource
+from chautari.node.task_resources import Resource
 
 SAME_KINDS = frozenset({"path", "package", "account", "group", "debconf"})
 

@@ -29,7 +29,7 @@ def reset_future_mtimes(items: Iterable[Item]) -> None:
 
 def _replace_future_mtimes(pattern: str, times: tuple[int, int] | None) -> None:
     for path, changed in current_resources.mtimes_under_pattern(pattern):
-        if not current_resources.is_future_time(changed):
+        if not current_resources.is_future_time_ns(changed):
             continue
         # The target of a link counts as well.
         for follow in (False, True):

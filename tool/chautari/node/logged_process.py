@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal
+from chautari.node import run_journal
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -55,13 +55,13 @@ def run_logged(
 def _write_log(output: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
     with output:
         for line in output:
-            text = journal.mask_secrets(line.decode(errors="replace"), secrets)
+            text = run_journal.mask_secrets(line.decode(errors="replace"), secrets)
             # A full disk costs lines of the log; the command must never wait for it.
             with contextlib.suppress(OSError):
                 with log.open("ab") as stream:
                     stream.write(text.encode())
-                if log.stat().st_size > 2 * journal.LOG_BYTES:
-                    journal.shorten_log_file(log)
+                if log.stat().st_size > 2 * run_journal.LOG_BYTES:
+                    run_journal.shorten_log_file(log)
 
 
 def log_tail(log: Path) -> list[str]:

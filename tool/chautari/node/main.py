@@ -53,15 +53,15 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
 
         return service_state_files.state_files_answer(arguments["files"])
     if action == "artifact_digest":
-        from chautari.node import artifact_digest
+        from chautari.node import download_digest
 
-        return artifact_digest.artifact_digest_answer(
+        return download_digest.artifact_digest_answer(
             arguments["url"], arguments["hosts"], arguments["max_bytes"], arguments["headers"]
         )
     if action == "activity":
-        from chautari.node import lock_activity
+        from chautari.node import lock_holder_progress
 
-        return lock_activity.run_activity_answer(STATE)
+        return lock_holder_progress.run_activity_answer(STATE)
     return None
 
 
@@ -80,9 +80,9 @@ def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping
 
         return restore_unit.earlier_restore_results()
     if action == "restore_clean":
-        from chautari.node.restore import kept_data
+        from chautari.node.restore import kept_data_deletion
 
-        return kept_data.delete_kept_data(arguments["ids"])
+        return kept_data_deletion.delete_kept_data(arguments["ids"])
     if action == "restore_record_drill":
         from chautari.node.restore import drill_record
 

@@ -53,7 +53,7 @@ def _ipv4_addresses() -> list[str]:
     return sorted(found)
 
 
-def _ipv6_addresses() -> list[str]:
+def _lasting_global_ipv6_addresses() -> list[str]:
     entries = (line.split() for line in _read_lines(IF_INET6))
     return sorted(
         socket.inet_ntop(socket.AF_INET6, bytes.fromhex(entry[0]))
@@ -73,6 +73,6 @@ FACTS: dict[str, Callable[[], Any]] = {
     "default_ipv4": lambda: _source_address_for_internet(socket.AF_INET, FAR4),
     "default_ipv6": lambda: _source_address_for_internet(socket.AF_INET6, FAR6),
     "all_ipv4_addresses": _ipv4_addresses,
-    "all_ipv6_addresses": _ipv6_addresses,
+    "all_ipv6_addresses": _lasting_global_ipv6_addresses,
     "processor_vcpus": lambda: os.cpu_count() or 0,
 }

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from chautari.node import journal, receipt_writer, receipts
+from chautari.node import receipt_writer, receipts, run_journal
 
 
 class PendingHandlers:
@@ -66,13 +66,13 @@ def append_pending(state: Path, role: str, handlers: Iterable[str]) -> None:
     file = receipts.pending_handlers_file(state, role)
     with contextlib.suppress(FileExistsError):
         file.parent.mkdir(parents=True, mode=0o700)
-    journal.append_lines(file, "".join(f"{name}\n" for name in handlers), synced=True)
+    run_journal.append_lines(file, "".join(f"{name}\n" for name in handlers), synced=True)
 
 
 def remove_pending_except(state: Path, role: str, handlers: Iterable[str]) -> None:
     """Remove all pending handlers of a role except these."""
     text = "".join(f"{name}\n" for name in handlers)
     if text:
-        receipt_writer.replace_file(receipts.pending_handlers_file(state, role), text)
+        receipt_writer.replace_file_for_root_only(receipts.pending_handlers_file(state, role), text)
     else:
         receipts.pending_handlers_file(state, role).unlink(missing_ok=True)

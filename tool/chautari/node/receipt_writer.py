@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict
 
-from chautari.node import current_resources, desired_state_mismatch, receipts, resources
+from chautari.node import current_resources, desired_state_mismatch, receipts, task_resources
 from chautari.node.changes_since_receipt import Item, State, unreadable_path_reason
 from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
@@ -53,10 +53,10 @@ def write_role_receipt(state: Path, receipt: Receipt) -> None:
     """Write a receipt so that a power cut leaves the old or the new one."""
     body = {"format": receipts.FORMAT} | vars(receipt)
     whole = json.dumps(body | {"digest": receipts.receipt_digest(body)}, sort_keys=True)
-    replace_file(receipts.receipts_folder(state) / f"{receipt.role}.json", whole)
+    replace_file_for_root_only(receipts.receipts_folder(state) / f"{receipt.role}.json", whole)
 
 
-def replace_file(file: Path, text: str) -> None:
+def replace_file_for_root_only(file: Path, text: str) -> None:
     """Replace a file in one step, for root only, once the new content is on the disk."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = file.with_name(f".{file.name}.new")
@@ -117,7 +117,7 @@ def _watched_items(inputs: RoleInputs, record: RoleRecord) -> list[Item]:
     """Return the resources that tasks reported and those that the role declares, each once."""
     items = dict(record.items)
     for item in inputs.get("items", ()):
-        items[resources.resource_key(item)] = item
+        items[task_resources.resource_key(item)] = item
     return list(items.values())
 
 
@@ -163,10 +163,10 @@ def save_world_readable_texts(state: Path, items: list[Item], states: list[State
         # A file that vanished meanwhile is reported by the next survey.
         with contextlib.suppress(OSError):
             saved = receipts.receipts_folder(state) / "contents" / now["sha256"]
-            _save_file_content(Path(item["name"]), saved)
+            _save_small_file_if_digest_matches(Path(item["name"]), saved)
 
 
-def _save_file_content(file: Path, saved: Path) -> None:
+def _save_small_file_if_digest_matches(file: Path, saved: Path) -> None:
     if saved.exists() or file.stat().st_size > SHOWN_BYTES:
         return
     content = file.read_bytes()

@@ -28,11 +28,11 @@ from chautari.node import (
     audit_log,
     converge,
     dpkg_repair,
-    journal,
     lock,
     logged_process,
     old_formats,
     process_ancestry,
+    run_journal,
     runs,
 )
 from chautari.node.bundle import unpack_bundle
@@ -175,7 +175,7 @@ def _run_and_record(run_folder: Path, memory: Path, request: Request) -> bool:
         raise
     except Exception as error:
         # The unit's own journal has the traceback.
-        message = journal.mask_secrets(
+        message = run_journal.mask_secrets(
             f"{type(error).__name__}: {error}", _read_run_secrets(run_folder)
         )
         last = [{"event": "run_crashed", "message": message}]
@@ -204,7 +204,7 @@ def _finished_event(run_folder: Path, ok: bool, began: float) -> RunEvent:
 def _delete_unneeded_files(run_folder: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
-        journal.shorten_log_file(run_folder / "log")
+        run_journal.shorten_log_file(run_folder / "log")
     with contextlib.suppress(OSError):
         _delete_secrets_of_killed_runs(run_folder.name)
     with contextlib.suppress(OSError):
@@ -217,7 +217,7 @@ def _do_requested_work(run_folder: Path, memory: Path, request: Request, began: 
     if mode == PLAN:
         return report_plan(run_folder, memory, request)
     if mode == DOWNLOAD:
-        return try_to_download(run_folder, memory, request)
+        return try_to_download_for_next_deploy(run_folder, memory, request)
     if mode == DEPLOY and not try_to_converge(run_folder, memory, request):
         return False
     if request.get("checks", True):
@@ -258,7 +258,7 @@ def report_plan(run_folder: Path, memory: Path, request: Request) -> bool:
     return True
 
 
-def try_to_download(run_folder: Path, memory: Path, request: Request) -> bool:
+def try_to_download_for_next_deploy(run_folder: Path, memory: Path, request: Request) -> bool:
     """Download what the next deploy needs; no role runs."""
     from chautari.node import download_ahead
 
@@ -318,7 +318,8 @@ def _mitogen_settings() -> dict[str, str]:
 
 def _count_started_roles(run_folder: Path) -> int:
     return sum(
-        b'"role_started"' in line for line in journal.read_lines_from(run_folder / "events.jsonl")
+        b'"role_started"' in line
+        for line in run_journal.read_lines_from(run_folder / "events.jsonl")
     )
 
 
@@ -395,8 +396,8 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
         if gone or time.monotonic() - max(spoke, queried) > UNIT_QUERY_SECONDS:
             # Ask before reading: a unit that ended meanwhile has written all it will write.
             gone, queried = 0 if _unit_is_active(run) else gone + 1, time.monotonic()
-        parse = journal.select_event_parser(file)
-        for line in journal.read_lines_from(file, position):
+        parse = run_journal.select_event_parser(file)
+        for line in run_journal.read_lines_from(file, position):
             position += len(line)
             spoke = time.monotonic()
             event = parse(line)
@@ -436,8 +437,8 @@ def _unit_state(run: str) -> bytes:
 
 
 def _count_failed_checks(file: Path) -> int:
-    lines = journal.read_lines_from(file)
-    checks = (journal.parse_event(line) for line in lines if b'"check"' in line)
+    lines = run_journal.read_lines_from(file)
+    checks = (run_journal.parse_event(line) for line in lines if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
 
@@ -457,11 +458,11 @@ def _folders_of_run(run: str) -> tuple[Path, Path]:
 
 
 def _read_run_secrets(run_folder: Path) -> list[str]:
-    return journal.read_secret_spellings(_folders_of_run(run_folder.name)[1] / "secrets.json")
+    return run_journal.read_secret_spellings(_folders_of_run(run_folder.name)[1] / "secrets.json")
 
 
 def _append_event(run_folder: Path, event: Mapping[str, Any]) -> None:
-    journal.append_event(run_folder / "events.jsonl", event, _read_run_secrets(run_folder))
+    run_journal.append_event(run_folder / "events.jsonl", event, _read_run_secrets(run_folder))
 
 
 def _print_event(event: Mapping[str, Any]) -> None:

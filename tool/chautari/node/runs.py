@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
-from chautari.node import journal, lock, old_formats
+from chautari.node import lock, old_formats, run_journal
 from chautari.node.events import LockHolder, Mode, RunFinished, StatusAnswer
 
 KEPT_RUNS = 20  # deploys, and as many verifications and plans
@@ -39,7 +39,7 @@ def newest_run(state: Path, deploys_only: bool = False) -> str | None:
     """Return the newest run on this node that began, or None."""
     for run in reversed(run_ids(state)):
         place = state / "runs" / run
-        if _is_deploy(place) if deploys_only else not _was_refused(place):
+        if _is_unrefused_deploy(place) if deploys_only else not _was_refused(place):
             return run
     return None
 
@@ -51,7 +51,7 @@ def prune_runs(state: Path, keep: str) -> None:
     makes it look like the oldest.
     """
     places = [state / "runs" / run for run in run_ids(state)]
-    deploys = [place for place in places if _is_deploy(place)]
+    deploys = [place for place in places if _is_unrefused_deploy(place)]
     others = [place for place in places if place not in deploys]
     for old in deploys[:-KEPT_RUNS] + others[:-KEPT_RUNS]:
         if old.name != keep:
@@ -68,8 +68,8 @@ def status_answer(state: Path) -> StatusAnswer:
         answer["other_keys"] = others
     if run:
         place = state / "runs" / run
-        lines = journal.read_lines_from(place / "events.jsonl")
-        ends = [journal.parse_event(line) for line in lines if b'"run_finished"' in line]
+        lines = run_journal.read_lines_from(place / "events.jsonl")
+        ends = [run_journal.parse_event(line) for line in lines if b'"run_finished"' in line]
         answer["about"] = read_public_request(place)
         answer["finished"] = next((e for e in reversed(ends) if _is_run_finished_event(e)), None)
     return answer
@@ -103,7 +103,7 @@ def public_request_fields(request: Mapping[str, object]) -> LockHolder:
     return cast("LockHolder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 
 
-def _is_deploy(run_folder: Path) -> bool:
+def _is_unrefused_deploy(run_folder: Path) -> bool:
     return read_public_request(run_folder)["mode"] in (DEPLOY, "") and not _was_refused(run_folder)
 
 

@@ -139,7 +139,7 @@ def parse_facts(lines: list[str], time_before: float, time_after: float) -> Fact
         elif key == "access" and len(access) < operator_lockout.MAX_LINES:
             access.append(operator_lockout.parse_ssh_access(value))
         elif key == "release" and len(releases) < _MAX_RELEASES:
-            releases |= _parse_release(value)
+            releases |= _version_by_name_in_line(value)
         elif key == "address6":
             addresses6.append(_parse_hex_ipv6(value))
         else:
@@ -170,7 +170,7 @@ def parse_facts(lines: list[str], time_before: float, time_after: float) -> Fact
     )
 
 
-def _parse_release(text: str) -> dict[str, str]:
+def _version_by_name_in_line(text: str) -> dict[str, str]:
     found = _RELEASE.fullmatch(text)
     return {found[1]: found[2]} if found else {}
 

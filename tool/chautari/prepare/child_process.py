@@ -109,7 +109,7 @@ def _to_json(data: Any) -> bytes:
 def requirements_of_node(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
     node, substitute = region.nodes[name], region.os_substitute(name)
-    public = region.public_services_on(name)
+    public = region.services_with_public_name_on(name)
     at_domain = next((x for x in public if region.public_name(x, name) == region.domain), "")
     return NodeRequirements(
         os=region.os_or_substitute_of(name),

@@ -48,7 +48,7 @@ class LimitedOutput:
             yield rest.decode(errors="replace")
 
 
-def wait_for_exit_status(channel: Any) -> int:
+def exit_status_or_minus_one(channel: Any) -> int:
     """Return the exit code of a command of paramiko; -1 if the machine sends none in time."""
     channel.status_event.wait(EXIT_SECONDS)
     status: int = channel.exit_status
@@ -62,7 +62,7 @@ def limit_client_output(client: Any) -> None:
     def run(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
         stdin, stdout, stderr = exec_command(*args, **kwargs)
         channel = stdout.channel
-        channel.recv_exit_status = functools.partial(wait_for_exit_status, channel)
+        channel.recv_exit_status = functools.partial(exit_status_or_minus_one, channel)
         return (
             stdin,
             LimitedOutput(stdout, channel.recv),

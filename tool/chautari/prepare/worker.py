@@ -35,7 +35,7 @@ from chautari.preflight import (
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script
 from chautari.prepare.limited_output import limit_client_output
-from chautari.prepare.post_quantum_kex import HybridTransport
+from chautari.prepare.paramiko_post_quantum_kex import HybridTransport
 from chautari.prepare.protocol import NodeOrder, ResultLine, WorkerOrders, as_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from pydantic_core import ErrorDetails
 
 from chautari.errors import InvalidRegion, ProblemInFile
-from chautari.files import is_present
+from chautari.files import exists_or_is_dangling_link
 from chautari.language import Text, Texts, _
 from chautari.region import error_messages, rules, toolkit_version, yaml_reader
 from chautari.region.field_types import URL, ImageVersion
@@ -227,7 +227,7 @@ def missing_pins(region: Region, pins: Pins) -> list[MissingPin]:
         if service.missing_pins is not None:
             found |= dict.fromkeys(service.missing_pins(region, pins))
         if service.image is not None:
-            version = getattr(region.services.settings_for(name), "version", None)
+            version = getattr(region.services.settings_or_defaults_of(name), "version", None)
             image = service.image.to_artifact(name, version, pins)
             if not image.sha256:
                 found[MissingPin(name, image.version)] = None
@@ -312,7 +312,7 @@ def _validated_region(document: yaml_reader.Document) -> Region:
                 )
             ]
         )
-    if problem := toolkit_version.too_old_message(document.data.get("toolkit")):
+    if problem := toolkit_version.message_if_toolkit_too_old(document.data.get("toolkit")):
         # What else looks wrong may be right for the newer version.
         raise InvalidRegion([document.problem_at(("toolkit",), problem, toolkit_version.CODE)])
     try:
@@ -352,7 +352,7 @@ def _shipped_releases() -> dict[str, dict[str, Artifact]]:
 
 def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[ProblemInFile]]:
     file = folder / LOCK_FILE
-    if not is_present(file):
+    if not exists_or_is_dangling_link(file):
         return {}, []
     try:
         document = yaml_reader.read_yaml(file)

@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.files import fix_for_unusable_path, is_present, refuse_special_file
+from chautari.files import exists_or_is_dangling_link, fix_for_unusable_path, refuse_special_file
 from chautari.language import _
 from chautari.paths import regions_root
 from chautari.suggestions import nearest_word
@@ -44,7 +44,7 @@ def find_region_file(name: str, root: Path) -> Path:
         file = path / REGION_FILE if path.is_dir() and path.name != REGION_FILE else path
         if file.is_file():
             return file
-        if is_present(file) and file.name != REGION_FILE:
+        if exists_or_is_dangling_link(file) and file.name != REGION_FILE:
             refuse_special_file(file)
         _refuse_unusable_region_file(file.parent)
         beside = file.parent / REGION_FILE

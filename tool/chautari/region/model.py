@@ -417,12 +417,14 @@ class Region(StrictModel):
         """Return the name of the first node that runs `service` (rules require one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
-    def public_services(self) -> tuple[str, ...]:
+    def services_with_public_name(self) -> tuple[str, ...]:
         """Return the services with a public name that run on a node or have settings, each once."""
-        standing = [service for name in self.nodes for service in self.public_services_on(name)]
+        standing = [
+            service for name in self.nodes for service in self.services_with_public_name_on(name)
+        ]
         return tuple(dict.fromkeys([*standing, *self.services.configured_services()]))
 
-    def public_services_on(self, node: str) -> tuple[str, ...]:
+    def services_with_public_name_on(self, node: str) -> tuple[str, ...]:
         """Return the services on `node` that have a public name."""
         return tuple(item for item in self.nodes[node].services if item not in AUXILIARY_SERVICES)
 
@@ -435,13 +437,13 @@ class Region(StrictModel):
         nodes = self.nodes_running(service)
         return tuple(name for name in nodes if self.nodes[name].lend_to == peer)
 
-    def service_for_region(self, name: str) -> Service:
+    def service_with_region_settings(self, name: str) -> Service:
         """Return the service called `name` with the values that follow from this region."""
         return SERVICES[name].with_region_settings(self)
 
     def services_of(self, node: str) -> tuple[Service, ...]:
         """Return all services on `node`, auxiliary ones included."""
-        return tuple(map(self.service_for_region, self.nodes[node].services))
+        return tuple(map(self.service_with_region_settings, self.nodes[node].services))
 
     def settings_of(self, model: type[Settings]) -> Settings:
         """Return the settings of the service whose model is `model`, or its defaults."""
@@ -452,14 +454,16 @@ class Region(StrictModel):
 
         It is empty for a service that answers under the domain itself.
         """
-        settings = self.services.settings_for(SERVICES[service].host_of or service)
+        settings = self.services.settings_or_defaults_of(SERVICES[service].host_of or service)
         label: str | None = getattr(settings, "host")  # noqa: B009 - every public service has it
         return label or ""
 
     def public_name(self, service: str, node: str) -> str:
         """Return the DNS name of `service` on `node`."""
         label = self.dns_label_of_service(service)
-        return self.fqdn(f"{label}-{node}" if self.service_for_region(service).per_node else label)
+        return self.fqdn(
+            f"{label}-{node}" if self.service_with_region_settings(service).per_node else label
+        )
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`; the domain if it is empty."""

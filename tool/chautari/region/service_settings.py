@@ -20,7 +20,7 @@ class SettingsByService(StrictModel):
         """Return whether the region has settings for `service`."""
         return getattr(self, service, None) is not None
 
-    def settings_for(self, service: str) -> StrictModel | None:
+    def settings_or_defaults_of(self, service: str) -> StrictModel | None:
         """Return the settings of `service`, its defaults where the region has none.
 
         An auxiliary service has no settings.

@@ -28,7 +28,7 @@ def current_version() -> Version:
     return version
 
 
-def too_old_message(required_version: object) -> str:
+def message_if_toolkit_too_old(required_version: object) -> str:
     """Return what to do if a file was written for a newer toolkit than this one, or nothing.
 
     What is not a version is left to the validation of the key.

@@ -42,7 +42,7 @@ class NodeAnswer(NamedTuple):
     address6: str = ""
     host_key: str = ""
 
-    def as_data(self) -> dict[str, Any]:
+    def as_yaml_data(self) -> dict[str, Any]:
         """Return the node as `region.yml` has it, without its services."""
         found: dict[str, Any] = {"address": self.address, "os": self.os or DEFAULT_OS}
         defaults = NodeAnswer("", "")
@@ -67,7 +67,7 @@ class MailAnswer(NamedTuple):
     user: str
     sender: str
 
-    def as_data(self) -> dict[str, Any]:
+    def as_yaml_data(self) -> dict[str, Any]:
         """Return the relay as `region.yml` has it."""
         return {"relay": self.relay, "port": self.port, "user": self.user, "from": self.sender}
 
@@ -89,7 +89,7 @@ class RegionAnswers:
     services: tuple[ServiceAnswer, ...] = ()
     mail: MailAnswer | None = field(default=None)
 
-    def as_data(self) -> dict[str, Any]:
+    def as_yaml_data(self) -> dict[str, Any]:
         """Return the region as `region.yml` has it, without services."""
         found: dict[str, Any] = {
             "region": self.name,
@@ -102,9 +102,9 @@ class RegionAnswers:
             found["country"] = self.country
         found |= {"languages": list(self.languages), "bandwidth": self.bandwidth}
         found["operators"] = {self.operator: self.key}
-        found["nodes"] = {node.name: node.as_data() for node in self.nodes}
+        found["nodes"] = {node.name: node.as_yaml_data() for node in self.nodes}
         if self.mail:
-            found["mail"] = self.mail.as_data()
+            found["mail"] = self.mail.as_yaml_data()
         return found
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chautari.errors import BadInput, InvalidRegion
-from chautari.files import is_present, temp_files_root
+from chautari.files import exists_or_is_dangling_link, temp_files_root
 from chautari.language import _
 from chautari.region.load import load_region
 from chautari.region.locate import REGION_FILE
@@ -21,7 +21,7 @@ def refuse_existing(file: Path, fix: str) -> None:
     Raises:
         BadInput: when there is one.
     """
-    if is_present(file):
+    if exists_or_is_dangling_link(file):
         raise BadInput(_("{file} already exists; nothing was written", file=file), fix=fix)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from chautari.errors import BadInput, InvalidRegion
 from chautari.files import read_regular_file
 from chautari.language import _
-from chautari.migration.rewrite import Rewrite, write_region_text
+from chautari.migration.region_key_renaming import Rewrite, write_region_text
 from chautari.region.load import check_region_text
 from chautari.region.yaml_reader import BYTE_ORDER_MARK, MAX_BYTES, Document, parse_yaml
 
@@ -140,22 +140,22 @@ def _operator_names_in_order(document: Document) -> list[str]:
 
 def _end_of_block_entry(text: str, start: int, indent: int) -> int:
     """Return where the line after an entry begins: its value may have more lines."""
-    end = _line_end(text, start)
+    end = _start_of_next_line(text, start)
     place = end
     while place < len(text):
-        line = text[place : _line_end(text, place)]
+        line = text[place : _start_of_next_line(text, place)]
         blank = not line.strip() or line.strip().startswith("#")
         depth = len(line) - len(line.lstrip(" "))
         # A list may stand at the indentation of its key.
         is_item = depth == indent and line[depth:].startswith("- ")
         if not blank and depth <= indent and not is_item:
             break
-        place = _line_end(text, place)
+        place = _start_of_next_line(text, place)
         end = end if blank else place
     return end
 
 
-def _line_end(text: str, place: int) -> int:
+def _start_of_next_line(text: str, place: int) -> int:
     found = text.find("\n", place)
     return len(text) if found < 0 else found + 1
 

@@ -15,7 +15,7 @@ from chautari.region.model import Region
 from chautari.region.rule import Finding
 from chautari.region.rules import find_rule_violations
 from chautari.region_setup.answers import RegionAnswers, ServiceAnswer
-from chautari.region_setup.machines import Machine
+from chautari.region_setup.machine_inspection import Machine
 from chautari.report.messages import refusal_texts
 from chautari.report.model import Refusal
 from chautari.services.artifacts import Artifact
@@ -98,16 +98,17 @@ class _PlacementPlanner:
 
     def postpone_what_rules_refuse(self) -> None:
         """Postpone services whose own settings the rules refuse, such as one without a checksum."""
-        while refused := dict(self._refused_services()):
+        while refused := dict(self._rule_violations_by_placed_service()):
             for service, texts in refused.items():
                 del self.placed[service]
                 self.postponed.append(Postponed(service, tuple(texts)))
 
     def data(self, nodes: Mapping[str, str]) -> dict[str, Any]:
         """Return the content of `region.yml` with services on `nodes`, by service."""
-        found = self._answers.as_data()
+        found = self._answers.as_yaml_data()
         found["nodes"] = {
-            name: machine.node.as_data() | {"services": [x for x, y in nodes.items() if y == name]}
+            name: machine.node.as_yaml_data()
+            | {"services": [x for x, y in nodes.items() if y == name]}
             for name, machine in self._machines.items()
         }
         later = {item.service for item in self.postponed}
@@ -126,7 +127,7 @@ class _PlacementPlanner:
         host = described.settings.model_fields.get("host")
         found: dict[str, Any] = {"host": host.default} if host and host.default else {}
         if described.first_settings:
-            os = self._machines[node].node.as_data()["os"]
+            os = self._machines[node].node.as_yaml_data()["os"]
             found |= described.first_settings(NewRegionFacts(self._answers.operator, os, others))
         return found
 
@@ -175,7 +176,7 @@ class _PlacementPlanner:
             return "fewest_services", {}
         return "most_memory", {"free_mb": int(self._free_mb(best))}
 
-    def _refused_services(self) -> Iterator[tuple[str, list[str]]]:
+    def _rule_violations_by_placed_service(self) -> Iterator[tuple[str, list[str]]]:
         found: dict[str, list[str]] = {}
         for path, text in _rule_violations(self.data(self.nodes_by_service())):
             if path[0] == "services" and str(path[1]) in self.placed:
@@ -188,7 +189,7 @@ def _machine_refusals(machine: Machine, service: str, on_node: Sequence[str]) ->
     found = machine.facts
     if found is None:
         return
-    os = machine.node.as_data()["os"]
+    os = machine.node.as_yaml_data()["os"]
     general = preflight_refusals(found, NodeRequirements(os, ()))
     own = preflight_refusals(found, NodeRequirements(os, (service,)))
     yield from (refusal for refusal in own if refusal not in general)

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from chautari.language import _
 from chautari.region.error_messages import as_flow_yaml
 from chautari.region.model import Region
-from chautari.region_setup.machines import Machine
+from chautari.region_setup.machine_inspection import Machine
 from chautari.region_setup.placement import Proposal
 from chautari.report import region_setup_texts
 from chautari.services.registry import SERVICES

@@ -32,7 +32,7 @@ class ToolkitSource(NamedTuple):
 
 def toolkit_source() -> ToolkitSource:
     """Return the revision from which this toolkit was installed, or a wheel if none is public."""
-    found = _revision_of_checkout() if is_checkout() else _revision_of_installation()
+    found = _revision_of_checkout_if_published() if is_checkout() else _revision_of_installation()
     if found:
         return ToolkitSource(found, is_wheel=False)
     return ToolkitSource(f"./wheels/chautari-{__version__}-py3-none-any.whl", is_wheel=True)
@@ -59,7 +59,7 @@ def _revision_of_installation() -> str:
         return ""
 
 
-def _revision_of_checkout() -> str:
+def _revision_of_checkout_if_published() -> str:
     """Return the commit of the clone; empty if other machines cannot get it."""
     root = content_root()
     try:

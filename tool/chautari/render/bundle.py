@@ -38,7 +38,7 @@ gathering = explicit
 """
 # Modules of `chautari.checks` that checks on a node import.
 CHECKS_LIBRARY = (
-    "__init__", "record", "inside", "apt_policy", "containers", "log_lines", "sandboxing",
+    "__init__", "record", "inside", "apt_policy", "containers", "expected_log_lines", "sandboxing",
     "tls_profile",
 )  # fmt: skip
 

@@ -39,5 +39,5 @@ def closed_ports_of_node(region: Region, node: str) -> list[Port]:
 
 def public_names_of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
-    services = region.public_services_on(node)
+    services = region.services_with_public_name_on(node)
     return tuple(region.public_name(service, node) for service in services)

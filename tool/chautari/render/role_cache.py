@@ -24,9 +24,9 @@ def load_or_compute(key: str, folders: Callable[[], list[str]], compute: Callabl
     """Return the JSON data that `compute` reads from the files below `folders`."""
     entries = _read_cache_entries(cache := state_dir() / "roles.json")
     with contextlib.suppress(KeyError, TypeError, OSError):
-        if entries[key]["signature"] == _signature_of_folders(entries[key]["folders"])[0]:
+        if entries[key]["signature"] == _digest_and_newest_change(entries[key]["folders"])[0]:
             return entries[key]["data"]
-    signature, newest = _signature_of_folders(folders())
+    signature, newest = _digest_and_newest_change(folders())
     data = compute()
     if time.time_ns() - newest > UNSETTLED_NANOSECONDS:
         entries[key] = {"signature": signature, "folders": folders(), "data": data}
@@ -42,7 +42,7 @@ def _read_cache_entries(cache: Path) -> dict[str, Any]:
     return {}
 
 
-def _signature_of_folders(folders: Sequence[str]) -> tuple[str, int]:
+def _digest_and_newest_change(folders: Sequence[str]) -> tuple[str, int]:
     """Return a digest of the state of all files, and when the newest one changed."""
     states = [state for folder in folders for state in _file_states(folder)]
     return hashlib.sha256(repr(states).encode()).hexdigest(), max(max(s[1:3]) for s in states)

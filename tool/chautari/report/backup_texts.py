@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from chautari.language import Text, _
-from chautari.node.backup import reasons
+from chautari.node.backup import error_texts
 from chautari.node.restore import texts as restore_texts
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.text_format import count_with_noun, to_one_line
@@ -170,9 +170,9 @@ def backup_error_texts(code: str, data: Data) -> tuple[str, str]:
         what, fix = (to_one_line(text).rstrip(".।")[:MAX_REASON] for text in found)
         return what, fix
     parts = [(fill_template(None, code, data), "")]
-    if code in reasons.TEXTS:  # else it is of another program, or of a newer version
+    if code in error_texts.TEXTS:  # else it is of another program, or of a newer version
         with suppress(AttributeError, LookupError, TypeError, ValueError):
-            parts = reasons.error_parts(code, data) or parts
+            parts = error_texts.error_parts(code, data) or parts
     shown = [
         tuple(to_one_line(text).rstrip(".।") for text in part) for part in parts[:MAX_PROBLEMS]
     ]

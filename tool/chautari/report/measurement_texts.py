@@ -28,7 +28,7 @@ MEASUREMENTS: dict[str, tuple[Template, Template]] = {
 }
 
 
-def measurement_texts(code: str, data: Data) -> tuple[str, str]:
+def unknown_measurement_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why the measurement of a node does not count, and what to do."""
     reason, fix = MEASUREMENTS.get(code, (None, ""))
     return fill_template(reason, code, data), fill_template(fix, code, data)

@@ -36,7 +36,7 @@ def print_report(
     report: RegionReport, console: Console | None = None, *, complete: bool = False
 ) -> None:
     """Print a report, `complete` with all notices; texts from a node are data, never markup."""
-    console = console or _plain_console()
+    console = console or _console_without_markup()
     details = (
         _print_doubles,
         _print_nodes,
@@ -208,7 +208,7 @@ def _print_notices(report: RegionReport, console: Console) -> None:
 
 def _print_folded_notices(report: RegionReport, console: Console) -> None:
     """Print each notice on one line, as far as it fits, and the command that prints them whole."""
-    notices = terminal_ending.one_line_notices(report)
+    notices = terminal_ending.first_notices_as_lines(report)
     if not notices:
         return
     _print_heading(console, _("Notices"))
@@ -267,7 +267,7 @@ def _print_peers(report: RegionReport, console: Console) -> None:
 
 def print_peers(peers: Sequence[PeerStatus], console: Console | None = None) -> None:
     """Print the state of each peer; each state is a word, not only a colour."""
-    console = console or _plain_console()
+    console = console or _console_without_markup()
     for peer in peers:
         style = _STYLES[summary.PEER_TONES[peer.state]]
         domain = f" ({peer.domain})" if peer.domain else ""
@@ -293,7 +293,7 @@ def _print_backups(report: RegionReport, console: Console) -> None:
 
 def print_backups(backups: Sequence[BackupStatus], console: Console | None = None) -> None:
     """Print how the backups stand; each state is a word, not only a colour."""
-    console = console or _plain_console()
+    console = console or _console_without_markup()
     _print_heading(console, _("Backups"))
     for item in backups:
         style = _STYLES[summary.PEER_TONES[item.state]]
@@ -324,7 +324,7 @@ def _print_counts(report: RegionReport, console: Console) -> None:
         _print_item(console, line)
 
 
-def _plain_console() -> Console:
+def _console_without_markup() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 

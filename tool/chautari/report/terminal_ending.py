@@ -82,7 +82,7 @@ def split_command(step: str) -> tuple[str, str]:
     return (match["text"], match["command"]) if match else (step, "")
 
 
-def one_line_notices(report: RegionReport) -> list[str]:
+def first_notices_as_lines(report: RegionReport) -> list[str]:
     """Return each notice as one line that names its node, the first of them."""
     notices = [
         to_one_line(f"{node.name}: {notice.text}")

@@ -91,7 +91,7 @@ def check_author(loaded_region: LoadedRegion, secrets: SecretStore) -> None:
 
 def author_of(loaded_region: LoadedRegion, secrets: SecretStore) -> str | None:
     """Return the operator who signed `secrets`; None if no operator of the region did."""
-    blob = signature.signing_key(secrets.signature)
+    blob = signature.unverified_public_key_in_signature(secrets.signature)
     for name, lines in loaded_region.region.operators.items():
         own = [line for line in lines if signature.public_key_bytes(line) == blob and blob]
         message = secrets.signed_message(loaded_region.region.region)

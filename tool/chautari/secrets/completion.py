@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput, NotARecipient
-from chautari.files import is_present, read_regular_file
+from chautari.files import exists_or_is_dangling_link, read_regular_file
 from chautari.language import TextTemplate, _
 from chautari.region.load import LoadedRegion
 from chautari.region.ssh_key_types import key_without_comment
@@ -115,7 +115,7 @@ def update_secrets(
         if (
             changed.has_same_content(opened)
             and opened.recipients == recipients
-            and is_present(loaded_region.secrets_file)
+            and exists_or_is_dangling_link(loaded_region.secrets_file)
         ):
             authorship.remember_last_used_file(loaded_region, opened)
             return changed
@@ -142,7 +142,7 @@ def removed_keys(secrets: SecretStore, recipients: Sequence[str]) -> set[str]:
     return before - after
 
 
-def sign_secrets(
+def sign_secrets_of_any_author(
     loaded_region: LoadedRegion, identities: Sequence[Path], extra_recipients: Sequence[str]
 ) -> SecretStore:
     """Sign the secrets as they are, even if no operator wrote them.
@@ -165,7 +165,7 @@ def _open_or_empty(
     replace_lost: bool = False,
     check: bool = True,
 ) -> SecretStore:
-    if is_present(loaded_region.secrets_file):
+    if exists_or_is_dangling_link(loaded_region.secrets_file):
         return open_secrets(loaded_region, identities, check=check)
     if not replace_lost:
         refuse_lost_secrets(loaded_region)
@@ -215,7 +215,7 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
     pinned = loaded_region.known_hosts_file
     if (
         loaded_region.region.sandbox is None
-        and is_present(pinned)
+        and exists_or_is_dangling_link(pinned)
         and read_regular_file(pinned, MAX_KNOWN_HOSTS_BYTES).strip()
     ):
         name = loaded_region.region.region

@@ -26,8 +26,8 @@ RECEIPTS = SecretSpec(
 def required_secrets(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found = [MAIL] if region.mail else []
-    for service in region.public_services():
-        found += region.service_for_region(service).secrets
+    for service in region.services_with_public_name():
+        found += region.service_with_region_settings(service).secrets
     found += backup_secrets.secret_specs(region)
     return tuple(dict.fromkeys([*found, RECEIPTS]))
 

@@ -55,7 +55,7 @@ def rotate_named(region: Region, secrets: SecretStore, names: Sequence[str], why
     return _replace_values(region, secrets, specs, why)
 
 
-def rotate_all(region: Region, secrets: SecretStore, why: str) -> Rotated:
+def rotate_all_deployable(region: Region, secrets: SecretStore, why: str) -> Rotated:
     """Return `secrets` with new values for all that a deploy can apply.
 
     What people must change themselves is due afterwards.
@@ -70,7 +70,9 @@ def rotate_all(region: Region, secrets: SecretStore, why: str) -> Rotated:
     )
     due = _specs_with_rotation(specs, Rotation.NAMED, Rotation.PERSON)
     return rotated._replace(
-        secrets=rotated.secrets.with_due(rotated.secrets.due | {spec.name: why for spec in due}),
+        secrets=rotated.secrets.with_secrets_due_for_change(
+            rotated.secrets.due | {spec.name: why for spec in due}
+        ),
         due=due,
         kept=_specs_with_rotation(specs, Rotation.NEVER),
         dropped=tuple(unused),

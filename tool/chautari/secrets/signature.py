@@ -45,7 +45,7 @@ def sign(message: bytes, keys: Iterable[PrivateKey], allowed: Iterable[str]) -> 
     return ""
 
 
-def signing_key(signature: str) -> bytes:
+def unverified_public_key_in_signature(signature: str) -> bytes:
     """Return the public key that a signature names, unchecked; empty if it cannot be read."""
     found = _ARMOR.fullmatch(signature)
     try:

@@ -112,7 +112,7 @@ class SecretStore:
         due = {name: reason for name, reason in self.due.items() if name not in changed}
         return self._changed(values=self._values | dict(new), due=due)
 
-    def with_due(self, due: Mapping[str, str]) -> SecretStore:
+    def with_secrets_due_for_change(self, due: Mapping[str, str]) -> SecretStore:
         """Return a store in which people must change the secrets called `due`."""
         return self._changed(due=dict(due))
 

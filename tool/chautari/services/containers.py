@@ -36,9 +36,9 @@ def image_to_run(context: NodeContext, name: str) -> Artifact:
     """Return the image of the service called `name`: the sandbox's, or the region's pinned one."""
     if found := context.endpoints.artifacts.get(name):
         return found
-    upstream = context.region.service_for_region(name).image
+    upstream = context.region.service_with_region_settings(name).image
     assert upstream is not None
-    version = getattr(context.region.services.settings_for(name), "version", None)
+    version = getattr(context.region.services.settings_or_defaults_of(name), "version", None)
     return upstream.to_artifact(name, version, context.loaded_region.releases)
 
 

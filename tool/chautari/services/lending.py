@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 Form = TypeVar("Form", bound=BaseModel)
 
 
-def validation_context(info: ValidationInfo) -> Any:
+def sender_domain_and_networks(info: ValidationInfo) -> Any:
     """Return the sender's domain, and the networks in which its nodes may be."""
     return info.context or {"domain": "", "peer_networks": ()}
 
 
-def _validate_name_of_sender(value: str, info: ValidationInfo) -> str:
-    domain = validation_context(info)["domain"]
+def _require_name_in_sender_domain(value: str, info: ValidationInfo) -> str:
+    domain = sender_domain_and_networks(info)["domain"]
     if not is_within_domain(value, domain):
         raise ValueError(_("is neither {domain} nor a subdomain of it", domain=domain))
     return value
 
 
-NameOfSender = Annotated[PeerDomain, AfterValidator(_validate_name_of_sender)]
+NameOfSender = Annotated[PeerDomain, AfterValidator(_require_name_in_sender_domain)]
 """The sender's domain, or a subdomain of it."""
 
 
@@ -42,7 +42,7 @@ def _validate_address_of_sender(value: str, info: ValidationInfo) -> str:
         address = str(ip_address(value))
     except ValueError:
         raise ValueError(_("is not an IP address")) from None
-    networks = validation_context(info)["peer_networks"]
+    networks = sender_domain_and_networks(info)["peer_networks"]
     if address != value or not is_allowed_peer_address(address, networks):
         raise ValueError(_("is not a public address"))
     return value

@@ -48,7 +48,7 @@ def _answer_adapter(kind: type[Answer]) -> TypeAdapter[Answer]:
     return _answer_adapters[kind]
 
 
-def parse_event(line: str) -> RunEvent | None:
+def parse_known_event(line: str) -> RunEvent | None:
     """Return the event of a line; None for an event that only a newer version knows.
 
     A newer runner may also add fields, which are left out.

@@ -65,7 +65,7 @@ _MODULES_OF_ACTION = {
         "chautari.node.audit_log", "chautari.node.process_ancestry",
     ),
     "artifact_digest": (
-        "chautari", "chautari.node", "chautari.node.main", "chautari.node.artifact_digest",
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.download_digest",
     ),
     "service_logs": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.service_logs",
@@ -202,9 +202,9 @@ def _call_runner_once(
         answer, problem = None, _(TOO_MUCH)
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
     error = problem or stream.stderr or said
-    return RunnerReply(answer, stream.code, error, cut and _has_lost_connection(stream.stderr))
+    return RunnerReply(answer, stream.code, error, cut and _may_have_lost_connection(stream.stderr))
 
 
-def _has_lost_connection(error: str) -> bool:
+def _may_have_lost_connection(error: str) -> bool:
     """Return whether SSH reports a lost connection; at its quietest it prints nothing."""
     return not error.strip() or any(words in error.lower() for words in _LOST)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chautari.files import is_present, refuse_special_file
+from chautari.files import exists_or_is_dangling_link, refuse_special_file
 from chautari.ssh import account_choice
 from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts_text
 
@@ -89,7 +89,7 @@ def configured_ssh_targets(
 ) -> list[SSHTarget]:
     """Return the targets of the nodes called `nodes`, with the account that `region.yml` names."""
     pins = known_hosts or loaded_region.known_hosts_file
-    if is_present(pins):
+    if exists_or_is_dangling_link(pins):
         # SSH would wait for the other end of a pipe.
         refuse_special_file(pins)
     pins = pins.resolve()

@@ -21,8 +21,8 @@ from chautari_sandbox.demo_federation.regions import DemoRegion
 from chautari_sandbox.demo_federation.steps import (
     DemoRun,
     ca_file_of,
-    refuse_other_sandboxes,
-    use_name_server_of_sandbox,
+    refuse_same_names_from_other_folders,
+    use_sandbox_resolver_in_this_process,
 )
 
 
@@ -46,7 +46,7 @@ def run_demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: 
     """
     all_three = regions.demo_regions(regions_root())
     regions.refuse_other_folders(all_three)
-    refuse_other_sandboxes(all_three)
+    refuse_same_names_from_other_folders(all_three)
     if down:
         remove_regions(all_three)
         if as_json:
@@ -71,18 +71,18 @@ def run_demo_steps(
     """Do all steps in their order."""
     one, other, newcomer = all_three
     demonstration.start_sandboxes((one, other))
-    use_name_server_of_sandbox(one)
+    use_sandbox_resolver_in_this_process(one)
     demonstration.deploy((one, other))
     demonstration.federate(((one, other),))
-    demonstration.share((one, other))
-    demonstration.check_front_pages(((one, other),))
+    demonstration.share_read_and_unshare_file((one, other))
+    demonstration.check_front_pages_name_each_other(((one, other),))
     if third:
         demonstration.start_sandboxes((newcomer,))
         demonstration.deploy((newcomer,))
         pairs = ((newcomer, one), (newcomer, other))
         demonstration.federate(pairs)
-        demonstration.share((newcomer, other))
-        demonstration.check_front_pages(pairs)
+        demonstration.share_read_and_unshare_file((newcomer, other))
+        demonstration.check_front_pages_name_each_other(pairs)
     if leave:
         demonstration.leave((one, other))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.files import is_present, write_atomically
+from chautari.files import exists_or_is_dangling_link, write_atomically
 from chautari.region.load import load_region
 from chautari.region.locate import REGION_FILE
 
@@ -70,7 +70,7 @@ def refuse_other_folders(regions: tuple[DemoRegion, ...]) -> None:
         BadInput: with the folder.
     """
     for region in regions:
-        if is_present(region.folder) and not is_own_folder(region):
+        if exists_or_is_dangling_link(region.folder) and not is_own_folder(region):
             raise BadInput(
                 f"{region.folder} exists already, and this demo did not write it",
                 fix="run the demo in another clone, or set CHAUTARI_INVENTORIES to an empty folder",

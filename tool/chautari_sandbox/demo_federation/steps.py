@@ -90,7 +90,7 @@ class DemoRun:
                 wait_for_trust(one, other)
                 wait_for_trust(other, one)
 
-    def share(self, pair: Pair) -> None:
+    def share_read_and_unshare_file(self, pair: Pair) -> None:
         """Share a file from one region to the other, read it there, and take it back."""
         owner, reader = map(ensure_account_of_person, pair)
         file, text = f"greeting-{secrets.token_hex(3)}.txt", f"Greetings from {pair[0].name}.\n"
@@ -112,7 +112,9 @@ class DemoRun:
                 owner.unshare(number)
             owner.delete(file)
 
-    def check_front_pages(self, pairs: tuple[Pair, ...], *, named: bool = True) -> None:
+    def check_front_pages_name_each_other(
+        self, pairs: tuple[Pair, ...], *, named: bool = True
+    ) -> None:
         """Read the front pages: each names the other region, or no longer does."""
         with self.step("read the front pages"):
             for one, other in (pair for given in pairs for pair in (given, given[::-1])):
@@ -132,14 +134,14 @@ class DemoRun:
                 ensure_federation_peers(one, [name for name in peers_of(one) if name != other.name])
                 run_deploy_and_parse_json("region", one.name)
                 check_trust_is_gone(one, other)
-        self.check_front_pages((pair,), named=False)
+        self.check_front_pages_name_each_other((pair,), named=False)
 
 
 def _other_of_pair(pair: Pair, one: DemoRegion) -> DemoRegion:
     return pair[1] if one == pair[0] else pair[0]
 
 
-def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
+def refuse_same_names_from_other_folders(regions: tuple[DemoRegion, ...]) -> None:
     """Refuse containers of the same names that belong to regions in other folders.
 
     Raises:
@@ -157,7 +159,7 @@ def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
                 )
 
 
-def use_name_server_of_sandbox(region: DemoRegion) -> None:
+def use_sandbox_resolver_in_this_process(region: DemoRegion) -> None:
     """Resolve names like the nodes of a region do, whose name server knows its neighbours."""
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [sandbox_state_of(region).resolver]

@@ -80,11 +80,13 @@ def _build_package(name: str, version: str, release: str) -> DebianPackage:
     if name == "bbb-config":
         files[RELEASE] = f"BIGBLUEBUTTON_RELEASE={release}\n".encode()
     return DebianPackage(
-        _control_fields(name, version, wanted), _maintainer_scripts(folder, files), files
+        _control_fields(name, version, wanted),
+        _maintainer_scripts_and_conffiles(folder, files),
+        files,
     )
 
 
-def _maintainer_scripts(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+def _maintainer_scripts_and_conffiles(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     """Return a package's scripts, and its configuration files: all below /etc, as upstream's."""
     own = _read_files(folder / "debian")
     units = " ".join(Path(path).stem for path in sorted(files) if path.endswith(".service"))

@@ -92,7 +92,7 @@ def _text_value_of_key(data: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def check_app_signature(
+def verified_app_signer(
     file: Path, release: CatalogueRelease, source: ArtifactSource, origin: AllowedServers
 ) -> str:
     """Check the signature over an app's archive, and return who signed it.

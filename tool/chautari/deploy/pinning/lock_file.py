@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chautari.deploy.pinning.refusal import PinRefused
-from chautari.files import is_present, write_atomically
+from chautari.files import exists_or_is_dangling_link, write_atomically
 from chautari.region.locate import LOCK_FILE
 from chautari.region.yaml_reader import MAX_BYTES, read_yaml
 
@@ -43,15 +43,17 @@ class Pin(NamedTuple):
         return found | ({"signer": self.signer} if self.signer else {})
 
 
-def write_pins(folder: Path, pins: Iterable[Pin]) -> Path:
+def add_pins_to_lock_file(folder: Path, pins: Iterable[Pin]) -> Path:
     """Add pins to the region's file and return it. The file changes as a whole or not at all.
 
     Raises:
         PinRefused: when the file has a form that cannot be extended.
     """
     file = folder / LOCK_FILE
-    before = read_yaml(file).data if is_present(file) else None
-    text = file.read_bytes()[: MAX_BYTES + 1].decode() if is_present(file) else _HEAD
+    before = read_yaml(file).data if exists_or_is_dangling_link(file) else None
+    text = (
+        file.read_bytes()[: MAX_BYTES + 1].decode() if exists_or_is_dangling_link(file) else _HEAD
+    )
     for pin in pins:
         text = text_with_pin(text, pin, file)
     _write_if_only_pins_changed(file, text, before or {}, list(pins))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.deploy.outdated import OutdatedRelease, ReleaseComparison, compare_with_upstream
-from chautari.deploy.pinning import lock
+from chautari.deploy.pinning import release_verification
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 
@@ -25,7 +25,10 @@ def available_upgrades(
     """Return the newer releases with their effect, and the whole comparison."""
     comparison = compare_with_upstream(loaded_region)
     region = loaded_region.region
-    pinnable = {*lock.archive_sources_by_name(), *lock.container_images_by_name()}
+    pinnable = {
+        *release_verification.archive_sources_by_name(),
+        *release_verification.container_images_by_name(),
+    }
     found: list[AvailableUpgrade] = []
     for item in comparison["outdated"] or ():
         # A series is upgraded first; the next one may need a newer platform.
@@ -44,7 +47,9 @@ def _version_setting_of(region: Region, name: str, version: str) -> str:
             if name not in (service.name, service.role_and_artifact_name):
                 continue
             if service.settings and "version" in service.settings.model_fields:
-                fixed = getattr(region.services.settings_for(service.name), "version", None)
+                fixed = getattr(
+                    region.services.settings_or_defaults_of(service.name), "version", None
+                )
                 if service.image is None or fixed is not None:
                     return f"services: {{{service.name}: {{version: {version}}}}}"
     return ""

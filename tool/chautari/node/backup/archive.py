@@ -15,8 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from chautari.node.backup import databases, scan, stage
-from chautari.node.backup.databases import Snapshot
+from chautari.node.backup import scan, simultaneous_database_snapshots, stage
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.feed import BorgCreate
 from chautari.node.backup.manifest import (
@@ -28,6 +27,7 @@ from chautari.node.backup.manifest import (
 )
 from chautari.node.backup.services import Pause
 from chautari.node.backup.settings import Settings
+from chautari.node.backup.simultaneous_database_snapshots import Snapshot
 
 MAX_PASSES = 5
 # So much may change until the services pause; it is copied while they do.
@@ -113,7 +113,7 @@ class ArchiveWriter:
         with ExitStack() as stack:
             self._report("pause")
             snapshots, staged = self._snapshot_while_paused(pause, stack)
-            staged += self._stage_changed_files(self._others)
+            staged += self._stage_changes_since_list(self._others)
             for path in staged:
                 self._create.feed_path(path)
             self._report("databases")
@@ -151,12 +151,14 @@ class ArchiveWriter:
     ) -> tuple[list[Snapshot], list[bytes]]:
         try:
             pause.pause(self._paused.states)
-            snapshots = databases.take_snapshots(self._settings.databases, stack)
-            return snapshots, self._stage_changed_files(self._paused)
+            snapshots = simultaneous_database_snapshots.take_snapshots(
+                self._settings.databases, stack
+            )
+            return snapshots, self._stage_changes_since_list(self._paused)
         finally:
             pause.resume()
 
-    def _stage_changed_files(self, group: StateGroup) -> list[bytes]:
+    def _stage_changes_since_list(self, group: StateGroup) -> list[bytes]:
         changed = chain(
             self._record_deletions_and_yield_entries(group.changes_since_list()), group.links
         )

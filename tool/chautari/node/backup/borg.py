@@ -222,9 +222,11 @@ def run_borg(
     return done.stdout, messages
 
 
-def archive_list(settings: Settings, target: Target, home: Path = HOME) -> list[dict[str, Any]]:
+def list_complete_archives_by_age(
+    settings: Settings, target: Target, home: Path = HOME
+) -> list[dict[str, Any]]:
     """Return the complete archives of this node, oldest first: name, id and time."""
-    found = sorted_archives(list_repository(settings, target, home))
+    found = archives_and_leftovers_by_age(list_repository(settings, target, home))
     return [item for item in found if is_name_of_finished_archive(item["name"])]
 
 
@@ -235,7 +237,7 @@ def list_repository(settings: Settings, target: Target, home: Path = HOME) -> di
     return dict(json.loads(text))
 
 
-def sorted_archives(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+def archives_and_leftovers_by_age(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the archives of `list_repository`, oldest first, with what interrupted runs left."""
     found: Sequence[Mapping[str, Any]] = content["archives"]
     return sorted(map(dict, found), key=lambda item: str(item["start"]))

@@ -54,7 +54,7 @@ def _check_and_record_result(settings: Settings, target: Target, home: Path) -> 
 def check_repository(settings: Settings, target: Target, home: Path = HOME) -> None:
     """Raise an error when the repository of a target is damaged or does not answer."""
     if not target.is_remote:
-        preconditions.check_disk(target)
+        preconditions.require_mounted_writable_disk(target)
     try:
         # borg reports damage with the exit code of a warning.
         command = ("check", "--repository-only")

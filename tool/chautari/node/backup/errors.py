@@ -1,4 +1,4 @@
-"""Why a backup was not made: a code with its data. `reasons.py` has the texts."""
+"""Why a backup was not made: a code with its data. `error_texts.py` has the texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class BackupError(Exception):
     """A backup, a check or a retention run stopped, for the reason `code`."""
 
     def __init__(self, code: str, **data: object) -> None:
-        """Keep the code and its data; `reasons.py` makes a text of them."""
+        """Keep the code and its data; `error_texts.py` makes a text of them."""
         super().__init__(code, data)
         self.code = code
         self.data = data

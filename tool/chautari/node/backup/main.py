@@ -26,16 +26,16 @@ from pathlib import Path
 from chautari.node.backup import (
     borg,
     check,
-    follow,
     preconditions,
     repository,
     retention,
     run,
+    start_and_follow,
     state_file,
 )
+from chautari.node.backup.error_texts import error_text
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.events import EventWriter, print_event
-from chautari.node.backup.reasons import error_text
 from chautari.node.backup.services import Pause
 from chautari.node.backup.settings import SETTINGS, read_settings
 from chautari.node.backup.watch import mail_new_problems
@@ -85,13 +85,13 @@ def list_command(arguments: argparse.Namespace) -> int:
         error, archives = None, []
         try:
             if not target.is_remote:
-                preconditions.check_disk(target)
-            archives = borg.archive_list(settings, target)[-MAX_ARCHIVES:]
+                preconditions.require_mounted_writable_disk(target)
+            archives = borg.list_complete_archives_by_age(settings, target)[-MAX_ARCHIVES:]
         except BackupError as problem:
             error = problem.as_object()
         found[target.name] = {
             "archives": [
-                {"name": item["name"], "time": int(retention.archive_time(item))}
+                {"name": item["name"], "time": int(retention.start_time_in_archive_name(item))}
                 for item in archives
             ],
             "error": error,
@@ -131,7 +131,7 @@ def watch_command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def resume_command(arguments: argparse.Namespace) -> int:
+def resume_paused_services_command(arguments: argparse.Namespace) -> int:
     """Resume services that an interrupted backup left paused, unless one is running."""
     with run.hold_lock(seconds=10):
         Pause().resume()
@@ -146,11 +146,11 @@ def status_command(arguments: argparse.Namespace) -> int:
 
 def reasons_command(arguments: argparse.Namespace) -> int:
     """Print why the newest run failed, one line for each target."""
-    print("\n".join(follow.failure_reasons()))
+    print("\n".join(start_and_follow.failure_reasons()))
     return 0
 
 
-def borg_command(given: argparse.Namespace) -> int:
+def exec_borg_command(given: argparse.Namespace) -> int:
     """Replace this process by borg, with the environment for a target."""
     settings = read_settings(given.settings)
     env = borg.borg_environment(settings, settings.target(given.target))
@@ -161,17 +161,17 @@ def borg_command(given: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": back_up_command,
-    "start": lambda given: follow.start_and_follow(),
-    "follow": lambda given: follow.follow_events(given.after),
+    "start": lambda given: start_and_follow.start_and_follow(),
+    "follow": lambda given: start_and_follow.follow_events(given.after),
     "list": list_command,
     "check": check_command,
     "export-key": export_key_command,
     "accept": accept_repository_command,
     "watch": watch_command,
-    "resume": resume_command,
+    "resume": resume_paused_services_command,
     "status": status_command,
     "reasons": reasons_command,
-    "borg": borg_command,
+    "borg": exec_borg_command,
 }
 
 

@@ -28,7 +28,7 @@ DISK_RESERVE_BYTES = 640 << 20
 def state_problems(states: Sequence[StateSpec], fstab: Path = FSTAB) -> list[BackupError]:
     """Return an error for each folder that is missing, empty or not mounted."""
     found = []
-    mounts = list(_mount_points_in_fstab(fstab))
+    mounts = list(_boot_mounts_below_root_in_fstab(fstab))
     for state in states:
         for folder in state.folders:
             path = Path(folder.path)
@@ -42,7 +42,7 @@ def state_problems(states: Sequence[StateSpec], fstab: Path = FSTAB) -> list[Bac
                 continue
             if not path.is_dir():
                 found.append(BackupError("folder_missing", path=folder.path, service=state.name))
-            elif not _is_folder_not_empty(path):
+            elif not _existing_folder_has_entries(path):
                 found.append(BackupError("folder_empty", path=folder.path, service=state.name))
     return found
 
@@ -59,7 +59,7 @@ def was_restored(folder: Path = RESTORES) -> bool:
     return False
 
 
-def check_disk(target: Target) -> None:
+def require_mounted_writable_disk(target: Target) -> None:
     """Raise an error when the disk of a target is not mounted, or cannot be written to."""
     if not is_mounted(Path(target.mount)):
         raise BackupError("disk_not_mounted", path=target.mount, target=target.name)
@@ -123,7 +123,7 @@ def is_mounted(path: Path) -> bool:
         return False
 
 
-def _mount_points_in_fstab(fstab: Path) -> Iterator[Path]:
+def _boot_mounts_below_root_in_fstab(fstab: Path) -> Iterator[Path]:
     try:
         lines = fstab.read_text().splitlines()
     except OSError:
@@ -137,7 +137,7 @@ def _mount_points_in_fstab(fstab: Path) -> Iterator[Path]:
             yield Path(fields[1].replace("\\040", " "))
 
 
-def _is_folder_not_empty(path: Path) -> bool:
+def _existing_folder_has_entries(path: Path) -> bool:
     with os.scandir(path) as items:
         return next(items, None) is not None
 

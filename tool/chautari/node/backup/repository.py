@@ -43,7 +43,7 @@ def open_repository(
         BackupError: when it does not answer, or is another one than before.
     """
     if not target.is_remote:
-        preconditions.check_disk(target)
+        preconditions.require_mounted_writable_disk(target)
     try:
         found = _list_repository(settings, target, home)
     except BackupError as error:
@@ -67,7 +67,7 @@ def repository_id(settings: Settings, target: Target, home: Path = HOME) -> str 
         BackupError: when the target does not answer.
     """
     if not target.is_remote:
-        preconditions.check_disk(target)
+        preconditions.require_mounted_writable_disk(target)
     try:
         return _list_repository(settings, target, home).id
     except BackupError as error:
@@ -79,10 +79,10 @@ def repository_id(settings: Settings, target: Target, home: Path = HOME) -> str 
 def _list_repository(settings: Settings, target: Target, home: Path) -> Repository:
     # One call for both: borg itself takes longer to start than to answer.
     content = borg.list_repository(settings, target, home)
-    return Repository(content["repository"]["id"], borg.sorted_archives(content))
+    return Repository(content["repository"]["id"], borg.archives_and_leftovers_by_age(content))
 
 
-def check_cache(settings: Settings, target: Target, home: Path = HOME) -> None:
+def require_unlocked_cache(settings: Settings, target: Target, home: Path = HOME) -> None:
     """Raise an error when borg's cache on this node is locked; `borg list` does not use it."""
     borg.run_borg(settings, target, "info", "--json", home=home)
 

@@ -23,7 +23,7 @@ def prune_options(keep: Keep) -> list[str]:
     return [f"--keep-{period}={count}" for period, count in periods.items() if count]
 
 
-def archive_time(archive: Mapping[str, Any]) -> float:
+def start_time_in_archive_name(archive: Mapping[str, Any]) -> float:
     """Return when an archive was begun, by its name, in seconds since 1970."""
     moment = str(archive["name"])[-20:]
     found = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%SZ")
@@ -36,7 +36,7 @@ def refuse_future_dates(archives: Sequence[Mapping[str, Any]], now: float) -> No
     Such archives would count as the newest ones, and the real ones would be removed as too many.
     """
     for archive in archives:
-        dates = [archive_time(archive)]
+        dates = [start_time_in_archive_name(archive)]
         # borg counts by the time that the archive itself names.
         dates.append(datetime.fromisoformat(str(archive["start"])).timestamp())
         if max(dates) > now + FUTURE_SECONDS:

@@ -16,11 +16,11 @@ from typing import Any
 from chautari.node.backup import (
     archive,
     borg,
-    databases,
     preconditions,
     repository,
     retention,
     scan,
+    simultaneous_database_snapshots,
     state_file,
 )
 from chautari.node.backup.errors import BackupError, raise_all
@@ -49,7 +49,7 @@ class ProgramFolders:
     restores: Path = preconditions.RESTORES
 
     @property
-    def state(self) -> Path:
+    def state_file(self) -> Path:
         """File that remembers how backups ended."""
         return self.home / "state.json"
 
@@ -105,8 +105,8 @@ def back_up(
 
     What is remembered of targets that are not among those `targets` is deleted.
     """
-    state_file.forget_other_targets([target.name for target in targets], folders.state)
-    interrupted = (state_file.read_state(folders.state)["running"] or {}).get("target")
+    state_file.forget_other_targets([target.name for target in targets], folders.state_file)
+    interrupted = (state_file.read_state(folders.state_file)["running"] or {}).get("target")
     name = archive_name(settings)
     events.write_event("started", run=name)
     problem: BackupError | None = None
@@ -117,7 +117,7 @@ def back_up(
         raise_all(
             [
                 *preconditions.state_problems(settings.states),
-                *databases.unreachable_databases(settings.databases),
+                *simultaneous_database_snapshots.unreachable_databases(settings.databases),
             ]
         )
     except BackupError as found:
@@ -131,7 +131,7 @@ def back_up(
         results.append(error)
         if error is not None and error.code == "interrupted":
             problem = error  # of the other targets as well
-    state_file.update_state(folders.state, running=None)
+    state_file.update_state(folders.state_file, running=None)
     failed = [result for result in (*results, problem) if result is not None]
     reason = failed[0].as_object() if failed else None
     events.write_event("finished", ok=not failed, error=reason)
@@ -168,7 +168,7 @@ class TargetRun:
     def attempt_until_success(self) -> BackupError | None:
         """Try until the backup succeeds, while the connection is what fails; return the error."""
         state_file.update_state(
-            self._place.state,
+            self._place.state_file,
             running={"target": self._target.name, "since": int(self._began)},
         )
         attempt = 0
@@ -193,7 +193,7 @@ class TargetRun:
         seconds = round(time.time() - self._began, 1)
         code = None if error is None else error.as_object()
         known = {"last_attempt": int(self._began), "error": code, "seconds": seconds}
-        state_file.update_target(self._target.name, self._place.state, **known, **self._result)
+        state_file.update_target(self._target.name, self._place.state_file, **known, **self._result)
         keys = ("archive", "bytes_sent", "bytes_stored", "paused_seconds")
         result = {key: self._result.get(key) for key in keys}
         self._events.write_event(
@@ -204,13 +204,13 @@ class TargetRun:
 
     def _attempt_backup(self) -> None:
         target, home = self._target, self._place.home
-        known = state_file.target_state(state_file.read_state(self._place.state), target.name)
-        found = self._open_repository(known["repository_id"])
+        known = state_file.target_state(state_file.read_state(self._place.state_file), target.name)
+        found = self._open_repository_and_recover(known["repository_id"])
         self._refuse_repository_of_lost_machine(found, known)
         self._result |= {"repository_id": found.id}
         if found.quota_bytes:
             self._result |= {"quota_bytes": found.quota_bytes, "quota_used": 0}
-        state_file.update_target(target.name, self._place.state, **self._result)
+        state_file.update_target(target.name, self._place.state_file, **self._result)
         known |= self._result
         archive.empty_work_folder(self._place.work)
         groups = archive.paused_and_other_groups(self._settings.states, self._place.work)
@@ -232,12 +232,12 @@ class TargetRun:
         if left_out := self._result["left_out"]:
             raise BackupError("files_left_out", count=len(left_out), paths=left_out[:5])
 
-    def _open_repository(self, known_id: str | None) -> repository.Repository:
+    def _open_repository_and_recover(self, known_id: str | None) -> repository.Repository:
         home, where = self._place.home, (self._settings, self._target)
         try:
             found = repository.open_repository(*where, known_id, home)
             if self.was_interrupted:
-                repository.check_cache(*where, home)
+                repository.require_unlocked_cache(*where, home)
             return found
         except BackupError as error:
             if error.code != "repository_locked" or not self.was_interrupted:
@@ -303,7 +303,7 @@ class TargetRun:
             "paused_seconds": round(self._pause.seconds, 2),
             "quota_bytes": messages.quota or None,
             "quota_used": messages.quota_used or None,
-            "left_out": (writer.left_out + files_borg_could_not_store(messages.warnings))[
+            "left_out": (writer.left_out + warnings_about_unstored_files(messages.warnings))[
                 :MAX_LEFT_OUT
             ],
         }
@@ -313,7 +313,7 @@ class TargetRun:
         self, name: str, groups: tuple[archive.StateGroup, archive.StateGroup]
     ) -> None:
         self._result |= {"archive": name, "last_success": int(time.time())}
-        state_file.update_target(self._target.name, self._place.state, **self._result)
+        state_file.update_target(self._target.name, self._place.state_file, **self._result)
         folder = self._place.list_file(self._target)
         folder.parent.mkdir(exist_ok=True, mode=0o700)
         for group in groups:
@@ -332,7 +332,7 @@ class TargetRun:
         self._events.write_progress(self._target.name, step, *self._numbers)
 
 
-def files_borg_could_not_store(warnings: list[str]) -> list[str]:
+def warnings_about_unstored_files(warnings: list[str]) -> list[str]:
     """Return the warnings of borg about files that it could not store.
 
     A file that is gone, or that changed while it was read, is not among them: it is compared again

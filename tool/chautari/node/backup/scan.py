@@ -88,11 +88,13 @@ class Scan:
             # A link to a folder is not stored itself: a restore makes a folder.
             if entry.mode & _KIND == stat.S_IFDIR:
                 yield entry
-            yield from self._entries_in_folder(path, folder, len(path) + 1)
+            yield from self._entries_below_folder(path, folder, len(path) + 1)
         else:
             yield entry
 
-    def _entries_in_folder(self, path: bytes, folder: FolderSpec, start: int) -> Iterator[Entry]:
+    def _entries_below_folder(
+        self, path: bytes, folder: FolderSpec, relative_start: int
+    ) -> Iterator[Entry]:
         try:
             with os.scandir(path) as items:
                 names = sorted(item.name for item in items)
@@ -103,13 +105,13 @@ class Scan:
             return
         for name in names:
             child = path + b"/" + name
-            if _is_excluded(name, child[start:], folder.exclude):
+            if _is_excluded(name, child[relative_start:], folder.exclude):
                 continue
             entry = self._entry_of_path(child)
             if entry is not None:
                 yield entry
                 if entry.mode & _KIND == stat.S_IFDIR:
-                    yield from self._entries_in_folder(child, folder, start)
+                    yield from self._entries_below_folder(child, folder, relative_start)
 
     def _entry_of_path(self, path: bytes) -> Entry | None:
         """Return the entry of a path; None if it is gone, or cannot be stored."""

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chautari.node.backup import reasons, state_file
+from chautari.node.backup import error_texts, state_file
 from chautari.node.backup.settings import Settings
 from chautari.node.root_mail import mail_to_root, send_mail
 from chautari.node.translation import _, load_translations
@@ -49,7 +49,7 @@ def find_problems(
         known = state_file.target_state(state, target.name)
         last, error = known["last_success"], known["error"] or {}
         code, data = str(error.get("code", "")), error.get("data") or {}
-        reason = reasons.error_text(code, data) if code else _("No backup was started.")
+        reason = error_texts.error_text(code, data) if code else _("No backup was started.")
         if now - (last or since) > LATE_SECONDS:
             text = (
                 _(
@@ -64,7 +64,7 @@ def find_problems(
         elif code in SERIOUS:
             found.append(Problem(target.name, code, reason))
         if known["check_ok"] is False:
-            text = reasons.error_text("check_failed", known.get("check_error") or {})
+            text = error_texts.error_text("check_failed", known.get("check_error") or {})
             found.append(Problem(target.name, "damaged", text))
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chautari.node.backup_space import copies
 from chautari.node.backup_space.maintenance import maintain_all_repositories
-from chautari.node.backup_space.settings import SETTINGS, Space, read_spaces
+from chautari.node.backup_space.settings import SETTINGS, SpaceForPeerNode, read_spaces
 
 TRANSACTIONS = "transactions"
 
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     return copy_as_of_transaction(found[0], given.transaction, given.folder)
 
 
-def list_transactions(space: Space) -> int:
+def list_transactions(space: SpaceForPeerNode) -> int:
     """Print when the repository changed: borg writes this for repositories that only grow."""
     try:
         print((space.repository / TRANSACTIONS).read_text(), end="")
@@ -59,7 +59,7 @@ def list_transactions(space: Space) -> int:
     return 0
 
 
-def copy_as_of_transaction(space: Space, transaction: int, folder: Path) -> int:
+def copy_as_of_transaction(space: SpaceForPeerNode, transaction: int, folder: Path) -> int:
     """Make a copy of the repository as it was after a transaction; the repository stays."""
     if folder.exists():
         print(
@@ -68,7 +68,7 @@ def copy_as_of_transaction(space: Space, transaction: int, folder: Path) -> int:
         )
         return 2
     folder.mkdir(parents=True, mode=0o700)
-    copies.link_repository(space.repository, folder, transaction)
+    copies.copy_repository_by_hard_links(space.repository, folder, transaction)
     print(f"{folder} now contains the repository as it was after transaction {transaction}.")
     return 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup_space import compaction_guard, copies, segments
-from chautari.node.backup_space.settings import Space
+from chautari.node.backup_space.settings import SpaceForPeerNode
 from chautari.node.translation import _, fill, load_translations
 
 HOME = Path("/var/lib/chautari/backup_space")
@@ -70,7 +70,7 @@ def run_as_and_return_error(account: str, command: Sequence[str], limit: float) 
     return (done.stderr or done.stdout).strip()[-300:] or f"exit {done.returncode}"
 
 
-def maintain_repository(space: Space, now: float) -> dict[str, Any]:
+def maintain_repository(space: SpaceForPeerNode, now: float) -> dict[str, Any]:
     """Check one repository, copy it and compact it, and return what to remember."""
     found: dict[str, Any] = {"checked": int(now), "check_ok": None, "error": None}
     reason = run_as_and_return_error(
@@ -96,7 +96,7 @@ def maintain_repository(space: Space, now: float) -> dict[str, Any]:
     return found | {"copied": int(copies.time_of_copy(space))}
 
 
-def _compaction_decision(space: Space) -> compaction_guard.Decision | None:
+def _compaction_decision(space: SpaceForPeerNode) -> compaction_guard.Decision | None:
     try:
         freeable = segments.freeable_bytes(space.repository)
     except segments.UnknownHints:
@@ -108,7 +108,7 @@ def _compaction_decision(space: Space) -> compaction_guard.Decision | None:
     )
 
 
-def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int:
+def maintain_all_repositories(spaces: Sequence[SpaceForPeerNode], home: Path = HOME) -> int:
     """Maintain all repositories, remember and mail the results, and return 1 if one is damaged."""
     load_translations()
     now = time.time()
@@ -134,7 +134,7 @@ def maintain_all_repositories(spaces: Sequence[Space], home: Path = HOME) -> int
     return 1 if lines else 0
 
 
-def problem_and_fix_text(space: Space, error: dict[str, Any]) -> str:
+def problem_and_fix_text(space: SpaceForPeerNode, error: dict[str, Any]) -> str:
     """Return what is wrong with a repository, and what to do."""
     values = {"share": "?", "reason": "?"} | error["data"]
     printable = {key: str(value).encode("unicode_escape").decode() for key, value in values.items()}

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True)
-class Space:
+class SpaceForPeerNode:
     """The repository of one node of a peer."""
 
     peer: str
@@ -44,12 +44,12 @@ class Space:
         return (self.repository / "config").is_file()
 
 
-def read_spaces(path: Path = SETTINGS) -> list[Space]:
+def read_spaces(path: Path = SETTINGS) -> list[SpaceForPeerNode]:
     """Return the repositories of all peers."""
     return list(parse_spaces(json.loads(path.read_text())))
 
 
-def parse_spaces(content: Mapping[str, Any]) -> Iterator[Space]:
+def parse_spaces(content: Mapping[str, Any]) -> Iterator[SpaceForPeerNode]:
     """Yield the repositories that the settings name; raise ValueError for anything else."""
     if content["format"] != FORMAT:
         raise ValueError(f"unknown format {content['format']!r}")
@@ -61,4 +61,4 @@ def parse_spaces(content: Mapping[str, Any]) -> Iterator[Space]:
             names = (peer["name"], peer["account"], node)
             if not all(_NAME.fullmatch(name) for name in names):
                 raise ValueError(f"invalid name in {names!r}")
-            yield Space(*names, folder)
+            yield SpaceForPeerNode(*names, folder)

@@ -57,12 +57,12 @@ class RememberedProblem:
     solved: int = 0
 
     @property
-    def confirmed(self) -> int:
+    def confirmed_level(self) -> int:
         """Return the level that enough of the last looks reached."""
         ranked = sorted(self.levels, reverse=True)
         return ranked[NEEDED - 1] if len(ranked) >= NEEDED else 0
 
-    def comes_back(self, now: int) -> bool:
+    def would_be_second_mail_within_day(self, now: int) -> bool:
         """Return whether a mail about it now is the second one within a day."""
         return not self.reported and bool(self.mailed) and now - self.mailed < RETURNED_SECONDS
 
@@ -140,7 +140,7 @@ def _forget_old_times(history: AlertHistory, now: int) -> None:
 def next_due_mail(history: AlertHistory, now: int) -> DueMail | None:
     """Return the mail to send now, if there is one."""
     items = history.items
-    worse = [key for key, item in items.items() if item.confirmed > item.reported]
+    worse = [key for key, item in items.items() if item.confirmed_level > item.reported]
     solved = [key for key, item in items.items() if item.solved and key not in worse]
     remaining = [key for key, item in items.items() if item.reported and key not in worse]
     oldest = min((items[key].solved for key in solved), default=now)
@@ -156,8 +156,8 @@ def record_mail(history: AlertHistory, mail: DueMail, now: int) -> None:
     history.mails.append(now)
     for key in mail.worse:
         item = history.items[key]
-        item.returned = item.returned or item.comes_back(now)
-        item.reported, item.mailed = item.confirmed, now
+        item.returned = item.returned or item.would_be_second_mail_within_day(now)
+        item.reported, item.mailed = item.confirmed_level, now
     for key in (*mail.worse, *mail.solved):
         history.items[key].solved = 0
 

@@ -33,7 +33,7 @@ class Mount(NamedTuple):
     place: str
 
 
-def find_mounts(text: str) -> list[Mount]:
+def writable_disks_in_mountinfo(text: str) -> list[Mount]:
     """Return the writable disks in `text`, which has the form of `/proc/self/mountinfo`.
 
     Each device counts once, at its shortest place. In a container, only `/` is an overlay.
@@ -57,12 +57,12 @@ def find_mounts(text: str) -> list[Mount]:
 def measure_disks(history: History, now: int) -> list[dict[str, Any]]:
     """Return size, free space and time left of each disk; new samples are added to `history`."""
     disks = []
-    for mount in find_mounts(MOUNTS.read_text(errors="replace")):
+    for mount in writable_disks_in_mountinfo(MOUNTS.read_text(errors="replace")):
         there = os.statvfs(mount.place)
         size, free = there.f_blocks * there.f_frsize, there.f_bavail * there.f_frsize
         if not size:
             continue
-        samples = add_sample(history.get(mount.place, []), now, free)
+        samples = add_sample_if_due(history.get(mount.place, []), now, free)
         history[mount.place] = samples
         days = days_until_full(samples, free)
         known = len(daily_changes(samples)) >= LEAST_CHANGES
@@ -73,7 +73,7 @@ def measure_disks(history: History, now: int) -> list[dict[str, Any]]:
     return disks
 
 
-def add_sample(samples: Sequence[Sample], now: int, free: int) -> list[Sample]:
+def add_sample_if_due(samples: Sequence[Sample], now: int, free: int) -> list[Sample]:
     """Return the samples with a new one, if the last one is old enough."""
     past = [item for item in samples if item[0] <= now]
     if not past or now - past[-1][0] >= SAMPLE_SECONDS:

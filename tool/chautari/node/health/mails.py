@@ -58,7 +58,7 @@ def _section_of_mail(
         lines.append(f"- {what}")
         if now is not None:
             lines.append("  " + _("Next: {step}", step=step))
-        if now is not None and item.comes_back(now):
+        if now is not None and item.would_be_second_mail_within_day(now):
             text = _(
                 "This problem came back. From now on, it counts as solved only after a day "
                 "without it."

@@ -40,9 +40,13 @@ def main(
     store.write("history.json", history)
     alert_history = alerts.parse_alert_history(store.read("alerts.json"))
     unsettled = {*unknown, *kinds_to_leave_out(now - measured["booted"], deploy_is_running())}
-    found = [item for item in problems.find_problems(measured, now) if problems.is_for_mail(item)]
+    found = [
+        item
+        for item in problems.find_problems(measured, now)
+        if problems.is_mailed_by_health_timer(item)
+    ]
     alerts.record_look(alert_history, found, unsettled, now, measured["booted"])
-    failed = not send_mail_if_due(alert_history, settings, store, now)
+    failed = not store_alerts_and_send_due_mail(alert_history, settings, store, now)
     mails = {"on": bool(settings["mail"]), "last": max(alert_history.mails, default=None),
              "failed": failed}  # fmt: skip
     state = {"format": FORMAT, "measured": now, **measured, "unknown": unknown, "mails": mails}
@@ -50,7 +54,7 @@ def main(
     return 0
 
 
-def send_mail_if_due(
+def store_alerts_and_send_due_mail(
     alert_history: alerts.AlertHistory, settings: Mapping[str, Any], store: StateFolder, now: int
 ) -> bool:
     """Store the history of alerts, and send a mail if one is due; return whether nothing failed."""
@@ -76,13 +80,13 @@ def measure_node(
     """Return the measurement, and the kinds of problems about which it says nothing."""
     known = before.get("updates")
     updates = probes.try_probe(
-        lambda: probes.updates(known if isinstance(known, dict) else None, now)
+        lambda: probes.pending_updates(known if isinstance(known, dict) else None, now)
     )
     found: dict[str, Any] = {
         "disks": probes.try_probe(lambda: disks.measure_disks(history, now)),
         "certificates": probes.try_probe(probes.certificates),
         "units": probes.try_probe(probes.failed_units),
-        "services": probes.try_probe(probes.services),
+        "services": probes.try_probe(probes.service_response_states),
     }
     kinds = {"disks": "disk", "certificates": "certificate", "units": "unit",
              "services": "service"}  # fmt: skip
@@ -90,7 +94,7 @@ def measure_node(
     if updates is None:
         unknown += ["updates", "lists"]
     return {
-        "booted": int(now - probes.uptime()),
+        "booted": int(now - probes.seconds_since_systemd_started()),
         "disks": found["disks"] or [],
         "certificates": found["certificates"] or [],
         "updates": updates,

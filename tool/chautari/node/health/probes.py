@@ -70,7 +70,7 @@ def run_command(argv: Sequence[str]) -> str:
     return done.stdout[:MAX_BYTES].decode(errors="replace")
 
 
-def uptime() -> float:
+def seconds_since_systemd_started() -> float:
     """Return for how many seconds systemd has been running; a container is younger than its host.
 
     The clock of the machine may have been wrong at the start, so this is not a difference of dates.
@@ -99,7 +99,7 @@ def read_certificate(file: Path) -> dict[str, Any]:
     }
 
 
-def updates(before: Mapping[str, Any] | None, now: int) -> dict[str, Any]:
+def pending_updates(before: Mapping[str, Any] | None, now: int) -> dict[str, Any]:
     """Return how many packages have updates, and since when security updates are due.
 
     To ask apt takes a second or more of a small machine, so this is done after changes only.
@@ -152,7 +152,7 @@ def _role_settings_with_key(key: str) -> list[dict[str, Any]]:
     return [source for source in found if key in source]
 
 
-def services() -> dict[str, dict[str, Any]]:
+def service_response_states() -> dict[str, dict[str, Any]]:
     """Return which services of the region respond, where a service on this node checks them.
 
     Its account talks to strangers, so only valid names and numbers count.

@@ -105,7 +105,7 @@ def _service_problems(services: Mapping[str, Data], now: float) -> Iterator[Prob
             yield Problem(f"service {name}", "service_silent", BROKEN, data)
 
 
-def is_for_mail(problem: Problem) -> bool:
+def is_mailed_by_health_timer(problem: Problem) -> bool:
     """Return whether this timer mails a problem; others mail about backups."""
     unit = str(problem.data.get("unit", ""))
     return problem.code not in NOT_MAILED and not unit.startswith(BACKUP_UNITS)

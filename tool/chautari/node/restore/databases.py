@@ -33,7 +33,7 @@ def name_of_copy(database: str, kind: str, restore: str) -> str:
 class DatabaseServer(Protocol):
     """What a restore does with the databases of one server."""
 
-    def check_owner(self, owner: str) -> None:
+    def require_known_account(self, owner: str) -> None:
         """Make sure that the server responds and knows the account."""
 
     def exists(self, name: str) -> bool:
@@ -79,7 +79,7 @@ class PostgreSQL:
         """Keep the command that connects as administrator."""
         self._psql = (*psql, "-XtAq", "--set=ON_ERROR_STOP=1")
 
-    def check_owner(self, owner: str) -> None:
+    def require_known_account(self, owner: str) -> None:
         """Make sure that the server responds and knows the account."""
         if not self._run_sql(
             f"SELECT 1 FROM pg_roles WHERE rolname = '{_require_valid_name(owner)}'"
@@ -186,7 +186,7 @@ class MariaDB:
             f"--socket={socket}",
         )  # fmt: skip
 
-    def check_owner(self, owner: str) -> None:
+    def require_known_account(self, owner: str) -> None:
         """Make sure that the server responds and knows the account."""
         if not self._run_sql(
             f"SELECT 1 FROM mysql.global_priv WHERE user = '{_require_valid_name(owner)}'"

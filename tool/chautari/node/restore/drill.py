@@ -22,11 +22,11 @@ from typing import Any
 
 from chautari.node.backup.manifest import parse_states
 from chautari.node.backup.state_file import HOME, record_drill
-from chautari.node.restore.copy import (
+from chautari.node.restore.copy_next_to_live_data import (
     CopyJob,
     Database,
+    create_empty_index,
     databases_to_copy,
-    open_index,
     read_archive,
 )
 from chautari.node.restore.errors import RestoreError
@@ -97,7 +97,7 @@ def _copy_and_compare(
     archive, manifest = read_archive(repository, settings["node"], 0, states)
     databases = list(databases_to_copy(states, "drill", drill))
     _record_databases_of_drill(folder, databases)
-    index = open_index(folder)
+    index = create_empty_index(folder)
     try:
         job = CopyJob(
             repository, archive, manifest, places_in_folder(states, folder / "files"), databases,
@@ -108,7 +108,7 @@ def _copy_and_compare(
         job.compare_with_archive()
         return archive, job.figures
     finally:
-        index.close()
+        index.close_and_delete()
 
 
 def _record_databases_of_drill(folder: Path, databases: list[Database]) -> None:

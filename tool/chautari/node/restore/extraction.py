@@ -21,9 +21,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from chautari.node.restore.archive_file_index import FileIndex
 from chautari.node.restore.errors import RestoreError
-from chautari.node.restore.file_index import FileIndex
-from chautari.node.restore.places import RestorePlace, find_place
+from chautari.node.restore.places import RestorePlace, find_place_and_staged_path
 from chautari.node.restore.tar_stream import BLOCK, TarStream
 
 REPORT_BYTES = 64 << 20
@@ -87,7 +87,7 @@ class Extraction:
         """Delete what was deleted before the moment of the backup: paths, each ended by a zero."""
         paths = sorted(filter(None, map(os.fsdecode, gone.split(b"\0"))), reverse=True)
         for path in map(archived_path, paths):
-            found = find_place(self._places, path)
+            found = find_place_and_staged_path(self._places, path)
             if found is None or path == found[0].path or not os.path.lexists(found[1]):
                 continue
             self._create_safe_parent_folder(*found)  # no link leads out of the place
@@ -100,9 +100,9 @@ class Extraction:
     def _write_member(self, archive: TarStream, member: tarfile.TarInfo) -> None:
         path = archived_path(member.name)
         if path in self._readers:
-            self._readers[path](archive.blocks(member.size))
+            self._readers[path](archive.blocks_in_reused_buffer(member.size))
             return
-        found = find_place(self._places, path)
+        found = find_place_and_staged_path(self._places, path)
         if found is None:
             return
         place, staged = found
@@ -169,18 +169,20 @@ class Extraction:
         digest, size = hashlib.sha256() if self._compare_hashes else None, 0
         with open(staged, "xb", buffering=0) as target:
             os.fchmod(target.fileno(), 0o600)
-            for block in archive.blocks(member.size):
+            for block in archive.blocks_in_reused_buffer(member.size):
                 if digest:
                     digest.update(block)
                 _write_all(target, block)
                 size += len(block)
                 self._report_written_bytes(len(block))
-        if not self._index.record_extracted_file(path, size, digest.hexdigest() if digest else ""):
+        if not self._index.record_extracted_file_if_listed(
+            path, size, digest.hexdigest() if digest else ""
+        ):
             raise RestoreError("file_differs", path=path)
 
     def _link_file(self, member: tarfile.TarInfo, path: str, staged: str) -> None:
         target = archived_path(member.linkname)
-        found = find_place(self._places, target)
+        found = find_place_and_staged_path(self._places, target)
         if found is None or not os.path.isfile(found[1]) or os.path.islink(found[1]):
             raise RestoreError("unsafe_path", path=path)
         os.link(found[1], staged, follow_symlinks=False)
@@ -231,7 +233,7 @@ def compare_with_archive(places: Sequence[RestorePlace], index: FileIndex) -> No
     """
     count = 0
     for file in index:
-        found = find_place(places, file.path)
+        found = find_place_and_staged_path(places, file.path)
         assert found is not None
         if file.size is None:
             raise RestoreError("file_missing", path=file.path)

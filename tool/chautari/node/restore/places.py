@@ -106,7 +106,9 @@ def _place_next_to_path(path: str, folder: FolderSpec | None, restore: str) -> R
     return RestorePlace(path, live, os.path.join(parent, staging, name), folder)
 
 
-def find_place(places: Sequence[RestorePlace], path: str) -> tuple[RestorePlace, str] | None:
+def find_place_and_staged_path(
+    places: Sequence[RestorePlace], path: str
+) -> tuple[RestorePlace, str] | None:
     """Return the place that a path in the archive belongs to, and where its copy is made."""
     for place in places:
         if path == place.path:
@@ -123,7 +125,7 @@ def is_excluded(folder: FolderSpec, relative: str) -> bool:
     return any(fnmatch(head, pattern) for head in heads for pattern in folder.exclude)
 
 
-def copy_excluded(place: RestorePlace) -> None:
+def link_excluded_into_copy(place: RestorePlace) -> None:
     """Link what backups leave out from the live folder into its copy.
 
     Roles made it for this node, and would have to make it again.
@@ -155,7 +157,7 @@ def _hard_link_tree(source: str, target: str) -> None:
     shutil.copystat(source, target)
 
 
-def free_bytes(path: str) -> tuple[str, int]:
+def nearest_folder_and_free_bytes(path: str) -> tuple[str, int]:
     """Return the nearest folder that exists at `path`, and the free space there."""
     known = Path(path)
     while not known.is_dir():
@@ -168,11 +170,11 @@ def needed_by_filesystem(needed: Mapping[str, int]) -> Iterator[tuple[str, int, 
     """Yield a path on each file system, the bytes needed there in total, and the free bytes."""
     totals: dict[int, tuple[str, int]] = {}
     for path, count in needed.items():
-        known, _ = free_bytes(path)
+        known, _ = nearest_folder_and_free_bytes(path)
         device = os.stat(known).st_dev
         totals[device] = (known, totals.get(device, (known, 0))[1] + count)
     for known, count in totals.values():
-        yield known, count, free_bytes(known)[1]
+        yield known, count, nearest_folder_and_free_bytes(known)[1]
 
 
 def _names_in_folder(folder: str) -> list[str]:

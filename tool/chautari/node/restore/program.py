@@ -89,7 +89,7 @@ def _wait_for_databases(restore: Restore) -> None:
     for database in restore.databases:
         while True:
             try:
-                database.server.check_owner(database.name)
+                database.server.require_known_account(database.name)
                 break
             except RestoreError:
                 if time.monotonic() > deadline:

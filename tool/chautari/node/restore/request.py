@@ -81,7 +81,7 @@ class RepositoryAccess:
     known_hosts: Path
 
     @property
-    def usable(self) -> bool:
+    def has_passphrase(self) -> bool:
         """Return whether the passphrase is there; after a restart, memory is empty."""
         return self.passphrase.is_file()
 

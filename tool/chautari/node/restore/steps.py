@@ -23,11 +23,11 @@ from typing import Any
 from chautari.node.backup import state_file
 from chautari.node.backup.manifest import Manifest
 from chautari.node.restore import switch
-from chautari.node.restore.copy import (
+from chautari.node.restore.copy_next_to_live_data import (
     CopyJob,
     Database,
+    create_empty_index,
     databases_to_copy,
-    open_index,
     read_archive,
 )
 from chautari.node.restore.errors import RestoreError
@@ -83,7 +83,7 @@ class Restore:
     def _needs_archive_without_access(self) -> bool:
         """Return whether the archive must still be read, and cannot be since a restart."""
         reads = self.journal.step in READING_STEPS
-        return reads and not self.journal.undoing and not access_in(self.memory).usable
+        return reads and not self.journal.undoing and not access_in(self.memory).has_passphrase
 
     def _begin_undo(self, error: dict[str, Any]) -> None:
         # Steps of the switch that did not begin need no undo.
@@ -110,7 +110,7 @@ class Restore:
         actions: dict[str, Callable[[], None]] = {
             "choose": self._choose_archive,
             "copy": self._copy_and_compare_archive,
-            "adapt": self._run_adapt_commands,
+            "adapt": self._delete_access_and_run_adapt_commands,
             "pause": self._pause_services,
             "switch": self._switch_to_copy,
             "finish": lambda: self._run_after_restore_commands("restored"),
@@ -150,14 +150,14 @@ class Restore:
         archive = Archive(self.journal.archive, self.journal.archive_time)
         # A restore that was interrupted after the choice reads it again.
         manifest = self._manifest or repository.manifest(archive)
-        index = open_index(self.files.state)
+        index = create_empty_index(self.files.state)
         try:
             yield CopyJob(
                 repository, archive, manifest, self.places, self.databases, index,
                 self.files.append_event, compare_hashes=self.journal.request.compare_hashes,
             )  # fmt: skip
         finally:
-            index.close()
+            index.close_and_delete()
 
     def _copy_and_compare_archive(self) -> None:
         """Make the copy and prove it; after an interruption, begin again."""
@@ -178,7 +178,7 @@ class Restore:
         shutil.rmtree(self.memory, ignore_errors=True)
         shutil.rmtree(self.files.state / "borg" / ".cache", ignore_errors=True)
 
-    def _run_adapt_commands(self) -> None:
+    def _delete_access_and_run_adapt_commands(self) -> None:
         self._delete_passphrase_and_login_key()
         for state in self.journal.request.states:
             command = self.journal.request.commands_of(state).adapt

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chautari.node.backup.manifest import StateSpec
-from chautari.node.restore.copy import Database
+from chautari.node.restore.copy_next_to_live_data import Database
 from chautari.node.restore.databases import name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import sync_folder
-from chautari.node.restore.places import RestorePlace, Swap, copy_excluded
+from chautari.node.restore.places import RestorePlace, Swap, link_excluded_into_copy
 
 KEPT_ERROR = 2000
 
@@ -82,7 +82,7 @@ def plan_swaps(places: Sequence[RestorePlace], restore: str) -> list[Swap]:
     swaps = []
     for place in places:
         if os.path.lexists(place.staged):
-            copy_excluded(place)
+            link_excluded_into_copy(place)
             swaps += place.swaps(restore)
     return swaps
 

@@ -29,7 +29,7 @@ class TarStream:
             # Else tarfile keeps every member in memory.
             vars(archive)["members"].clear()
 
-    def blocks(self, size: int) -> Iterator[memoryview]:
+    def blocks_in_reused_buffer(self, size: int) -> Iterator[memoryview]:
         """Yield the next `size` bytes in blocks; each one overwrites the one before.
 
         Raises:
@@ -55,5 +55,5 @@ class TarStream:
 
     def seek(self, position: int) -> None:
         """Skip what is before `position`."""
-        for _ in self.blocks(position - self._position):
+        for _ in self.blocks_in_reused_buffer(position - self._position):
             pass

@@ -139,7 +139,7 @@ def _paths_overlap(first: str, second: str) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def check_nodes_of_targets_exist(region: Region, __: Pins) -> Iterator[Finding]:
+def check_targets_and_nodes_with_data_match(region: Region, __: Pins) -> Iterator[Finding]:
     """A target is used by nodes of the region, and each node with data has a target."""
     if region.backup is None:
         return
@@ -208,6 +208,6 @@ RULES: tuple[Rule, ...] = (
     check_targets_exist,
     check_targets_are_complete,
     check_disks_hold_no_state,
-    check_nodes_of_targets_exist,
+    check_targets_and_nodes_with_data_match,
     check_space_is_given_to_peers,
 )

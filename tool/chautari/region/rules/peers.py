@@ -37,7 +37,7 @@ def check_descriptor_is_published(region: Region, __: Pins) -> Iterator[Finding]
         )
 
 
-def check_capacity_is_shared_with_peers(region: Region, __: Pins) -> Iterator[Finding]:
+def check_nodes_are_shared_with_peers_only(region: Region, __: Pins) -> Iterator[Finding]:
     """Nodes are lent to peers and borrowed from them, and from no other region."""
     for key, shared in _lend_and_borrow_settings(region):
         for peer in shared:
@@ -88,6 +88,6 @@ def _lend_and_borrow_settings(
 RULES: tuple[Rule, ...] = (
     check_peers_are_named_once,
     check_descriptor_is_published,
-    check_capacity_is_shared_with_peers,
+    check_nodes_are_shared_with_peers_only,
     check_shared_services_run_here,
 )

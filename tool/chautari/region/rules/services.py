@@ -32,7 +32,7 @@ def check_each_service_on_one_node(region: Region, __: Pins) -> Iterator[Finding
     first: dict[str, str] = {}
     for name, node in region.nodes.items():
         for index, service in enumerate(node.services):
-            found = region.service_for_region(service)
+            found = region.service_with_region_settings(service)
             if service in first and not (found.is_auxiliary or found.per_node):
                 fix = (
                     _(", or {per_node_fix}", per_node_fix=_(found.per_node_fix))
@@ -85,8 +85,8 @@ def check_nodes_support_their_services(region: Region, __: Pins) -> Iterator[Fin
 def check_public_names_are_unique(region: Region, __: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under the name of a node."""
     seen: dict[str, str] = {name: _("node {name}", name=name) for name in region.nodes}
-    for name in region.public_services():
-        service = region.service_for_region(name)
+    for name in region.services_with_public_name():
+        service = region.service_with_region_settings(name)
         if service.per_node:
             continue
         label = region.dns_label_of_service(name)
@@ -106,7 +106,7 @@ def check_public_names_fit_into_dns(region: Region, __: Pins) -> Iterator[Findin
     """DNS limits one label to 63 characters and a whole name to 253 (RFC 1035)."""
     for node in region.nodes:
         names: dict[Path_, str] = {("nodes", node): region.fqdn(node)}
-        for name in region.public_services_on(node):
+        for name in region.services_with_public_name_on(node):
             names[placement_path(region, name, node)] = region.public_name(name, node)
         for path, name in names.items():
             label = name.partition(".")[0]
@@ -154,7 +154,9 @@ def check_images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         image = service.image
         if image is None or not region.nodes_running(name) or region.sandbox is not None:
             continue
-        version: str | None = getattr(region.services.settings_for(name), "version", None)
+        version: str | None = getattr(
+            region.services.settings_or_defaults_of(name), "version", None
+        )
         selected = image.to_artifact(name, version, pins)
         if not selected.sha256:
             yield (

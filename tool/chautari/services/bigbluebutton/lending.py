@@ -51,7 +51,7 @@ class BorrowedServer(NamedTuple):
     tag: str
     secret: str
 
-    def as_variables(self) -> Variables:
+    def as_variables_without_secret(self) -> Variables:
         """Return the server without its secret, as the role takes it."""
         return {"name": self.name, "url": api_url(self.host), "tag": self.tag}
 
@@ -96,7 +96,9 @@ def borrowed_servers(context: NodeContext) -> Iterator[BorrowedServer]:
 def borrowed_server_variables(context: NodeContext) -> Variables:
     """Return the servers of peers for the role of the pool."""
     return {
-        "scalelite_borrowed_servers": [item.as_variables() for item in borrowed_servers(context)]
+        "scalelite_borrowed_servers": [
+            item.as_variables_without_secret() for item in borrowed_servers(context)
+        ]
     }
 
 

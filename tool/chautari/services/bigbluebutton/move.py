@@ -207,9 +207,9 @@ def _final_steps(region: Region, source: str, to: str) -> list[MoveStep]:
             _("Delete the key that the old server used"),
             _("The key is no longer needed."),
             (
-                f"ssh {_ssh_destination(region, to)} "
+                f"ssh {_ssh_port_option_and_destination(region, to)} "
                 f"'sed -i \"/ {MOVE_KEY}$/d\" ~/.ssh/authorized_keys'",
-                f"ssh {_ssh_destination(region, source)} "
+                f"ssh {_ssh_port_option_and_destination(region, source)} "
                 f"'rm ~/.ssh/{MOVE_KEY} ~/.ssh/{MOVE_KEY}.pub'",
             ),
         ),
@@ -235,7 +235,7 @@ def _dns_record_type(address: str) -> str:
     return "AAAA" if ":" in address else "A"
 
 
-def _ssh_destination(region: Region, node: str) -> str:
+def _ssh_port_option_and_destination(region: Region, node: str) -> str:
     found = region.nodes[node]
     port = "" if found.port == 22 else f"-p {found.port} "
     return f"{port}{found.user}@{found.address}"
@@ -243,14 +243,14 @@ def _ssh_destination(region: Region, node: str) -> str:
 
 def _ssh_command_as_root(region: Region, node: str, command: str) -> str:
     root = "" if region.nodes[node].user == "root" else "sudo "
-    return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
+    return f"ssh {_ssh_port_option_and_destination(region, node)} '{root}{command}'"
 
 
 def _commands_to_let_old_server_connect(
     region: Region, source: str, to: str, known_hosts: Path
 ) -> tuple[str, ...]:
     """Return the commands that let the old server, and no other machine, reach the new one."""
-    old, new = (f"ssh {_ssh_destination(region, node)}" for node in (source, to))
+    old, new = (f"ssh {_ssh_port_option_and_destination(region, node)}" for node in (source, to))
     address = region.nodes[to].address
     restriction = f'from=\\"{",".join(region.nodes[source].addresses)}\\",restrict'
     return (
@@ -268,7 +268,8 @@ def _rsync_command(region: Region, source: str, to: str) -> str:
     sudo, remote = (("" if region.nodes[node].user == "root" else "sudo ") for node in (source, to))
     remote_path = f'--rsync-path "{remote}rsync" ' if remote else ""
     return (
-        f"ssh {_ssh_destination(region, source)} '{sudo}rsync -aR --partial --info=progress2 "
+        f"ssh {_ssh_port_option_and_destination(region, source)} "
+        f"'{sudo}rsync -aR --partial --info=progress2 "
         f'{remote_path}-e "ssh -p {new.port} -i ~/.ssh/{MOVE_KEY}" '
         f"{folders} {new.user}@{new.address}:/'"
     )

@@ -19,7 +19,7 @@ from chautari.services.jitsi.secrets import (
     KEY,
     peer_password_spec,
     xmpp_certificate,
-    xmpp_server_names,
+    xmpp_certificate_names,
 )
 from chautari.services.jitsi.settings import Jitsi
 from chautari.services.lending import (
@@ -82,7 +82,7 @@ def _check_certificate(text: str, domain: str) -> None:
         raise ValueError(
             _("the certificate can be used to sign other certificates; the peer must deploy again")
         )
-    if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_server_names(domain)):
+    if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_certificate_names(domain)):
         raise ValueError(_("the names in the certificate are not those of the XMPP server"))
 
 
@@ -169,7 +169,7 @@ def xmpp_servers_of_borrowers(context: NodeContext) -> list[Variables]:
     ]
 
 
-def bridge_peer_secret_variables(context: NodeContext, _: Secrets) -> Variables:
+def bridge_borrower_password_variables(context: NodeContext, _: Secrets) -> Variables:
     """Return the passwords with which a bridge joins these servers."""
     return {
         "videobridge_borrower_passwords": {

@@ -88,7 +88,7 @@ def peer_password_spec(peer: str) -> SecretSpec:
     )
 
 
-def xmpp_server_names(domain: str) -> tuple[str, ...]:
+def xmpp_certificate_names(domain: str) -> tuple[str, ...]:
     """Return the names in the certificate of the XMPP server behind a meeting service."""
     return tuple(name.format(domain=domain) for name in _SERVER_NAMES)
 
@@ -124,7 +124,7 @@ def xmpp_certificate(key: str, name: str) -> str:
             fix=_("restore secrets.age from git, or set a new value: ") + KEY.set_command("NAME"),
         )
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
-    names = [x509.DNSName(item) for item in xmpp_server_names(name)]
+    names = [x509.DNSName(item) for item in xmpp_certificate_names(name)]
     serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return (
         x509.CertificateBuilder(subject, subject, private.public_key(), serial, _FROM, _UNTIL)

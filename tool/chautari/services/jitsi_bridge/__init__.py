@@ -5,7 +5,7 @@ from __future__ import annotations
 from chautari.language import N_
 from chautari.services.base import Service
 from chautari.services.jitsi import capacity, variables
-from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
+from chautari.services.jitsi.lending import LENDING, bridge_borrower_password_variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
@@ -42,5 +42,5 @@ SERVICE = Service(
         },
     ),
     lending=LENDING,
-    peer_secret_variables=bridge_peer_secret_variables,
+    peer_secret_variables=bridge_borrower_password_variables,
 )

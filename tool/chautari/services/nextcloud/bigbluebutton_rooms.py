@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def has_bigbluebutton_rooms(region: Region) -> bool:
     """Return whether people find BigBlueButton's rooms in Nextcloud."""
     rooms: str = region.settings_of(BigBlueButton).rooms
-    return "bigbluebutton" in region.public_services() and rooms == releases.NAME
+    return "bigbluebutton" in region.services_with_public_name() and rooms == releases.NAME
 
 
 def room_variables(context: NodeContext) -> Variables:

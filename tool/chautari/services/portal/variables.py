@@ -86,7 +86,7 @@ def services_on_page(context: NodeContext) -> list[Variables]:
     """Return the services that people open, in the order in which the nodes list them."""
     region = context.region
     names = dict.fromkeys(name for node in region.nodes for name in region.nodes[node].services)
-    services = map(region.service_for_region, names)
+    services = map(region.service_with_region_settings, names)
     return [
         _front_page_service_variables(context, service, service.front_page)
         for service in services

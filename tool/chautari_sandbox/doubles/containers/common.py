@@ -23,7 +23,7 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 NOTICE = "This is a double, for the sandbox only"
 
 
-def connect_to_database() -> Any:
+def connect_to_database_with_autocommit() -> Any:
     """Return a connection that keeps each statement at once."""
     connection = importlib.import_module("psycopg2").connect(os.environ["DATABASE_URL"])
     connection.autocommit = True
@@ -32,7 +32,7 @@ def connect_to_database() -> Any:
 
 def run_sql(text: str, *values: object) -> list[tuple[Any, ...]]:
     """Do one statement, and return its rows."""
-    with connect_to_database() as connection, connection.cursor() as cursor:
+    with connect_to_database_with_autocommit() as connection, connection.cursor() as cursor:
         cursor.execute(text, values)
         return list(cursor.fetchall()) if cursor.description else []
 

@@ -98,7 +98,7 @@ class Api:
             "getRecordings": self.list_recordings,
             "publishRecordings": self.publish_recordings,
             "deleteRecordings": self.delete_recordings,
-            "updateRecordings": self.update_recordings,
+            "updateRecordings": self.acknowledge_recordings_update,
         }
 
     def answer_call(self, request: Request) -> HTTPAnswer:
@@ -218,9 +218,11 @@ class Api:
         url = f"{self.settings['defaultHTML5ClientUrl']}?sessionToken={person.session}"
         if parse_boolean(parameters.get("redirect"), default=True):
             return answers.redirect_answer(url, person.cookie)
-        return self.answer_after_join(meeting, person, url)
+        return self.join_answer_without_redirect(meeting, person, url)
 
-    def answer_after_join(self, meeting: Meeting, person: Person, url: str) -> HTTPAnswer:
+    def join_answer_without_redirect(
+        self, meeting: Meeting, person: Person, url: str
+    ) -> HTTPAnswer:
         """Say where to go, for a caller that does not want to be sent."""
         key, text = "successfullyJoined", "You have joined successfully."
         if person.status == WAIT:
@@ -318,9 +320,9 @@ class Api:
             xml_element("deleted", True)
         )
 
-    def update_recordings(self, request: Request, parameters: Parameters) -> HTTPAnswer:
+    def acknowledge_recordings_update(self, request: Request, parameters: Parameters) -> HTTPAnswer:
         """Take a change of metadata; the double keeps none."""
-        known = {item.identifier for item in recordings.stored_recordings(self.home)}
+        known = {item.identifier for item in recordings.stored_formats_of_recordings(self.home)}
         if parameters.get("recordID", "") not in known:
             raise CallRefused("notFound", "We could not find recordings")
         return success_answer(xml_element("updated", True))

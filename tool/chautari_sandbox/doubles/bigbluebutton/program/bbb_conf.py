@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     if option in ("secret", "setsecret", "salt", "setsalt"):
         return set_secret(argument) if argument else show_secret()
     if option == "setip":
-        return set_host(argument.partition(":")[0]) if argument else print_usage()
+        return set_host_and_restart(argument.partition(":")[0]) if argument else print_usage()
     plain: dict[str, Callable[[], int]] = {
         "version": show_version,
         "v": show_version,
@@ -145,7 +145,7 @@ def set_secret(secret: str) -> int:
     return 0
 
 
-def set_host(host: str) -> int:
+def set_host_and_restart(host: str) -> int:
     """Write this server's name where upstream does, and restart.
 
     The password of FreeSWITCH's event socket is written too: an upgrade of its package brings
@@ -167,7 +167,7 @@ def set_host(host: str) -> int:
         print(f"Assigning {host} for webhooks in {settings.HOOKS}")
         replace_in_file(settings.HOOKS, r"^(\s*serverDomain): .*", rf"\1: {host}")
     print(f"Assigning {host} for playback of recordings: ", end="")
-    for item in recordings.stored_recordings():
+    for item in recordings.stored_formats_of_recordings():
         replace_in_file(item.folder / "metadata.xml", r"(https?)://[^/<]+/", rf"\1://{host}/")
         print(".", end="")
     print()

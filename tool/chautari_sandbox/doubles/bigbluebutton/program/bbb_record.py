@@ -71,7 +71,7 @@ def recordings_table(home: Path) -> str:
     raw = {folder.name for folder in (home / "recording/raw").glob("*") if folder.is_dir()}
     done = {
         item.identifier: item
-        for item in recordings.stored_recordings(home)
+        for item in recordings.stored_formats_of_recordings(home)
         if item.state != "deleted"
     }
     lines = [" ".join(name.ljust(width) for name, width in COLUMNS), "-" * 150]

@@ -123,7 +123,7 @@ def write_published_recording(identifier: str, kind: str, url: str, home: Path =
     return folder
 
 
-def stored_recordings(home: Path = HOME) -> Iterator[Recording]:
+def stored_formats_of_recordings(home: Path = HOME) -> Iterator[Recording]:
     """Return every format of every recording."""
     for state in STATES:
         for file in sorted((home / state).glob("*/*/metadata.xml")):
@@ -142,7 +142,7 @@ def get_recordings_answer(
         return _no_recordings_answer()
     states = _comma_separated_values(parameters, "state") or ["published", "unpublished"]
     grouped: dict[str, list[Recording]] = {}
-    for item in stored_recordings(home):
+    for item in stored_formats_of_recordings(home):
         if (
             (item.state in states or "any" in states)
             and (not meetings or item.external_meeting_id in meetings)
@@ -210,7 +210,7 @@ def move_recordings(
     wanted = _comma_separated_values(parameters, "recordID")
     found = [
         item
-        for item in stored_recordings(home)
+        for item in stored_formats_of_recordings(home)
         if item.identifier in wanted and item.state != "deleted"
     ]
     if not found or {item.identifier for item in found} != set(wanted):

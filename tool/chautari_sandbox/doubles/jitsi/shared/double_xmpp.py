@@ -31,19 +31,21 @@ class Connection:
         self.domain, self._socket = domain, socket.create_connection((host, 5222), timeout=20)
         self._open_stream()
         self.send(f"<starttls xmlns='{TLS}'/>")
-        self._wait_for_element(f"{{{TLS}}}proceed")
+        self._expect_next_login_element(f"{{{TLS}}}proceed")
         context = ssl.create_default_context(cafile=AUTHORITIES)
         self._socket = context.wrap_socket(self._socket, server_hostname=domain)
         self._open_stream()
         plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{plain}</auth>")
-        self._wait_for_element(f"{{{SASL}}}success")
+        self._expect_next_login_element(f"{{{SASL}}}success")
         self._open_stream()
         self.send(
             f"<iq type='set' id='bind'><bind xmlns='{BIND}'>"
             f"<resource>{resource}</resource></bind></iq>"
         )
-        self.jid = self._wait_for_element(f"{{{CLIENT}}}iq").findtext(f".//{{{BIND}}}jid", "")
+        self.jid = self._expect_next_login_element(f"{{{CLIENT}}}iq").findtext(
+            f".//{{{BIND}}}jid", ""
+        )
         self._socket.settimeout(5)
 
     def send(self, text: str) -> None:
@@ -78,9 +80,9 @@ class Connection:
             f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'"
             f" version='1.0' to='{self.domain}'>"
         )
-        self._wait_for_element(f"{{{STREAMS}}}features")
+        self._expect_next_login_element(f"{{{STREAMS}}}features")
 
-    def _wait_for_element(self, tag: str) -> ET.Element:
+    def _expect_next_login_element(self, tag: str) -> ET.Element:
         while True:
             for element in self._completed_elements():
                 if element.tag != tag or element.get("type") == "error":
@@ -118,13 +120,13 @@ def _parse_object(tokens: Iterator[tuple[str, bool]]) -> dict[str, Any]:
         if text in (",", ":", "=") and not quoted:
             continue
         if text == "{" and not quoted:
-            _set_nested_value(found, path, _parse_object(tokens))
+            _merge_nested_value(found, path, _parse_object(tokens))
             path = []
         elif text == "[" and not quoted:
-            _set_nested_value(found, path, _parse_array(tokens))
+            _merge_nested_value(found, path, _parse_array(tokens))
             path = []
         elif path:
-            _set_nested_value(found, path, text)
+            _merge_nested_value(found, path, text)
             path = []
         else:
             path = [text] if quoted else text.split(".")
@@ -143,7 +145,7 @@ def _parse_array(tokens: Iterator[tuple[str, bool]]) -> list[Any]:
     return items
 
 
-def _set_nested_value(settings: dict[str, Any], path: list[str], value: Any) -> None:
+def _merge_nested_value(settings: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         settings = settings.setdefault(part, {})
     if isinstance(value, dict) and isinstance(settings.get(path[-1]), dict):

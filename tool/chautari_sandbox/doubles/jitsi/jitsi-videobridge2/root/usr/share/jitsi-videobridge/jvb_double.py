@@ -50,17 +50,17 @@ class Api(BaseHTTPRequestHandler):
             "/colibri/stats": bridge_statistics(self.settings),
             "/colibri/drain": {"drain": state["drain"]},
         }
-        self._send_json(answers.get(self.path))
+        self._send_json_or_404(answers.get(self.path))
 
     def do_POST(self) -> None:
         """Switch drain on or off."""
         if self.path in ("/colibri/drain/enable", "/colibri/drain/disable"):
             state["drain"] = self.path.endswith("/enable")
-            self._send_json({})
+            self._send_json_or_404({})
         else:
-            self._send_json(None)
+            self._send_json_or_404(None)
 
-    def _send_json(self, data: Any) -> None:
+    def _send_json_or_404(self, data: Any) -> None:
         body = b"" if data is None else json.dumps(data).encode()
         self.send_response(404 if data is None else 200)
         self.send_header("Content-Type", "application/json")

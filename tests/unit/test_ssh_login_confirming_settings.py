@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chautari.ssh import new_login
+from chautari.ssh import login_confirming_settings
 from chautari.ssh.target import SSHTarget
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 22, "debian", Path("known_hosts"))
@@ -43,10 +43,10 @@ class Login:
 
 def confirm(monkeypatch: pytest.MonkeyPatch, *endings: tuple[int, str]) -> tuple[str, Logins]:
     logins = Logins(*endings)
-    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
-    monkeypatch.setattr(new_login.time, "monotonic", lambda: logins.now)
-    monkeypatch.setattr(new_login.time, "sleep", logins.sleep)
-    return new_login.try_new_login_and_return_error(TARGET), logins
+    monkeypatch.setattr(login_confirming_settings, "RunningCommand", logins.start)
+    monkeypatch.setattr(login_confirming_settings.time, "monotonic", lambda: logins.now)
+    monkeypatch.setattr(login_confirming_settings.time, "sleep", logins.sleep)
+    return login_confirming_settings.try_new_login_and_return_error(TARGET), logins
 
 
 def test_login_runs_the_command_of_the_role_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,10 +65,14 @@ def test_broken_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_settings_that_no_longer_wait_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    error, logins = confirm(monkeypatch, (new_login.NOTHING_TO_KEEP, "no settings of sshd wait"))
+    error, logins = confirm(
+        monkeypatch, (login_confirming_settings.NOTHING_TO_KEEP, "no settings of sshd wait")
+    )
     assert (error, len(logins.commands)) == ("", 1)
     script = Path(__file__).resolve().parents[2] / "roles" / "ssh" / "files" / "chautari-ssh"
-    assert f"\nNOTHING_TO_KEEP = {new_login.NOTHING_TO_KEEP}  #" in script.read_text()
+    assert (
+        f"\nNOTHING_TO_KEEP = {login_confirming_settings.NOTHING_TO_KEEP}  #" in script.read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,10 +99,10 @@ OWN = TARGET._replace(configured_user="debian", other_users=("ana", "luz"))
 
 def prove(monkeypatch: pytest.MonkeyPatch, *endings: tuple[int, str]) -> tuple[str, Logins]:
     logins = Logins(*endings)
-    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
-    monkeypatch.setattr(new_login.time, "monotonic", lambda: logins.now)
-    monkeypatch.setattr(new_login.time, "sleep", logins.sleep)
-    return new_login.try_own_login_and_return_error(OWN), logins
+    monkeypatch.setattr(login_confirming_settings, "RunningCommand", logins.start)
+    monkeypatch.setattr(login_confirming_settings.time, "monotonic", lambda: logins.now)
+    monkeypatch.setattr(login_confirming_settings.time, "sleep", logins.sleep)
+    return login_confirming_settings.try_own_login_and_return_error(OWN), logins
 
 
 def test_own_account_is_shown_to_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,15 +112,15 @@ def test_own_account_is_shown_to_the_node(monkeypatch: pytest.MonkeyPatch) -> No
     assert logins.commands == ["sudo -n /usr/local/sbin/chautari-login-keys confirm"] * 2
     role = Path(__file__).resolve().parents[2] / "roles" / "ssh"
     assert (
-        f"argv: [{new_login.PROVE.split()[0]}, wait,"
+        f"argv: [{login_confirming_settings.PROVE.split()[0]}, wait,"
         in (role / "tasks" / "own_login.yml").read_text()
     )
     script = (role / "files" / "chautari-login-keys").read_text()
-    assert f"\nNOTHING_TO_PROVE = {new_login.NOTHING_TO_KEEP}  #" in script
+    assert f"\nNOTHING_TO_PROVE = {login_confirming_settings.NOTHING_TO_KEEP}  #" in script
 
 
 def test_configured_account_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logins = Logins((0, ""))
-    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
-    error = new_login.try_own_login_and_return_error(OWN._replace(other_users=()))
+    monkeypatch.setattr(login_confirming_settings, "RunningCommand", logins.start)
+    error = login_confirming_settings.try_own_login_and_return_error(OWN._replace(other_users=()))
     assert "no operator" in error and logins.commands == []

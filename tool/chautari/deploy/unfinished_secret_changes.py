@@ -8,7 +8,7 @@ from contextlib import suppress
 from chautari.deploy.node_run import Mode
 from chautari.deploy.request import DeployContext
 from chautari.errors import ChautariError
-from chautari.report import secret_texts
+from chautari.report import secret_change_texts
 from chautari.report.model import CheckResult, NodeReport
 from chautari.secrets.completion import update_secrets
 from chautari.secrets.private_keys import private_keys_to_try
@@ -29,11 +29,11 @@ def open_changes(
     secrets = context.secrets
     done = {node.name for node in nodes if node.state == "converged" and node.ok}
     if mode == "deploy" and done & set(secrets.undeployed):
-        secrets = _remove_deployed_nodes(context, done)
+        secrets = _try_to_save_nodes_as_deployed(context, done)
     return [*_undeployed_nodes(context, secrets), *_due_secrets(context, secrets)]
 
 
-def _remove_deployed_nodes(context: DeployContext, done: set[str]) -> SecretStore:
+def _try_to_save_nodes_as_deployed(context: DeployContext, done: set[str]) -> SecretStore:
     def change(opened: SecretStore) -> SecretStore:
         # Another operator may have changed a secret since this deploy read them.
         names = opened.names
@@ -57,8 +57,9 @@ def _undeployed_nodes(context: DeployContext, secrets: SecretStore) -> Iterator[
             continue
         data = {"node": node, "why": why, "region": region.region}
         yield CheckResult(
-            node, "base", "new_secrets_deployed", "failed", secret_texts.NODE_TITLE,
-            message=secret_texts.node_text(data), advice=secret_texts.node_advice(data),
+            node, "base", "new_secrets_deployed", "failed", secret_change_texts.NODE_TITLE,
+            message=secret_change_texts.node_deploy_reason_text(data),
+            advice=secret_change_texts.node_deploy_advice(data),
         )  # fmt: skip
 
 
@@ -74,6 +75,7 @@ def _due_secrets(context: DeployContext, secrets: SecretStore) -> Iterator[Check
             "command": spec.set_command(region.region),
         }  # fmt: skip
         yield CheckResult(
-            nodes[0], "base", f"secret_{spec.name}", "failed", secret_texts.SECRET_TITLE,
-            message=secret_texts.secret_text(data), advice=secret_texts.secret_advice(data),
+            nodes[0], "base", f"secret_{spec.name}", "failed", secret_change_texts.SECRET_TITLE,
+            message=secret_change_texts.secret_change_reason_text(data),
+            advice=secret_change_texts.secret_change_advice(data),
         )  # fmt: skip

@@ -51,7 +51,7 @@ def rewrite_region_text(file: Path, text: str, version: str) -> Rewrite:
     """
     document = parse_yaml(text, file)
     given = document.data.get(_TOOLKIT) if isinstance(document.data, dict) else None
-    if problem := toolkit_version.too_old_message(given):
+    if problem := toolkit_version.message_if_toolkit_too_old(given):
         raise InvalidRegion([document.problem_at((_TOOLKIT,), problem, toolkit_version.CODE)])
     renamed_text, renamed = _rename_old_keys(file, text)
     _refuse_new_problems(file, text, renamed_text, renamed)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from role_samples import ROLES
 
-from chautari.checks.log_lines import is_expected_log_line
+from chautari.checks.expected_log_lines import is_expected_log_line
 
 KNOWN = yaml.safe_load((ROLES / "nextcloud" / "checks" / "known_log_lines.yml").read_text())
 JOB = "Error while running background job OCA\\Theming\\Jobs\\"

@@ -97,7 +97,7 @@ def fetch_and_check_releases(request: LockRequest) -> LockResult:
     return result
 
 
-def parse_name_and_version(text: str) -> MissingPin:
+def parse_name_equals_version(text: str) -> MissingPin:
     """Return the release in `NAME=VERSION`.
 
     Raises:
@@ -278,7 +278,7 @@ def _check_published_proofs_and_return_signer(
             signatures.check_openpgp_signature(file, archive.url, source, archive.version, origin)
         )
     if archive.listed is not None:
-        found.append(app_catalogue.check_app_signature(file, archive.listed, source, origin))
+        found.append(app_catalogue.verified_app_signer(file, archive.listed, source, origin))
     return found[-1] if found else ""
 
 

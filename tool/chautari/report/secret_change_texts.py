@@ -10,21 +10,21 @@ NODE_TITLE: Text = "The node has the new secrets"
 SECRET_TITLE: Text = "The secret was changed after an operator left"
 
 
-def node_text(data: Data) -> str:
+def node_deploy_reason_text(data: Data) -> str:
     """Return why a node must be deployed."""
     return to_one_line(
         _("{node} still has old secrets ({why}).", node=data["node"], why=_(data["why"]))
     )
 
 
-def node_advice(data: Data) -> str:
+def node_deploy_advice(data: Data) -> str:
     """Return the command that sends the new secrets."""
     return _(
         "deploy it: deploy region {region} --node {node}", region=data["region"], node=data["node"]
     )
 
 
-def secret_text(data: Data) -> str:
+def secret_change_reason_text(data: Data) -> str:
     """Return why a secret must be changed."""
     return to_one_line(
         _(
@@ -36,7 +36,7 @@ def secret_text(data: Data) -> str:
     )
 
 
-def secret_advice(data: Data) -> str:
+def secret_change_advice(data: Data) -> str:
     """Return how a person changes a secret."""
     command = data["command"]
     if data["rotation"] == "named":

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from region_samples import load_sample_region
 
-from chautari.deploy.upgrade import (
+from chautari.deploy.upgrade_preview import (
     region_with_version,
-    service_to_upgrade,
-    upgradable_services,
+    requested_or_first_service_to_upgrade,
+    services_with_selectable_release,
 )
 from chautari.errors import BadInput
 from chautari.services.nextcloud.settings import Nextcloud
@@ -18,13 +18,13 @@ from chautari.services.nextcloud.settings import Nextcloud
 
 def test_service_to_upgrade_is_the_first_with_a_version(tmp_path: Path) -> None:
     loaded_region = load_sample_region(tmp_path)
-    assert service_to_upgrade(loaded_region, "") == "nextcloud"
-    assert "jitsi" not in upgradable_services(loaded_region)
+    assert requested_or_first_service_to_upgrade(loaded_region, "") == "nextcloud"
+    assert "jitsi" not in services_with_selectable_release(loaded_region)
 
 
 def test_service_without_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="'jitsi' has no setting `version`"):
-        service_to_upgrade(load_sample_region(tmp_path), "jitsi")
+        requested_or_first_service_to_upgrade(load_sample_region(tmp_path), "jitsi")
 
 
 def test_region_with_version_changes_only_the_version(tmp_path: Path) -> None:

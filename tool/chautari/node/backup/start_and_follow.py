@@ -7,9 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from chautari.node.backup.error_texts import error_text
 from chautari.node.backup.errors import BackupError
 from chautari.node.backup.events import EVENTS, print_event
-from chautari.node.backup.reasons import error_text
 from chautari.node.backup.state_file import UNIT
 
 POLL_SECONDS = 0.5

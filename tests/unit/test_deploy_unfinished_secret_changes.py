@@ -9,7 +9,7 @@ from operator_samples import MAIL, Andes
 
 from chautari.deploy.node_run import Mode
 from chautari.deploy.request import DeployContext, Request
-from chautari.deploy.secret_changes import open_changes
+from chautari.deploy.unfinished_secret_changes import open_changes
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import CheckResult, NodeReport, NodeState, RegionReport
 from chautari.secrets.completion import update_secrets

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chautari.node.restore.copy import Database
+from chautari.node.restore.copy_next_to_live_data import Database
 from chautari.node.restore.databases import name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.journal import STATE, write_json

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chautari.deploy import region_report, remote_run
-from chautari.deploy.node_errors import run_node_work_safely
+from chautari.deploy.node_error_isolation import run_node_work_safely
 from chautari.deploy.request import Listener, Request
 from chautari.node.events import StatusAnswer
 from chautari.parallel import map_parallel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.node.backup import follow
+from chautari.node.backup import start_and_follow
 
 NO_DISK = {"code": "disk_not_mounted", "data": {"path": "/mnt/backup"}}
 LOGIN = {"code": "login_refused", "data": {}}
@@ -40,8 +40,8 @@ def test_reasons_name_the_target_and_the_fix(
 ) -> None:
     file = tmp_path / "events.jsonl"
     file.write_text("".join(f"{json.dumps(event)}\n" for event in events))
-    assert follow.failure_reasons(file) == expected
+    assert start_and_follow.failure_reasons(file) == expected
 
 
 def test_reasons_of_a_node_without_a_backup_are_empty(tmp_path: Path) -> None:
-    assert follow.failure_reasons(tmp_path / "missing") == []
+    assert start_and_follow.failure_reasons(tmp_path / "missing") == []

@@ -7,7 +7,7 @@ import pytest
 from deploy_samples import FINISHED, STARTED, TARGET, Link, Silent, actions, clock, fake_call_runner
 from region_samples import load_sample_region
 
-from chautari.deploy import attach, remote_run, status
+from chautari.deploy import newest_runs, remote_run, status
 from chautari.deploy.request import Request
 from chautari.node.events import StatusAnswer
 from chautari.report.model import NodeReport
@@ -105,10 +105,10 @@ def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.Monk
         remote_run, "follow_existing_run", lambda target, *_: keys.append(target.key) or []
     )
     monkeypatch.setattr(status, "call_runner", fake_call_runner(ask))
-    monkeypatch.setattr(attach, "call_runner", lambda *_: RunnerReply(NO_RUNS, 0, ""))
+    monkeypatch.setattr(newest_runs, "call_runner", lambda *_: RunnerReply(NO_RUNS, 0, ""))
     key = tmp_path / "key"
     request = Request(load_sample_region(tmp_path), "deploy attach andes", ("bog1",), (key,))
-    attach.follow_newest_run_of_each_node(request, lambda *_: None, lambda _: None)
+    newest_runs.follow_newest_run_of_each_node(request, lambda *_: None, lambda _: None)
     status.node_statuses(request)
     assert keys == [key, key]
 
@@ -121,13 +121,13 @@ def test_node_that_cannot_be_reached_has_no_run_to_wait_for(
 ) -> None:
     """Without an answer no run is known: the command ends at once with the reason."""
     error = "ssh: connect to host 203.0.113.10 port 2222: No route to host"
-    monkeypatch.setattr(attach, "call_runner", lambda *_: RunnerReply(None, 255, error))
+    monkeypatch.setattr(newest_runs, "call_runner", lambda *_: RunnerReply(None, 255, error))
     monkeypatch.setattr(
         remote_run, "follow_existing_run", lambda *_: pytest.fail("there is no run")
     )
     events: list[Any] = []
     request = Request(load_sample_region(tmp_path), "deploy attach andes", ("bog1",))
-    report = attach.follow_newest_run_of_each_node(
+    report = newest_runs.follow_newest_run_of_each_node(
         request, lambda _, event: events.append(event), lambda _: None
     )
     [node] = report.nodes

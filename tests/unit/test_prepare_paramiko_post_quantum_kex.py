@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from paramiko.message import Message
 
-from chautari.prepare import post_quantum_kex
-from chautari.prepare.post_quantum_kex import NAME, HybridKeyExchange, HybridTransport
+from chautari.prepare import paramiko_post_quantum_kex
+from chautari.prepare.paramiko_post_quantum_kex import NAME, HybridKeyExchange, HybridTransport
 
 
 def encapsulate(init: bytes) -> tuple[bytes, bytes]:
@@ -136,6 +136,6 @@ def test_answer_that_is_not_valid_is_refused(change: Any) -> None:
 
 
 def test_other_servers_are_reached_as_before() -> None:
-    assert post_quantum_kex.is_available()
+    assert paramiko_post_quantum_kex.is_available()
     assert HybridTransport._preferred_kex[1:] == paramiko.Transport._preferred_kex
     assert "curve25519-sha256@libssh.org" in HybridTransport._preferred_kex

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.resources import (
+from chautari.node.task_resources import (
     READING,
     merge_resource_descriptions,
     path_resource,

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node.backup.manifest import FOLDER, Manifest, StateSpec, dump_path
+from chautari.node.restore.archive_file_index import FileIndex
 from chautari.node.restore.databases import DatabaseServer, database_server, name_of_copy
 from chautari.node.restore.errors import RestoreError
 from chautari.node.restore.extraction import Extraction, Reader, archived_path, compare_with_archive
-from chautari.node.restore.file_index import FileIndex
-from chautari.node.restore.places import RestorePlace, find_place, needed_by_filesystem
+from chautari.node.restore.places import (
+    RestorePlace,
+    find_place_and_staged_path,
+    needed_by_filesystem,
+)
 from chautari.node.restore.repository import Archive, Repository
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -94,7 +98,7 @@ class CopyJob:
             path = archived_path(item.path)
             if path in known:
                 dumps[path] = item.size
-            if (place := find_place(self.places, path)) is None:
+            if (place := find_place_and_staged_path(self.places, path)) is None:
                 continue
             found.add(place[0].path)
             if item.type == "-":
@@ -228,7 +232,7 @@ def read_archive(
 def _check_database_can_be_restored(database: Database, manifest: Manifest) -> None:
     if manifest.row_counts_of_database(database.engine, database.name) is None:
         raise RestoreError("dump_missing", archive=manifest.node, database=database.name)
-    database.server.check_owner(database.name)
+    database.server.require_known_account(database.name)
     if not database.server.exists(database.name):
         raise RestoreError("database_missing", database=database.name)
 
@@ -237,7 +241,7 @@ def _size_of_live_database(database: Database) -> int:
     return database.server.size(database.name)
 
 
-def open_index(folder: Path) -> FileIndex:
+def create_empty_index(folder: Path) -> FileIndex:
     """Return an empty index of files in `folder`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return FileIndex(folder / "files.sqlite")

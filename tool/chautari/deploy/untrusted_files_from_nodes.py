@@ -23,7 +23,7 @@ _MAX_ERROR = 200  # characters
 _UNREACHED = ("unreachable", "disconnected")
 
 
-class NodeFiles(NamedTuple):
+class FilesFromNode(NamedTuple):
     """What a node sent of the files that it was asked for.
 
     Attributes:
@@ -39,7 +39,7 @@ class NodeFiles(NamedTuple):
 
 def read_node_files(
     target: SSHTarget, paths: Mapping[str, str], unreached: Mapping[str, NodeReport] | None = None
-) -> NodeFiles:
+) -> FilesFromNode:
     """Ask one node for files, with one question.
 
     Args:
@@ -49,7 +49,7 @@ def read_node_files(
     if report := (unreached or {}).get(target.name):
         return _unreachable_node_files(next(iter(report.refusals), Refusal("nothing_deployed")))
     if target.address not in read_known_hosts_text(target.known_hosts):
-        return NodeFiles({}, {}, ("not_deployed", {}))
+        return FilesFromNode({}, {}, ("not_deployed", {}))
     arguments = {"action": "state_files", "files": dict(paths)}
     try:
         reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, StateFilesAnswer))
@@ -59,7 +59,7 @@ def read_node_files(
     if reply.answer is not None:
         return _decode_answer(reply.answer)
     if reply.code == NO_PYTHON:
-        return NodeFiles({}, {}, ("not_deployed", {}))
+        return FilesFromNode({}, {}, ("not_deployed", {}))
     return _unreachable_node_files(no_answer_refusal(target, reply.code, reply.last_error))
 
 
@@ -68,12 +68,12 @@ def unreached_nodes(reports: Sequence[NodeReport]) -> dict[str, NodeReport]:
     return {report.name: report for report in reports if report.state in _UNREACHED}
 
 
-def _unreachable_node_files(refusal: Refusal) -> NodeFiles:
+def _unreachable_node_files(refusal: Refusal) -> FilesFromNode:
     data = {"reason": refusal.reason, "fix": refusal.fix}
-    return NodeFiles({}, {}, ("node_unreachable", data))
+    return FilesFromNode({}, {}, ("node_unreachable", data))
 
 
-def _decode_answer(answer: StateFilesAnswer) -> NodeFiles:
+def _decode_answer(answer: StateFilesAnswer) -> FilesFromNode:
     contents = {}
     errors = {name: to_one_line(text)[:_MAX_ERROR] for name, text in answer["errors"].items()}
     for name, text in answer["files"].items():
@@ -81,4 +81,4 @@ def _decode_answer(answer: StateFilesAnswer) -> NodeFiles:
             contents[name] = a2b_base64(text)
         except (Base64Error, ValueError):
             errors.setdefault(name, _("its content is not base64"))
-    return NodeFiles(contents, errors)
+    return FilesFromNode(contents, errors)

@@ -9,23 +9,23 @@ from chautari.region.load import LoadedRegion
 from chautari.services.registry import SERVICES
 
 
-def upgradable_services(loaded_region: LoadedRegion) -> tuple[str, ...]:
+def services_with_selectable_release(loaded_region: LoadedRegion) -> tuple[str, ...]:
     """Return the services of a region whose release `version` in region.yml selects."""
     region = loaded_region.region
     return tuple(
         name
-        for name in region.public_services()
+        for name in region.services_with_public_name()
         if (settings := SERVICES[name].settings) and "version" in settings.model_fields
     )
 
 
-def service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
+def requested_or_first_service_to_upgrade(loaded_region: LoadedRegion, service: str) -> str:
     """Return the service to upgrade; without a name, the first one.
 
     Raises:
         BadInput: when the region does not have it.
     """
-    known = upgradable_services(loaded_region)
+    known = services_with_selectable_release(loaded_region)
     if not known:
         raise BadInput(
             _("this region has no service whose release you can select"),
@@ -49,7 +49,7 @@ def region_with_version(
         BadInput: when the rules of the region do not allow this version.
     """
     region = loaded_region.region
-    settings = region.services.settings_for(service)
+    settings = region.services.settings_or_defaults_of(service)
     assert settings is not None
     changed = settings.model_validate(
         settings.model_dump(exclude_unset=True, exclude={"version"}, by_alias=True)

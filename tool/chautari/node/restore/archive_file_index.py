@@ -48,7 +48,7 @@ class FileIndex:
         """Remove a path whose last copy in the archive is no regular file."""
         self._connection.execute("DELETE FROM files WHERE path = ?", (os.fsencode(path),))
 
-    def record_extracted_file(self, path: str, size: int, sha256: str) -> bool:
+    def record_extracted_file_if_listed(self, path: str, size: int, sha256: str) -> bool:
         """Record what was extracted of a file; return whether the archive lists it."""
         done = self._connection.execute(
             "UPDATE files SET size = ?1, sha256 = ?2, expected = iif(expected < 0, ?1, expected)"
@@ -79,7 +79,7 @@ class FileIndex:
         for row in self._connection.execute(query):
             yield IndexedFile(os.fsdecode(row[0]), *row[1:])
 
-    def close(self) -> None:
+    def close_and_delete(self) -> None:
         """Delete the index."""
         self._connection.close()
         self._file.unlink(missing_ok=True)

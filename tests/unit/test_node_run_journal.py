@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node import journal
+from chautari.node import run_journal
 
 HARD = 'it\'s "quoted" \\ ñ\tsecret'
 
@@ -19,41 +19,43 @@ def file(tmp_path: Path) -> Path:
 
 def secrets(folder: Path, *values: str) -> list[str]:
     (folder / "secrets.json").write_text(json.dumps(values))
-    return journal.read_secret_spellings(folder / "secrets.json")
+    return run_journal.read_secret_spellings(folder / "secrets.json")
 
 
 def test_append_event_writes_whole_lines_in_order(file: Path) -> None:
     for number in range(3):
-        journal.append_event(file, {"event": "task", "n": number, "text": "a\nb"})
-    assert [json.loads(line)["n"] for line in journal.read_lines_from(file)] == [0, 1, 2]
+        run_journal.append_event(file, {"event": "task", "n": number, "text": "a\nb"})
+    assert [json.loads(line)["n"] for line in run_journal.read_lines_from(file)] == [0, 1, 2]
 
 
 def test_read_lines_continues_at_a_position(file: Path) -> None:
-    journal.append_event(file, {"event": "a"})
-    position = sum(map(len, journal.read_lines_from(file)))
-    journal.append_event(file, {"event": "b"})
-    assert [json.loads(line)["event"] for line in journal.read_lines_from(file, position)] == ["b"]
+    run_journal.append_event(file, {"event": "a"})
+    position = sum(map(len, run_journal.read_lines_from(file)))
+    run_journal.append_event(file, {"event": "b"})
+    assert [json.loads(line)["event"] for line in run_journal.read_lines_from(file, position)] == [
+        "b"
+    ]
 
 
 def test_read_lines_leaves_out_a_partial_line(file: Path) -> None:
-    assert journal.read_lines_from(file) == []
-    journal.append_event(file, {"event": "a"})
+    assert run_journal.read_lines_from(file) == []
+    run_journal.append_event(file, {"event": "a"})
     with file.open("a") as stream:
         stream.write('{"event": "ha')
-    assert len(journal.read_lines_from(file)) == 1
+    assert len(run_journal.read_lines_from(file)) == 1
 
 
 @pytest.mark.parametrize("kind", ["task", "difference"])
 def test_long_journal_keeps_only_important_events(
     kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "MAX_BYTES", 200)
+    monkeypatch.setattr(run_journal, "MAX_BYTES", 200)
     for _ in range(50):
-        journal.append_event(file, {"event": kind, "text": "x" * 30})
+        run_journal.append_event(file, {"event": kind, "text": "x" * 30})
     assert file.stat().st_size < 300
     for name in ("failure", "role_finished", "check", "run_finished"):
-        journal.append_event(file, {"event": name})
-    assert [json.loads(line)["event"] for line in journal.read_lines_from(file)[-4:]] == [
+        run_journal.append_event(file, {"event": name})
+    assert [json.loads(line)["event"] for line in run_journal.read_lines_from(file)[-4:]] == [
         "failure", "role_finished", "check", "run_finished",
     ]  # fmt: skip
 
@@ -62,15 +64,18 @@ def test_long_journal_keeps_only_important_events(
 def test_append_event_masks_secrets_everywhere(secret: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, secret)
     event: dict[str, Any] = {"event": "failure", "message": f"a{secret}b", "log": [secret, secret]}
-    journal.append_event(file, event, known)
-    [line] = map(json.loads, journal.read_lines_from(file))
-    assert line["message"] == f"a{journal.MASK}b"
-    assert line["log"] == [journal.MASK] * 2
+    run_journal.append_event(file, event, known)
+    [line] = map(json.loads, run_journal.read_lines_from(file))
+    assert line["message"] == f"a{run_journal.MASK}b"
+    assert line["log"] == [run_journal.MASK] * 2
 
 
 @pytest.mark.parametrize("secret", ["canary", HARD])
 def test_mask_secrets_masks_plain_text(secret: str, tmp_path: Path) -> None:
-    assert journal.mask_secrets(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
+    assert (
+        run_journal.mask_secrets(f"a{secret}b", secrets(tmp_path, secret))
+        == f"a{run_journal.MASK}b"
+    )
 
 
 def test_mask_secrets_masks_longer_secrets_first(tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_mask_secrets_masks_longer_secrets_first(tmp_path: Path) -> None:
         True,
         False,
     ]
-    assert journal.mask_secrets("canary-and-more", known) == journal.MASK
+    assert run_journal.mask_secrets("canary-and-more", known) == run_journal.MASK
 
 
 KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
@@ -100,49 +105,49 @@ KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
 )
 def test_append_event_masks_secrets_in_each_encoding(text: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, HARD, KEY)
-    journal.append_event(file, {"event": "failure", "deep": [{"message": text}]}, known)
-    [line] = map(json.loads, journal.read_lines_from(file))
+    run_journal.append_event(file, {"event": "failure", "deep": [{"message": text}]}, known)
+    [line] = map(json.loads, run_journal.read_lines_from(file))
     [found] = line["deep"]
-    assert journal.MASK in found["message"]
+    assert run_journal.MASK in found["message"]
     for part in ("canary", "quoted", "XVvdGVk"):
         assert part not in found["message"]
 
 
 def test_mask_secrets_ignores_short_lines_of_a_key(tmp_path: Path) -> None:
-    assert journal.mask_secrets("a short word", secrets(tmp_path, KEY)) == "a short word"
+    assert run_journal.mask_secrets("a short word", secrets(tmp_path, KEY)) == "a short word"
 
 
 def test_append_event_keeps_values_that_are_no_text(file: Path, tmp_path: Path) -> None:
     event = {"event": "a", "n": 7, "none": None, "yes": True, "list": [1.5, ["x"]]}
-    journal.append_event(file, event, secrets(tmp_path, "canary"))
-    assert [json.loads(line) for line in journal.read_lines_from(file)] == [event]
+    run_journal.append_event(file, event, secrets(tmp_path, "canary"))
+    assert [json.loads(line) for line in run_journal.read_lines_from(file)] == [event]
 
 
 def test_full_disk_leaves_no_partial_line(file: Path) -> None:
-    journal.append_event(file, {"event": "a"})
+    run_journal.append_event(file, {"event": "a"})
     before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            journal.append_event(file, {"event": "b", "message": "x" * 100})
+            run_journal.append_event(file, {"event": "b", "message": "x" * 100})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
-    journal.append_event(file, {"event": "c"})
-    assert [json.loads(line)["event"] for line in journal.read_lines_from(file)] == ["a", "c"]
+    run_journal.append_event(file, {"event": "c"})
+    assert [json.loads(line)["event"] for line in run_journal.read_lines_from(file)] == ["a", "c"]
 
 
 def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:
-    assert journal.read_secret_spellings(tmp_path / "gone") == []
+    assert run_journal.read_secret_spellings(tmp_path / "gone") == []
 
 
 def test_trim_keeps_beginning_and_end_of_a_long_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LOG_BYTES", 100)
+    monkeypatch.setattr(run_journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
     log.write_bytes(b"a" * 500 + b"z" * 500)
-    journal.shorten_log_file(log)
+    run_journal.shorten_log_file(log)
     assert log.read_bytes() == b"a" * 50 + b"\n[cut]\n" + b"z" * 50
 
 
@@ -150,10 +155,10 @@ def test_trim_keeps_beginning_and_end_of_a_long_log(
 def test_trim_leaves_a_short_log_unchanged(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LOG_BYTES", 100)
+    monkeypatch.setattr(run_journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
-    journal.shorten_log_file(log)
+    run_journal.shorten_log_file(log)
     assert not log.exists()
     log.write_bytes(b"x" * size)
-    journal.shorten_log_file(log)
+    run_journal.shorten_log_file(log)
     assert log.read_bytes() == b"x" * size

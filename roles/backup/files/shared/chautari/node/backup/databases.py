@@ -1,1 +1,0 @@
-../../../../../../../tool/chautari/node/backup/databases.py

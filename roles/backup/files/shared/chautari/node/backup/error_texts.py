@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup/error_texts.py

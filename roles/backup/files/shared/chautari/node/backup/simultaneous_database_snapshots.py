@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup/simultaneous_database_snapshots.py

@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/backup/start_and_follow.py

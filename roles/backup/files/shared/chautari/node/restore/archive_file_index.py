@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/restore/archive_file_index.py

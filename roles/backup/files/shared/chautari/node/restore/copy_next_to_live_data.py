@@ -1,0 +1,1 @@
+../../../../../../../tool/chautari/node/restore/copy_next_to_live_data.py

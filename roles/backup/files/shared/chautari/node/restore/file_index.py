@@ -1,1 +1,0 @@
-../../../../../../../tool/chautari/node/restore/file_index.py
