@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from region_samples import ROOT
 from run_samples import OLD
 
+from chautari import language
 from chautari.deploy import status
 from chautari.node import audit_log, lock, main, runner
 from chautari.render import provider
@@ -78,6 +79,13 @@ def sandbox_entry_point() -> EntryPoint:
     project = tomllib.loads((ROOT / "tool/chautari_sandbox/pyproject.toml").read_text())["project"]
     [(name, value)] = project["entry-points"][provider.GROUP].items()
     return EntryPoint(name, value, provider.GROUP)
+
+
+@pytest.fixture(autouse=True)
+def language_of_the_test_before_is_forgotten() -> None:
+    """Begin in English; a command with --json would leave its own choice to the next test."""
+    language.select("")
+    language.use_english_only(False)
 
 
 @pytest.fixture(autouse=True)
