@@ -202,7 +202,8 @@ def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
 def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any]) -> None:
     """Recordings are kept for as long as region.yml says, and raw files are deleted"""
     unit = host.check_output("systemctl cat chautari-recordings-expire.service")
-    assert f"expire-recordings {settings['bigbluebutton_keep_days']}" in unit.splitlines()[-1], unit
+    program = "/usr/local/lib/chautari/expire-recordings"
+    assert f"ExecStart={program} {settings['bigbluebutton_keep_days']}" in unit.splitlines(), unit
     daily = host.file("/etc/default/bigbluebutton-cron-config").content_string
     assert re.search(r"^published_days=\d+$", daily, re.M), daily
     assert re.search(r"^unrecorded_days=\d+$", daily, re.M), daily
