@@ -32,7 +32,7 @@ socket.create_connection((sys.argv[2], 443), 10, (sys.argv[1], 0)).close()
 @pytest.fixture
 def stranger(deployed: Proof) -> Iterator[Proof]:
     """Give a node a second address and a key that opens nothing."""
-    deployed.on(FROM, "ip", "address", "add", f"{STRANGER}/26", "dev", "eth0")
+    deployed.on(FROM, "ip", "address", "replace", f"{STRANGER}/26", "dev", "eth0")
     deployed.on(
         FROM, "sh", "-c", "rm -f /root/stranger*; ssh-keygen -q -t ed25519 -N '' -f /root/stranger"
     )
