@@ -106,7 +106,7 @@ def changes(receipts: list[Receipt]) -> list[Change]:
                 # A recorded refusal of the authority is valid for an hour.
                 if (
                     (name, kind) in NOT_RESTORED
-                    # Nobody could log in to repair both these and the operator's account.
+                    # Without these and the operator's account, a deploy could not log in.
                     or name.startswith(("/etc/ssh/", "/root/.ssh/"))
                     or ".refused" in name
                 ):

@@ -47,7 +47,7 @@ class MarkingTranslations(PoTranslations):
         return self.gettext(msgid1 if n == 1 else msgid2)
 
     def missed_sentences(self) -> list[str]:
-        """Return the English sentences that were to be translated, but that nobody sees."""
+        """Return the English sentences that were requested, but cannot be translated."""
         return sorted(text for text in self.missed if _ENGLISH.search(text))
 
 

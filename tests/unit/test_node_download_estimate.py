@@ -1,13 +1,13 @@
 """The estimate of downloads: the list of apt, and the sizes that servers report."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from running_server import running
 
 from chautari.node.download_estimate import estimate_download
 from chautari.node.task_resources import resources_of_task
@@ -41,12 +41,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with running(HTTPServer(("127.0.0.1", 0), Handler)) as found:
         yield f"http://127.0.0.1:{found.server_port}"
-        found.shutdown()
-        thread.join()
 
 
 @pytest.fixture

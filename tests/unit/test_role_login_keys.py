@@ -206,7 +206,7 @@ def test_key_of_a_former_operator_is_removed_everywhere(
     assert machine.call("remove") == 0
     assert machine.file("root").read_text() == key("other") + "\n"
     assert machine.file("luz").read_text() == ""
-    # Somebody adds it once more.
+    # Another person adds the key again.
     machine.write("debian", key("luz"))
     assert [item["account"] for item in machine.listed(capsys)["remove"]] == ["debian"]
 

@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from region_samples import ROOT
 from role_samples import ROLES, load_program
+from running_server import running
 
 SCRIPT = ROLES / "release_archive" / "files" / "download-archive"
 CONTENT = os.urandom(1_000_000)
@@ -78,12 +78,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with running(Server()) as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import os
 import shutil
 import stat
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from hostile_archives import (
     zip_file,
 )
 from role_samples import ROLES, load_program
+from running_server import running
 
 FILES = ROLES / "release_archive" / "files"
 PATH = "/app-3.0.1.tar.gz"
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Sends the answer for each path, from its beginning whatever range is requested."""
+    """Sends the whole answer for each path; it ignores requested ranges."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -130,12 +130,8 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with running(Server()) as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 def digest(content: bytes) -> str:

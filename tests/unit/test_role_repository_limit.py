@@ -161,7 +161,7 @@ def test_check_finds_what_apt_would_replace(apt: Apt) -> None:
     ]  # fmt: skip
     apt.limit(JITSI)
     assert replaceable_packages(policy(), servers, own) == []
-    # A file of somebody else that counts before.
+    # A file of another program, which apt reads first.
     other = 'Package: sudo\nPin: origin "localhost"\nPin-Priority: 900\n'
     (apt.root / "etc/apt/preferences.d/10-other.pref").write_text(other)
     assert replaceable_packages(policy(), servers, own) == ["sudo"]

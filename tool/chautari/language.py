@@ -6,11 +6,11 @@ translated by the code that shows them. Nothing is loaded as long as the languag
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,37 +54,31 @@ def use_english_only(value: bool) -> None:
     _Choice.english_only = value
 
 
-@contextlib.contextmanager
-def english() -> Iterator[None]:
+@contextmanager
+def _choice_for_a_while(**changes: object) -> Iterator[None]:
+    before = {name: getattr(_Choice, name) for name in changes}
+    try:
+        for name, value in changes.items():
+            setattr(_Choice, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(_Choice, name, value)
+
+
+def english() -> AbstractContextManager[None]:
     """Use English for a while."""
-    before = _Choice.english_only
-    _Choice.english_only = True
-    try:
-        yield
-    finally:
-        _Choice.english_only = before
+    return _choice_for_a_while(english_only=True)
 
 
-@contextlib.contextmanager
-def for_people() -> Iterator[None]:
+def for_people() -> AbstractContextManager[None]:
     """Use the selected language for a while, for files that people read."""
-    before = _Choice.english_only
-    _Choice.english_only = False
-    try:
-        yield
-    finally:
-        _Choice.english_only = before
+    return _choice_for_a_while(english_only=False)
 
 
-@contextlib.contextmanager
-def in_language_of(languages: Sequence[str]) -> Iterator[None]:
+def in_language_of(languages: Sequence[str]) -> AbstractContextManager[None]:
     """Use the first of these languages that has a translation, for a text that a region keeps."""
-    before = _Choice.english_only, _Choice.language
-    _Choice.english_only, _Choice.language = False, best_language(languages)
-    try:
-        yield
-    finally:
-        _Choice.english_only, _Choice.language = before
+    return _choice_for_a_while(english_only=False, language=best_language(languages))
 
 
 def current() -> str:

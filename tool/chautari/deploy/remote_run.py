@@ -12,7 +12,7 @@ from chautari.prepare.child_process import other_login_refusal, unreachable_refu
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.account_fallback import current_login
-from chautari.ssh.login_confirming_settings import (
+from chautari.ssh.login_proof import (
     try_new_login_and_return_error,
     try_own_login_and_return_error,
 )
