@@ -239,7 +239,7 @@ def test_tampered_release_is_refused(upstream: Upstream, tmp_path: Path, case: s
 
 
 def test_control_side_refuses_what_a_node_does_not_unpack(tmp_path: Path) -> None:
-    """Both check entries, each with code of its own: on a node there is only the role."""
+    """Both use the same rules, and read archives with code of their own."""
     source = ArtifactSource("app", "", VERSION_FILE, r"VERSION = '([^']+)'")
     honest = {"tar.gz": tar_gz(release()), "zip": zip_file(release())}
     for ending, content in honest.items():

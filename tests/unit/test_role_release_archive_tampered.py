@@ -87,9 +87,10 @@ class Node:
         self.libexec, self.cache = root / "libexec", root / "cache"
         for folder in (self.releases, self.libexec):
             folder.mkdir(parents=True)
-        for name in ("unpack-release", "unpack-archive"):
-            shutil.copy(FILES / name, self.libexec / name)
-            (self.libexec / name).chmod(0o700)
+        for name in ("unpack-release", "unpack-archive", "shared/archive_rules.py"):
+            program = self.libexec / Path(name).name
+            shutil.copy(FILES / name, program)
+            program.chmod(0o700)
         (self.libexec / "prepare").write_text(PREPARE)
         (self.libexec / "prepare").chmod(0o700)
         self.path = os.environ["PATH"]
@@ -236,7 +237,7 @@ def test_pinned_file_that_is_no_release_is_refused(case: str, node: Node, server
 def test_archive_that_grows_too_large_is_refused(
     limit: str, value: int, node: Node, server: Server
 ) -> None:
-    program = node.libexec / "unpack-archive"
+    program = node.libexec / "archive_rules.py"
     before = program.read_text()
     program.write_text(before.replace(f"\n{limit} = ", f"\n{limit} = {value} or "))
     assert program.read_text() != before

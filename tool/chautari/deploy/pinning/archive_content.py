@@ -9,13 +9,19 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from chautari.deploy.pinning.archive_members import MAX_LINK, ArchiveMember, MemberCheck
 from chautari.deploy.pinning.refusal import PinRefused
 from chautari.language import _
+from chautari.node.archive_rules import (
+    MAX_BYTES,
+    CheckedEntries,
+    Entry,
+    EntryRefused,
+    entry_of_tar,
+    entry_of_zip,
+)
 from chautari.services.artifact_sources import ArtifactSource
 
 MAX_VERSION_FILE = 1 << 20
@@ -27,6 +33,14 @@ _DAMAGED = (OSError, EOFError, ValueError, lzma.LZMAError, tarfile.TarError, zip
             NotImplementedError, RuntimeError)  # fmt: skip
 
 
+# What people read about a broken rule; a release that breaks another one has an unsafe entry.
+_CODES = {
+    "too_many_entries": "archive_too_large",
+    "unsafe_path": "unsafe_path",
+    "not_in_folder": "no_single_folder",
+}
+
+
 class _ArchiveOfRelease(NamedTuple):
     """A file that should be the archive of a release."""
 
@@ -36,6 +50,26 @@ class _ArchiveOfRelease(NamedTuple):
 
     def refused(self, code: str, **data: object) -> PinRefused:
         return PinRefused(code, name=self.source.name, version=self.version, **data)
+
+
+class _UnpackableContent:
+    """The content of an archive so far, all of which a node would unpack."""
+
+    def __init__(self, release: _ArchiveOfRelease) -> None:
+        self._release, self._entries, self._size = release, CheckedEntries(), 0
+
+    def add_entry(self, entry: Entry, size: int) -> None:
+        try:
+            self._entries.add(entry)
+        except EntryRefused as error:
+            code = _CODES.get(error.code, "unsafe_entry")
+            raise self._release.refused(code, path=ascii(error.name[:200])) from None
+        self.add_bytes(size)
+
+    def add_bytes(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_BYTES:
+            raise self._release.refused("archive_too_large")
 
 
 def check_archive(file: Path, url: str, source: ArtifactSource, version: str) -> None:
@@ -81,26 +115,21 @@ def _read_version_files_in_zip(release: _ArchiveOfRelease) -> Iterator[str]:
     comment = int.from_bytes(end[start + 20 : start + 22], "little")
     if start < 0 or start + 22 + comment != len(end):
         raise zipfile.BadZipFile(_("there are bytes after its end"))
-    check = MemberCheck(release.refused)
+    unpackable = _UnpackableContent(release)
     with zipfile.ZipFile(release.file) as archive:
         for member in archive.infolist():
-            check.add(ArchiveMember.of_zip(member, partial(_read_link_in_zip, archive, member)))
+            unpackable.add_entry(entry_of_zip(archive, member), member.file_size)
             with archive.open(member) as content:
                 yield from _read_member_to_end(release, member.filename, content)
 
 
-def _read_link_in_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
-    with archive.open(member) as content:
-        return content.read(MAX_LINK).decode(errors="surrogateescape")
-
-
 def _read_version_files_in_tar(release: _ArchiveOfRelease, kind: str) -> Iterator[str]:
     """Yield the text of the file with the version; read to the end, which checks the sum."""
-    check = MemberCheck(release.refused)
+    unpackable = _UnpackableContent(release)
     with _open_decompressed(release.file, kind) as plain:
         with tarfile.open(fileobj=plain, mode="r|") as archive:
             for member in archive:
-                check.add(ArchiveMember.of_tar(member))
+                unpackable.add_entry(entry_of_tar(member), member.size)
                 if member.isfile() and _is_version_file(release, member.name):
                     content = archive.extractfile(member)
                     assert content is not None
@@ -108,7 +137,7 @@ def _read_version_files_in_tar(release: _ArchiveOfRelease, kind: str) -> Iterato
         while piece := plain.read(_PIECE):
             if piece.strip(b"\0"):
                 raise tarfile.ReadError(_("there are bytes after its end"))
-            check.add_size(len(piece))
+            unpackable.add_bytes(len(piece))
 
 
 def _open_decompressed(file: Path, kind: str) -> IO[bytes]:

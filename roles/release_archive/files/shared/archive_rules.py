@@ -1,0 +1,1 @@
+../../../../tool/chautari/node/archive_rules.py
