@@ -331,7 +331,9 @@ def restored_files(deployed: Proof) -> Iterator[None]:
     files = {name: (deployed.folder / name).read_bytes() for name in (deployed.name, "known_hosts")}
     yield
     for name, content in files.items():
-        (deployed.folder / name).write_bytes(content)
+        # Other workers read known_hosts too, so it is never empty for a moment.
+        if (deployed.folder / name).read_bytes() != content:
+            write_atomically(deployed.folder / name, content)
 
 
 def current_snapshot() -> Snapshot:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.integration.conftest import Proof
 
+from chautari.files import write_atomically
+
 pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("restored_files")]
 # Each Python that is started by its short name gets a wrong clock.
 CLOCK = "/usr/local/bin/python3"
@@ -18,7 +20,8 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
     pinned = (proof.folder / "known_hosts").read_text().splitlines()
     other = next(line for line in pinned if "198.51.100.206" in line).split(maxsplit=1)[1]
     swapped = [f"198.51.100.205 {other}" if "198.51.100.205" in line else line for line in pinned]
-    (proof.folder / "known_hosts").write_text("\n".join(swapped) + "\n")
+    # Other workers read this file at the same time.
+    write_atomically(proof.folder / "known_hosts", "\n".join(swapped) + "\n")
     outcome = proof.deploy("region", "--json", "--node", "ground")
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "unreachable"
