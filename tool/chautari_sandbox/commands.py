@@ -114,9 +114,7 @@ def status(name: str, as_json: bool) -> int:
 @click.option(
     "--hint", is_flag=True, help="Print a hint that shows where to look for the active fault."
 )
-@click.option(
-    "--solve", is_flag=True, help="Print the cause of the active fault, and undo the fault."
-)
+@click.option("--solve", is_flag=True, help="Print the cause of the active fault, and repair it.")
 @json_option
 def break_(name: str, fault: str | None, hint: bool, solve: bool, as_json: bool) -> None:
     """Create a fault to practise with; then find it, and repair it.

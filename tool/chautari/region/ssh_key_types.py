@@ -237,9 +237,9 @@ def to_host_key_line(value: str) -> str:
     if len(words) < 2 or not to_host_key_fingerprint(f"{words[0]} {words[1]}"):
         raise ValueError(
             _(
-                "this is not a whole host key; run `ssh-keyscan -t ed25519 -p PORT HOST`, "
-                "compare its fingerprint with the one that the provider publishes, and write "
-                "the line without the host: ssh-ed25519 AAAA…"
+                "this host key is incomplete; run `ssh-keyscan -t ed25519 -p PORT HOST`, "
+                "compare the fingerprint of the printed key with the one that the provider "
+                "publishes, and write the line without the host: ssh-ed25519 AAAA…"
             )
         )
     return f"{words[0]} {words[1]}"

@@ -23,8 +23,8 @@ PEER_STATE_CODES = {
     "silent": PeerStateMeaning(
         "broken",
         "{peer} has published no new descriptor since {last:time}",
-        "call the group of {peer}: their server may be down; their contact gets an email once a "
-        "day",
+        "call the group that runs {peer}: its server may be down; its contact person gets "
+        "an email once a day",
     ),
     "own_connection_lost": PeerStateMeaning(
         "broken",
