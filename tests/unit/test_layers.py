@@ -60,7 +60,7 @@ LAYERS = (
     ("chautari.report", "chautari.untrusted_node_file"),
     ("chautari.checks",),
     ("chautari.node",),
-    ("chautari.process", "chautari.parallel", "chautari.files"),
+    ("chautari.process", "chautari.parallel", "chautari.files", "chautari.key_pairs"),
     ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
     ("chautari.language", "chautari.po_file"),
 )
