@@ -25,6 +25,7 @@ from chautari.region.locate import find_all_regions, find_region_file, name_prob
 from chautari.report import messages
 from chautari.report.dashboard import Dashboard, print_dashboard
 from chautari.report.jsonreport import backup_object, peer_object
+from chautari.report.terminal import print_backups
 from chautari.report.text_format import to_one_line
 
 
@@ -65,8 +66,6 @@ def _print_details(result: status.RegionStatus) -> None:
     for state in result.nodes:
         echo(f"  {state['node']:<16} {to_one_line(status.run_result_text(state))}")
     if result.backups:
-        from chautari.report.terminal import print_backups  # its tables take long to import
-
         print_backups(result.backups)
     lines = list(_describe_outdated_releases(result.releases))
     if lines:
