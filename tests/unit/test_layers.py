@@ -60,7 +60,13 @@ LAYERS = (
     ("chautari.report", "chautari.untrusted_node_file"),
     ("chautari.checks",),
     ("chautari.node",),
-    ("chautari.process", "chautari.parallel", "chautari.files", "chautari.key_pairs"),
+    (
+        "chautari.process",
+        "chautari.parallel",
+        "chautari.files",
+        "chautari.key_pairs",
+        "chautari.toolkit_yaml",
+    ),
     ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
     ("chautari.language", "chautari.po_file"),
 )

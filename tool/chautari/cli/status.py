@@ -21,7 +21,8 @@ from chautari.deploy.request import Request
 from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
-from chautari.region.locate import find_all_regions, find_region_file, name_problem
+from chautari.region.locate import find_all_regions, find_region_file
+from chautari.region.names import name_problem
 from chautari.report import messages
 from chautari.report.dashboard import Dashboard, print_dashboard
 from chautari.report.jsonreport import backup_object, peer_object

@@ -66,13 +66,11 @@ class SurveyedState(NamedTuple):
     survey: NodeSurvey
 
 
-@dataclass(frozen=True)
-class RefusedOrUnreachableState:
+class RefusedOrUnreachableState(NamedTuple):
     """Nothing is changed on the node; its report says why."""
 
 
-@dataclass(frozen=True)
-class UpToDateState:
+class UpToDateState(NamedTuple):
     """Every receipt on the node holds, and no other work was requested."""
 
 
