@@ -39,7 +39,6 @@ from chautari.prepare.child_process import (
 from chautari.prepare.protocol import Preparation
 from chautari.region.load import region_error
 from chautari.region.rule import Finding
-from chautari.render import bundle
 from chautari.render.context import NodeContext
 from chautari.render.variables import NodeVariables
 from chautari.report.message_templates import Data
@@ -372,6 +371,8 @@ def _finished_or_unknown_state(node_run: NodeRun, checks: list[CheckResult]) -> 
 
 def _pack_bundle(node_run: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
+    from chautari.render import bundle  # a node that is up to date gets none
+
     request = node_run.context.request
     inputs = node_run.context.inputs_of_all_roles_on_node(node_run.node)
     packed = bundle.pack_bundle(node_run.node, inputs, list(obsolete_roles))
