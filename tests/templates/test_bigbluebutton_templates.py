@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from templates import ROLES, render, variables, variables_of_role
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 ROLE = "bigbluebutton"
 DOMAIN = "rooms.andes.example.org"

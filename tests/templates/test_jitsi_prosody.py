@@ -8,7 +8,7 @@ from prosody import modules_of, read_settings
 from region_samples import ROOT
 from templates import render, variables
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 UPSTREAM = read_toolkit_yaml(ROOT / "tests/fixtures/jitsi/prosody.yml")
 EXAMPLE = UPSTREAM["example"]

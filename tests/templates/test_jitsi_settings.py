@@ -9,7 +9,7 @@ import pytest
 from region_samples import ROOT
 from templates import render, variables
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 KEYS = read_toolkit_yaml(ROOT / "tests/fixtures/jitsi/settings.yml")
 SHARED = ROOT / "tool/chautari_sandbox/doubles/jitsi/shared"

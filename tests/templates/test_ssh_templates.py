@@ -8,7 +8,7 @@ import pytest
 from region_samples import ROOT
 from templates import FOUND, RELEASES, render, variables
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 POLICIES = json.loads((ROOT / "tests/fixtures/ssh-audit/policies.json").read_text())["policies"]
 # sshd adds these names to its list by itself.

@@ -9,7 +9,7 @@ import pytest
 from region_samples import ROOT
 from templates import render, variables
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 WAIVERS = read_toolkit_yaml(ROOT / "tests/fixtures/tls/waivers.yml")
 PAGE = ROOT / "docs/security.md"

@@ -9,7 +9,7 @@ from typing import Any
 
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 ROLES = ROOT / "roles"
 NAMES = sorted(file.parent.parent.name for file in ROLES.glob("*/tasks/main.yml"))

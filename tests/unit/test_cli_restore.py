@@ -13,7 +13,7 @@ import pytest
 from region_samples import key_pair, region_file
 
 from chautari.backup import restore
-from chautari.cli import main
+from chautari.cli import backup_options, main, restore_results
 from chautari.cli import restore as command
 from chautari.process import RunningCommand
 
@@ -106,7 +106,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("deploy", "verify"):
         monkeypatch.setattr(command.pipeline, name, stage(name))
-    monkeypatch.setattr(command.summary, "verdict_sentence", lambda _: "Region andes is healthy.")
+    healthy = "Region andes is healthy."
+    monkeypatch.setattr(restore_results.summary, "verdict_sentence", lambda _: healthy)
     return stages
 
 
@@ -197,7 +198,7 @@ def test_unknown_time_is_refused(run: Any, moment: str, capsys: pytest.CaptureFi
 
 
 def test_times_are_utc() -> None:
-    moment = command.Moment()
+    moment = backup_options.Moment()
     assert moment.convert("2026-11-29 18:00", None, None) == 1795975200
     assert moment.convert("2026-11-29T18:00:00Z", None, None) == 1795975200
     assert moment.convert("2026-11-29", None, None) == 1795910400 + 86_399

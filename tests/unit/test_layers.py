@@ -60,7 +60,13 @@ LAYERS = (
     ("chautari.report", "chautari.untrusted_node_file"),
     ("chautari.checks",),
     ("chautari.node",),
-    ("chautari.process", "chautari.parallel", "chautari.files"),
+    (
+        "chautari.process",
+        "chautari.parallel",
+        "chautari.files",
+        "chautari.key_pairs",
+        "chautari.toolkit_yaml",
+    ),
     ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
     ("chautari.language", "chautari.po_file"),
 )
@@ -140,6 +146,20 @@ def test_imports_have_no_cycles() -> None:
         for name in MODULES
     }
     assert list(TopologicalSorter(graph).static_order())
+
+
+def test_few_imports_are_inside_functions() -> None:
+    """Only what takes long to load, and what does not travel with each action of a node."""
+    late = {
+        (name, child.lineno)
+        for name in MODULES
+        if name.startswith("chautari.")
+        for function in ast.walk(tree_of(name))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for child in ast.walk(function)
+        if isinstance(child, ast.Import | ast.ImportFrom)
+    }
+    assert 0 < len(late) <= 30
 
 
 def test_product_never_imports_the_sandbox() -> None:

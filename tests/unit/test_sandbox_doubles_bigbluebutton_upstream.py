@@ -10,7 +10,7 @@ import pytest
 import yaml
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 from chautari_sandbox.doubles.bigbluebutton.program import (
     bbb_conf,
     bbb_record,

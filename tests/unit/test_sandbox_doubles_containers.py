@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 from chautari_sandbox.doubles.catalog import IMAGES
 from chautari_sandbox.doubles.containers import greenlight, scalelite
 from chautari_sandbox.doubles.containers.common import Answer, Request

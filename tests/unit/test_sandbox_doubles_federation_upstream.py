@@ -5,7 +5,7 @@ import re
 import pytest
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 DOUBLE = ROOT / "tool/chautari_sandbox/doubles/nextcloud/lib/double"
 FACTS = read_toolkit_yaml(ROOT / "tests/fixtures/upstream/nextcloud_federation.yml")

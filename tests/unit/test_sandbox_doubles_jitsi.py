@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 from chautari_sandbox.doubles import jitsi_packages
 
 FACTS = ROOT / "tests/fixtures/jitsi"

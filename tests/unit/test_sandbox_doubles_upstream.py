@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 from chautari_sandbox.doubles.release_archive import DISABLED_APPS, ENABLED_APPS
 
 DOUBLES = ROOT / "tool/chautari_sandbox/doubles"

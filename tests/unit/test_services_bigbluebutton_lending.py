@@ -10,8 +10,7 @@ from lending_samples import ENDPOINTS, Side, take_letter
 from pool_lending_samples import pinned_pools, shared_pools
 
 from chautari.errors import InvalidRegion
-from chautari.render.bundle import all_texts_in
-from chautari.render.variables import NodeContext, variables_of_node
+from chautari.render.variables import NodeContext, all_texts_in, variables_of_node
 from chautari.secrets.required_secrets import required_secrets
 
 HOST = "rooms-ktm2.himalaya.example.org"

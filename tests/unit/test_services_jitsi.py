@@ -10,7 +10,7 @@ from jitsi_samples import MEETING, OPEN
 from node_samples import SECRETS, node
 from region_samples import ROOT, SANDBOX, load_sample_region
 
-from chautari.render.bundle import all_texts_in
+from chautari.render.variables import all_texts_in
 from chautari.secrets import required_secrets
 from chautari.services.jitsi.packages import UPSTREAM
 from chautari.services.jitsi.secrets import xmpp_certificate

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from lending_samples import ENDPOINTS, Side, pinned_sides, shared_sides, take_letter
 
-from chautari.render.bundle import all_texts_in
-from chautari.render.variables import NodeContext, variables_of_node
+from chautari.render.variables import NodeContext, all_texts_in, variables_of_node
 from chautari.services.jitsi.secrets import xmpp_certificate
 
 MEET = "meet.andes.example.org"

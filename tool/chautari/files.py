@@ -11,7 +11,6 @@ import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from chautari.errors import BadInput, ChautariError, error_item
 from chautari.language import Text, _
@@ -145,17 +144,6 @@ def write_atomically(
             # An error of a write has no name of a file, and the other errors name a temporary one.
             raise OSError(error.errno, error.strerror, str(file)) from None
         raise
-
-
-def read_toolkit_yaml(file: Path) -> Any:
-    """Return the content of a YAML file of the toolkit. Use `yaml_reader` for files of users.
-
-    PyYAML with libyaml reads it ten times faster.
-    """
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(file.read_bytes(), Loader=loader)
 
 
 def unusable_file_error(file: Path | str, error: OSError) -> UnusableFile:

@@ -1,7 +1,7 @@
 """The language of human-readable texts: English, or a translation from `translations/`.
 
 `_("… {node} …", node=node)` translates a text, then fills its placeholders. Texts in tables are
-translated by the code that shows them. Nothing is loaded as long as the language is English.
+translated by the code that shows them. No file is read as long as the language is English.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from chautari.po_file import PoTranslations
+from chautari.po_file import PoTranslations, texts_of_files
 
 ENGLISH = "en"
 FOLDER = Path(__file__).parent / "translations"
@@ -121,8 +119,6 @@ def translations() -> tuple[str, ...]:
 
 @cache
 def _load_translation(language: str) -> PoTranslations:
-    from chautari.po_file import PoTranslations  # English needs none
-
     with (FOLDER / f"{language}.po").open("rb") as file:
         return PoTranslations(file)
 
@@ -145,8 +141,6 @@ def texts_of_node_mails(language: str) -> Mapping[str, str]:
 def _texts_of_files(language: str, files: re.Pattern[str]) -> Mapping[str, str]:
     if language == ENGLISH:
         return {}
-    from chautari.po_file import texts_of_files  # English needs none
-
     with (FOLDER / f"{language}.po").open("rb") as file:
         return texts_of_files(file.read().decode(), files)
 

@@ -11,7 +11,6 @@ from gettext import NullTranslations, c2py
 from typing import Any
 
 _TEXT = re.compile(r'(?:(msgctxt|msgid_plural|msgid|msgstr)(?:\[([0-9])\])? +)?"(.*)"\s*')
-_SOURCE = re.compile(r"^#: (.*)", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "r": "\r"}
 _PLURAL = re.compile(r"plural=([^;\n]+)")
@@ -45,14 +44,19 @@ class PoTranslations(NullTranslations):
 
 def texts_of_files(content: str, files: re.Pattern[str]) -> dict[str, str]:
     """Return the translated texts of source files, by the English text; plurals by both forms."""
+    # Most texts are of other files, so only the lines that name the files are searched.
+    source = re.compile(rf"\n#:[^\n]*? (?:{files.pattern})")
     found = {}
-    for block in content.split("\n\n"):
-        if any(map(files.match, " ".join(_SOURCE.findall(block)).split())):
-            for entry in _read_entries(block):
-                forms = [entry[key] for key in sorted(entry) if key.startswith("msgstr")]
-                if all(forms):
-                    found[entry["msgid"]] = forms[0]
-                    found[entry.get("msgid_plural", entry["msgid"])] = forms[-1]
+    end = 0
+    while match := source.search(content, end):
+        start = content.rfind("\n\n", 0, match.start() + 1)
+        end = content.find("\n\n", match.end())
+        end = end if end >= 0 else len(content)
+        for entry in _read_entries(content[start + 2 : end]):
+            forms = [entry[key] for key in sorted(entry) if key.startswith("msgstr")]
+            if all(forms):
+                found[entry["msgid"]] = forms[0]
+                found[entry.get("msgid_plural", entry["msgid"])] = forms[-1]
     return found
 
 

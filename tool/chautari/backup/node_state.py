@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from chautari.region.field_types import validate_name
+from chautari.region.names import validate_name
 from chautari.untrusted_node_file import MAX_NUMBER, Count, NodeModel, Seconds
 
 STATE_FILE = "/var/lib/chautari/backup/state.json"

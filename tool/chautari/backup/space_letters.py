@@ -15,7 +15,8 @@ from chautari.backup.scope import node_that_stores_for_peers, nodes_with_backup,
 from chautari.backup.secrets import public_login_key
 from chautari.federation.descriptor import Ed25519Key, StrictDescriptorModel
 from chautari.language import Text, _
-from chautari.region.field_types import size_in_mb, validate_name
+from chautari.region.field_types import size_in_mb
+from chautari.region.names import validate_name
 from chautari.region.ssh_key_types import HOST_KEY_TYPES, to_host_key_line
 from chautari.services.base import LendingHooks
 from chautari.services.lending import AddressOfSender

@@ -6,6 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from chautari.cli.json_output import print_json
+from chautari.cli.main import deploy
 from chautari.cli.options import json_option
 
 
@@ -18,8 +19,6 @@ def command(shell: str, as_json: bool) -> None:
     \b
     deploy completion bash > ~/.local/share/bash-completion/completions/deploy
     """
-    from chautari.cli.main import deploy
-
     completion = get_completion_class(shell)
     assert completion is not None
     script = completion(deploy, {}, "deploy", "_DEPLOY_COMPLETE").source()

@@ -9,6 +9,7 @@ import click
 
 from chautari.account import account_name
 from chautari.backup import drill, sandbox_copy
+from chautari.cli.backup_options import at_option, from_option
 from chautari.cli.json_output import print_json
 from chautari.cli.options import (
     CommandWithProviderOptions,
@@ -19,7 +20,7 @@ from chautari.cli.options import (
 )
 from chautari.cli.output import echo
 from chautari.cli.reporting import progress_listener
-from chautari.cli.restore import at_option, from_option, print_outcomes
+from chautari.cli.restore_results import print_outcomes
 from chautari.deploy.request import Request, ensure_context
 from chautari.language import TextTemplate, _
 from chautari.paths import regions_root

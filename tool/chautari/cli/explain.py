@@ -20,6 +20,8 @@ from chautari.reference.key_pages import (
     find_pages,
     known_words,
 )
+from chautari.region.error_messages import as_flow_yaml
+from chautari.region.renamed_keys import find_renamed_key
 from chautari.report import key_page_texts
 from chautari.report.plain_table import table_lines, terminal_width
 from chautari.report.text_format import first_sentence
@@ -61,8 +63,6 @@ def command(key: str | None, as_json: bool) -> int:
 
 
 def _unknown_key_error(key: str, pages: tuple[KeyPage, ...]) -> BadInput:
-    from chautari.region.renamed_keys import find_renamed_key  # only a mistake needs it
-
     if renamed := find_renamed_key(tuple(key.split("."))):
         new = ".".join((*renamed.old[:-1], renamed.new))
         return BadInput(
@@ -122,8 +122,6 @@ def _description_text(page: KeyPage) -> str:
 
 
 def _default_value_text(page: KeyPage) -> str:
-    from chautari.region.error_messages import as_flow_yaml
-
     if page.required:
         return _(key_page_texts.REQUIRED)
     empty = page.default in (None, [], {}, "")
@@ -132,8 +130,6 @@ def _default_value_text(page: KeyPage) -> str:
 
 def _example_lines(page: KeyPage, pages: tuple[KeyPage, ...]) -> Iterator[str]:
     """Yield the example under its parents, so that it can be pasted into the file."""
-    from chautari.region.error_messages import as_flow_yaml
-
     names = [
         _last_key_or_example_name(page.path[:depth], pages)
         for depth in range(1, len(page.path) + 1)

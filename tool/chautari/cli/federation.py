@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
+from chautari.deploy import peer_status
 from chautari.errors import BadInput
 from chautari.federation import (
     key_words,
@@ -32,6 +33,7 @@ from chautari.region.locate import find_region_file
 from chautari.region.yaml_reader import find_hidden_character
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
+from chautari.report import terminal
 from chautari.report.jsonreport import peer_object
 from chautari.report.messages import peer_state_and_next_step_texts
 from chautari.report.model import PeerStatus
@@ -298,8 +300,6 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     descriptor changes nothing. The command also fetches letters from the peers with which the
     region shares nodes or disk space.
     """
-    from chautari.deploy import peer_status  # only this command asks nodes
-
     loaded_region = _load_region_with_unpinned_peers(name)
     region, endpoints = loaded_region.region, known_endpoints(loaded_region)
     secrets = None
@@ -319,8 +319,6 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
 
 
 def _print_statuses(states: dict[str, PeerState], statuses: list[PeerStatus]) -> None:
-    from chautari.report import terminal
-
     terminal.print_peers(statuses)
     for name, state in states.items():
         if state.replaces_pin:

@@ -22,6 +22,7 @@ from chautari.language import _, for_people
 from chautari.paths import content_root
 from chautari.region import field_types
 from chautari.region.locate import REGION_FILE
+from chautari.region.names import validate_name
 from chautari.region_setup import answers, new_files
 from chautari.region_setup.region_text import region_file_text
 from chautari.region_setup.toolkit_source import ToolkitSource, toolkit_source
@@ -31,7 +32,7 @@ from chautari.secrets import merge_driver
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _OPTIONS: tuple[Decorator, ...] = (
-    click.argument("name", required=False, type=CheckedText("NAME", field_types.validate_name)),
+    click.argument("name", required=False, type=CheckedText("NAME", validate_name)),
     click.option(
         "--domain", type=CheckedText("DOMAIN", field_types.validate_domain),
         help="Domain of the region.",
@@ -59,7 +60,7 @@ _OPTIONS: tuple[Decorator, ...] = (
         help="Use `low` if many people have slow connections. Default: normal.",
     ),
     click.option(
-        "--operator", type=CheckedText("NAME", field_types.validate_name),
+        "--operator", type=CheckedText("NAME", validate_name),
         help="Name of the first operator. Default: the name in the key's comment, or your account.",
     ),
     click.option(

@@ -17,6 +17,7 @@ from chautari.cli.text_checked_like_region_file import CheckedText
 from chautari.errors import BadInput
 from chautari.language import _
 from chautari.region import field_types
+from chautari.region.names import validate_name
 from chautari.region.timezone_hints import zones_of_country
 from chautari.region_setup import answers, machine_inspection, operator_keys
 from chautari.region_setup.answers import MailAnswer, NodeAnswer, RegionAnswers, ServiceAnswer
@@ -153,9 +154,7 @@ def _ask_until_valid(
 
 def _ask_region_name(refuse_region: Callable[[str], None]) -> str:
     while True:
-        name: str = _ask_until_valid(
-            _("Name of the region, such as andes"), field_types.validate_name
-        )
+        name: str = _ask_until_valid(_("Name of the region, such as andes"), validate_name)
         try:
             refuse_region(name)
         except BadInput as error:
@@ -257,7 +256,7 @@ def _choose_operator_name(
         (_comment_of_public_key(key).partition("@")[0], account_name()), logins
     )
     return (
-        str(_ask_until_valid(_("Your name as operator"), field_types.validate_name, default))
+        str(_ask_until_valid(_("Your name as operator"), validate_name, default))
         if interactive
         else (default)
     )
@@ -307,7 +306,7 @@ def _refuse_duplicate_node_names(nodes: Sequence[NodeAnswer]) -> None:
 
 
 def _check_new_node_name(text: str, earlier_nodes: Sequence[NodeAnswer]) -> str:
-    name = field_types.validate_name(text)
+    name = validate_name(text)
     if any(name == node.name for node in earlier_nodes):
         raise ValueError(_("{name} is already the name of another node", name=name))
     return name

@@ -16,6 +16,7 @@ from chautari import __version__, language, process
 from chautari.cli import json_output
 from chautari.cli.output import discard_output, echo
 from chautari.cli.translated_help import translate_click, translate_command
+from chautari.cli.usage_errors import to_usage_mistake
 from chautari.errors import ChautariError
 from chautari.files import to_displayable_error
 from chautari.language import _
@@ -150,8 +151,6 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _report_usage_error(error: click.ClickException, arguments: list[str] | None) -> int:
     """Show a mistake in the command line with the usage of the command, and what to do."""
-    from chautari.cli.usage_errors import to_usage_mistake  # only a mistake needs it
-
     usage = to_usage_mistake(error, sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = getattr(error, "ctx", None)
     shown = error.format_message()

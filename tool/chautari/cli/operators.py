@@ -19,9 +19,9 @@ from chautari.files import exists_or_is_dangling_link, read_regular_file
 from chautari.language import _
 from chautari.migration.region_key_renaming import Rewrite, write_region_text
 from chautari.paths import regions_root
-from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
+from chautari.region.names import validate_name
 from chautari.region.ssh_key_types import compute_key_fingerprint, key_without_comment
 from chautari.region_setup import key_download, operators_text
 from chautari.render.provider import known_endpoints

@@ -16,6 +16,7 @@ from chautari.cli.translated_help import translate_options
 from chautari.files import refuse_special_file
 from chautari.paths import regions_root
 from chautari.region.locate import region_names
+from chautari.render import provider
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -134,9 +135,7 @@ class CommandWithProviderOptions(click.Command):
         """Return the command's own parameters, then the provider's options."""
         *own, help_ = super().get_params(ctx)
         if __name__ not in ctx.meta:
-            from chautari.render.provider import find_provider
-
-            provider = find_provider()
-            options = list(provider.extra_command_options()) if provider else []
+            found = provider.find_provider()
+            options = list(found.extra_command_options()) if found else []
             ctx.meta[__name__] = translate_options(options)
         return [*own, *ctx.meta[__name__], help_]

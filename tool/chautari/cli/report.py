@@ -15,7 +15,7 @@ from chautari.language import _
 from chautari.paths import regions_root, reports_dir
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
-from chautari.report import jsonreport, run_folders, summary
+from chautari.report import jsonreport, run_folders, summary, terminal
 from chautari.report.model import RegionReport
 from chautari.report.text_format import to_one_line
 
@@ -47,8 +47,6 @@ def command(name: str, run_id: str, open_page: bool, list_all: bool, as_json: bo
     if as_json:
         print_json(jsonreport.report_object(report))
         return 0
-    from chautari.report import terminal  # its tables need a library that takes long to load
-
     terminal.print_report(report, complete=True)
     echo(_("\nReport: {folder}", folder=folder / run / "report.html"))
     return 0

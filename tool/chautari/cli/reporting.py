@@ -49,20 +49,22 @@ def run_and_report(
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
-    if report_dir is not None:
-        from chautari.report import writer
-
-        writer.write_reports(report, report_dir)
     folder = reports_dir(loaded_region.region.region)
     latest = folder / run_folders.LATEST
-    if (
+    is_last_report_valid = (
         verb == "region"
         and report.had_nothing_to_do
         and jsonreport.is_last_written_report_good(latest)
-    ):
+    )
+    if report_dir is not None or not is_last_report_valid:
+        from chautari.cli import new_report  # tables and pages need libraries that load slowly
+
+        if report_dir is not None:
+            new_report.write_copy(report, report_dir)
+        if not is_last_report_valid:
+            new_report.write_and_print_report(report, request, verb, as_json)
+    if is_last_report_valid:
         _print_nothing_to_do_and_last_report(report, latest, as_json)
-    else:
-        _write_and_print_report(report, request, verb, as_json)
     return 0 if report.ok else 1
 
 
@@ -78,26 +80,6 @@ def _print_nothing_to_do_and_last_report(report: RegionReport, folder: Path, as_
                 folder=folder / "report.html",
             )
         )
-
-
-def _write_and_print_report(
-    report: RegionReport, request: Request, verb: str, as_json: bool
-) -> None:
-    """Write and print a report; its tables and its page need libraries that take long to load."""
-    from chautari.report import terminal, writer
-
-    folder = reports_dir(request.loaded_region.region.region)
-    part = verb.rpartition("--")[2]  # of an option that makes a report of its own
-    run = run_folders.create_run_folder(folder, part.replace(" ", "-"))
-    written = writer.write_reports(report, run)
-    if verb in ("region", "verify") and not request.nodes:
-        run_folders.mark_as_latest_run(run)
-    run_folders.prune_runs(folder)
-    if as_json:
-        print_json(jsonreport.report_object(report))
-    else:
-        terminal.print_report(report)
-        echo(_("\nReport: {report}", report=written["report.html"]))
 
 
 def _folders_to_write(loaded_region: LoadedRegion) -> list[Path]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import calendar
 import platform
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +13,8 @@ import click
 from chautari.account import account_name
 from chautari.backup import restore
 from chautari.backup.restore_order import NodeContextSource, RestoreOrder, plan_orders
+from chautari.cli.backup_options import at_option, from_option
+from chautari.cli.drill import restore_into_sandbox
 from chautari.cli.json_output import print_json
 from chautari.cli.options import (
     CommandWithProviderOptions,
@@ -25,6 +25,7 @@ from chautari.cli.options import (
 )
 from chautari.cli.output import echo
 from chautari.cli.reporting import progress_listener
+from chautari.cli.restore_results import print_outcomes
 from chautari.deploy import pipeline
 from chautari.deploy.request import (
     DeployContext,
@@ -38,57 +39,10 @@ from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.render.provider import known_endpoints
-from chautari.report import jsonreport, summary
 from chautari.report.model import RegionReport
 from chautari.report.progress import Progress
 from chautari.ssh.target import SSHTarget, ssh_targets
 
-TIME_FORMATS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
-ARCHIVE_NAME = re.compile(r"[a-z][a-z0-9-]*-(\d{4}-\d\d-\d\d)T(\d\d)[:-](\d\d)[:-](\d\d)Z")
-END_OF_DAY = 86_399
-
-
-class Moment(click.ParamType[int]):
-    """A time in UTC, or the name of an archive, as seconds since 1970.
-
-    A day stands for its end.
-    """
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the seconds."""
-        if isinstance(value, int):
-            return value
-        if found_name := ARCHIVE_NAME.fullmatch(value):
-            value = "{} {}:{}:{}".format(*found_name.groups())
-        for form in TIME_FORMATS:
-            try:
-                found = calendar.timegm(time.strptime(value, form))
-            except ValueError:
-                continue
-            return found + (END_OF_DAY if form == TIME_FORMATS[-1] else 0)
-        return self.fail(
-            _(
-                '{value!r} is not a time; write it in UTC, such as 2026-11-29 or "2026-11-29 '
-                '18:00"',
-                value=value,
-            ),
-            param,
-            ctx,
-        )
-
-
-at_option = click.option(
-    "--at", type=Moment(), default=0, metavar="TIME",
-    help="Use the newest backup that is not later than this time in UTC, such as 2026-11-29, or "
-    "the backup with this name. Default: the newest backup.",
-)  # fmt: skip
-from_option = click.option(
-    "--from", "target", default="", metavar="TARGET",
-    help="Use the backup at this target, as named in region.yml. Default: the first target in "
-    "`backup.to`.",
-)  # fmt: skip
 service_option = click.option(
     "--service", default="", metavar="SERVICE",
     help="Restore only this service. `node` restores the node's certificates.",
@@ -133,8 +87,6 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         loaded_region, f"deploy restore {loaded_region.region.region}", nodes, identities
     )
     if options.pop("into"):
-        from chautari.cli.drill import restore_into_sandbox
-
         return restore_into_sandbox(request, as_json=as_json, **options)
     for action, function in (
         ("follow", _follow_running_restores),
@@ -212,80 +164,6 @@ def deploy_and_verify(request: Request) -> RegionReport:
         if not deployed.ok:
             return deployed
         return pipeline.verify(request, listener, progress.print_line)
-
-
-def print_outcomes(
-    outcomes: Sequence[restore.NodeOutcome],
-    report: RegionReport | None,
-    as_json: bool,
-    request: Request,
-    *,
-    with_kept: bool = True,
-) -> None:
-    """Print what was restored, and what the checks found; old data only `with_kept`."""
-    region = request.loaded_region.region.region
-    if as_json:
-        checks = None if report is None else jsonreport.report_object(report)
-        ok = all(item.ok for item in outcomes) and (report is None or report.ok)
-        restores = [outcome.as_object() for outcome in outcomes]
-        print_json({"ok": ok, "restores": restores, "report": checks})
-        return
-    for outcome in outcomes:
-        for line in _outcome_lines(outcome, region, with_kept=with_kept):
-            echo(line)
-    if report is not None:
-        from chautari.report import terminal
-
-        terminal.print_report(report) if not report.ok else echo(summary.verdict_sentence(report))
-
-
-def _outcome_lines(outcome: restore.NodeOutcome, region: str, *, with_kept: bool) -> list[str]:
-    result = outcome.result
-    if result is None or not result.ok:
-        undone = _(" Nothing was changed.") if result is not None else ""
-        lines = [
-            _(
-                "{node}: not restored.{undone} {reason}",
-                node=outcome.node,
-                undone=undone,
-                reason=outcome.reason,
-            )
-        ]
-        fix = outcome.fix.replace("REGION", region)
-        return [*lines, _("  Fix: {fix}", fix=fix)] if fix else lines
-    figures = result.figures
-    lines = [
-        _(
-            "{node}: restored {services} from {archive} ({target}).",
-            node=outcome.node,
-            services=", ".join(result.services),
-            archive=result.archive,
-            target=result.target,
-        ),
-        _(
-            "  {files:,} files and {rows:,} rows in {tables:,} tables are the same as in the "
-            "backup. The services were paused for {paused_seconds:.0f} s.",
-            files=figures.files,
-            rows=figures.rows,
-            tables=figures.tables,
-            paused_seconds=figures.paused_seconds,
-        ),
-    ]
-    if result.kept and with_kept:
-        lines.append(_("  The old data is kept:"))
-        lines += [f"    {path}" for path in result.kept.paths]
-        lines += [
-            _("    database {db}_before_{id}", db=db, id=result.id)
-            for __, db in result.kept.databases
-        ]
-        lines.append(
-            _(
-                "  To delete it: deploy restore {region} --clean --node {node}",
-                region=region,
-                node=outcome.node,
-            )
-        )
-    return lines
 
 
 def _ssh_targets_of_request(request: Request) -> list[SSHTarget]:

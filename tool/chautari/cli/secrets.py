@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import click
+import pyrage
 
 from chautari.cli import secrets_merge, secrets_rotate
 from chautari.cli.json_output import print_json
@@ -258,8 +259,6 @@ def recovery_key(as_json: bool) -> None:
     paper in a safe place, and do not store the secret part on a computer. If you need this key,
     type it into a file, and run: deploy secrets show NAME SECRET --identity FILE
     """
-    import pyrage
-
     key = pyrage.x25519.Identity.generate()
     public, secret = str(key.to_public()), str(key)
     if as_json:

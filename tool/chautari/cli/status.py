@@ -21,10 +21,12 @@ from chautari.deploy.request import Request
 from chautari.language import _
 from chautari.paths import regions_root
 from chautari.region.load import load_region
-from chautari.region.locate import find_all_regions, find_region_file, name_problem
+from chautari.region.locate import find_all_regions, find_region_file
+from chautari.region.names import name_problem
 from chautari.report import messages
 from chautari.report.dashboard import Dashboard, print_dashboard
 from chautari.report.jsonreport import backup_object, peer_object
+from chautari.report.terminal import print_backups
 from chautari.report.text_format import to_one_line
 
 
@@ -65,8 +67,6 @@ def _print_details(result: status.RegionStatus) -> None:
     for state in result.nodes:
         echo(f"  {state['node']:<16} {to_one_line(status.run_result_text(state))}")
     if result.backups:
-        from chautari.report.terminal import print_backups  # its tables take long to import
-
         print_backups(result.backups)
     lines = list(_describe_outdated_releases(result.releases))
     if lines:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from chautari.deploy import outside_checks, remote_run
+from chautari.deploy.audit import brought_to_node
 from chautari.deploy.node_error_isolation import run_node_work_safely
 from chautari.deploy.request import DeployContext, Listener, run_initiator
 from chautari.deploy.survey import (
@@ -63,13 +65,11 @@ class SurveyedState(NamedTuple):
     survey: NodeSurvey
 
 
-@dataclass(frozen=True)
-class RefusedOrUnreachableState:
+class RefusedOrUnreachableState(NamedTuple):
     """Nothing is changed on the node; its report says why."""
 
 
-@dataclass(frozen=True)
-class UpToDateState:
+class UpToDateState(NamedTuple):
     """Every receipt on the node holds, and no other work was requested."""
 
 
@@ -160,8 +160,6 @@ class NodeRun:
 
     def set_state_for_active_run(self, holder: LockHolder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
-        from chautari.deploy import remote_run  # a node that is up to date does not pay for it
-
         self.state = RunActiveState(holder)
         if remote_run.same_operator(holder, run_initiator("", self.region, self.name)):
             return
@@ -267,8 +265,6 @@ def _survey_after_preparation(node_run: NodeRun) -> None:
         node_run.target, lambda _: node_run.context.inputs_of_all_roles_on_node(node_run.node)
     )
     if not found.answered:
-        from chautari.deploy import remote_run
-
         # It may run roles that are obsolete: without its answer nothing is changed there.
         remote_run.report_no_answer(node_run.target, node_run.report, found.code, found.error)
         node_run.end_refused_or_unreachable()
@@ -334,8 +330,6 @@ def take_node_to_end_of_run(node_run: NodeRun) -> list[CheckResult]:
 
 
 def _start_and_follow_run(node_run: NodeRun, obsolete_roles: Sequence[str]) -> None:
-    from chautari.deploy import remote_run
-
     packed, arguments = _pack_bundle(node_run, obsolete_roles)
     checks, holder = remote_run.start_run_and_collect_checks(
         node_run.target,
@@ -352,8 +346,6 @@ def _start_and_follow_run(node_run: NodeRun, obsolete_roles: Sequence[str]) -> N
 
 
 def _follow_own_run_or_wait(node_run: NodeRun, holder: LockHolder) -> None:
-    from chautari.deploy import remote_run
-
     _, arguments = _pack_bundle(node_run, ())
     request = node_run.context.request
     if not remote_run.same_operator(holder, arguments):
@@ -379,8 +371,7 @@ def _finished_or_unknown_state(node_run: NodeRun, checks: list[CheckResult]) -> 
 
 def _pack_bundle(node_run: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
-    from chautari.deploy.audit import brought_to_node
-    from chautari.render import bundle
+    from chautari.render import bundle  # a node that is up to date gets none
 
     request = node_run.context.request
     inputs = node_run.context.inputs_of_all_roles_on_node(node_run.node)
@@ -440,8 +431,6 @@ def run_enabled_outside_checks(
     """Run the outside checks of `nodes`, if the command includes checks."""
     if runs[0].mode in ("plan", "download") or not runs[0].context.request.checks:
         return []
-    from chautari.deploy import outside_checks
-
     return outside_checks.run_outside_checks(nodes, runs[0].context.endpoints)
 
 

@@ -15,9 +15,8 @@ from chautari.files import temp_files_root
 from chautari.language import _
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
-from chautari.render.bundle import all_texts_in
 from chautari.render.endpoints import Endpoints
-from chautari.render.variables import NodeVariables
+from chautari.render.variables import NodeVariables, all_texts_in
 from chautari.report.model import CheckResult
 from chautari.ssh.message_validation import parse_outside_check
 

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict
 
-from chautari.deploy import node_health
+from chautari.deploy import backup_status, node_health, peer_status
 from chautari.deploy.node_health import HealthAnswer
 from chautari.deploy.outdated import ReleaseComparison, compare_with_upstream
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
+from chautari.federation import peer_management
+from chautari.federation.peer_status import peer_statuses_from_states_and_files
 from chautari.language import _
 from chautari.node.events import LockHolder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
@@ -80,8 +82,6 @@ def _backup_statuses(request: Request) -> list[BackupStatus]:
     region = request.loaded_region.region
     if region.backup is None:
         return []
-    from chautari.deploy import backup_status  # a region without backups does not pay for it
-
     return backup_status.ask_nodes_for_backups(region, _targets(request))
 
 
@@ -90,11 +90,6 @@ def _peer_statuses(request: Request) -> list[PeerStatus]:
     loaded_region = request.loaded_region
     if not loaded_region.region.federation.peers:
         return []
-    # A region without peers does not pay for it.
-    from chautari.deploy import peer_status
-    from chautari.federation import peer_management
-    from chautari.federation.peer_status import peer_statuses_from_states_and_files
-
     now = time.time()
     states = peer_management.peer_states_from_pins(loaded_region, now)
     files = peer_status.ask_nodes_for_state_files(loaded_region.region, _targets(request))

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from dns import exception, flags, message, query, rcode, resolver
+from dns import name as dns_name
+from dns.message import Message
+from dns.name import Name
+from dns.rdata import Rdata
+from dns.resolver import Resolver
 
 from chautari.parallel import map_parallel
-
-if TYPE_CHECKING:
-    from dns.message import Message
-    from dns.name import Name
-    from dns.rdata import Rdata
-    from dns.resolver import Resolver
 
 PORT = 53
 SECONDS = 6.0  # for one answer, over a link with 300 ms and losses
@@ -68,8 +69,6 @@ Answers = dict[Question, dict[NameServer, Values]]
 
 def system_resolver(address: str = "") -> Resolver:
     """Return a client of the resolver at `address`, by default this machine's."""
-    from dns import resolver  # only this command asks
-
     try:
         client = resolver.Resolver(configure=not address)
     except resolver.NoResolverConfiguration:
@@ -82,8 +81,6 @@ def system_resolver(address: str = "") -> Resolver:
 
 def find_zone(domain: str, client: Resolver) -> Zone:
     """Return the zone that contains `domain`, asked of a resolver."""
-    from dns import exception, resolver
-
     try:
         name = resolver.zone_for_name(f"{domain}.", resolver=client, lifetime=2 * SECONDS)
         if len(name.labels) <= 2:  # a label and the root: a registry's zone
@@ -120,10 +117,9 @@ def ask_resolver(questions: Sequence[Question], client: Resolver) -> Answers | N
 
     Some networks let DNS pass only through their own resolver.
     """
-    from dns import name
 
     def ask(question: Question) -> Values:
-        return _resolve_with_client(name.from_text(question.name), question.kind, client)
+        return _resolve_with_client(dns_name.from_text(question.name), question.kind, client)
 
     if not questions or ask(questions[0]) is None:
         return None
@@ -136,9 +132,7 @@ def ask_name_server(server: NameServer, question: Question, client: Resolver) ->
 
     What is in another zone (behind an alias, or delegated) is asked of the resolver `client`.
     """
-    from dns import name, rcode
-
-    asked = name.from_text(question.name)
+    asked = dns_name.from_text(question.name)
     answer = _query_with_retries(server, asked, question.kind)
     if answer is None or answer.rcode() not in (rcode.NOERROR, rcode.NXDOMAIN):
         return None
@@ -149,8 +143,6 @@ def ask_name_server(server: NameServer, question: Question, client: Resolver) ->
 
 def _address_of_server(server: Name, client: Resolver) -> str:
     """Return an address of a name server, IPv4 first; empty if it has none."""
-    from dns import exception
-
     for kind in ("A", "AAAA"):
         try:
             answer = client.resolve(server, kind, lifetime=SECONDS)
@@ -162,8 +154,6 @@ def _address_of_server(server: Name, client: Resolver) -> str:
 
 def _query_with_retries(server: NameServer, name: Name, kind: str) -> Message | None:
     """Return the server's answer; UDP packets get lost, so the question is repeated."""
-    from dns import exception, flags, message, query
-
     request = message.make_query(name, kind)
     if not server.recursive:
         request.flags &= ~flags.RD
@@ -182,8 +172,6 @@ def _query_with_retries(server: NameServer, name: Name, kind: str) -> Message | 
 
 
 def _is_authoritative(answer: Message) -> bool:
-    from dns import flags
-
     return bool(answer.flags & flags.AA)
 
 
@@ -208,8 +196,6 @@ def _values_in_answer(
 
 def _resolve_with_client(name: Name, kind: str, client: Resolver) -> Values:
     """Return the values of a name in another zone, as the resolver knows them."""
-    from dns import exception, resolver
-
     try:
         answer = client.resolve(name, kind, lifetime=SECONDS)
     except (resolver.NoAnswer, resolver.NXDOMAIN):

@@ -17,12 +17,8 @@ from chautari.federation.lookalikes import validate_domain_scripts
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.validity import parse_seconds_since_1970
 from chautari.language import _
-from chautari.region.field_types import (
-    check_language,
-    validate_domain,
-    validate_email,
-    validate_name,
-)
+from chautari.region.field_types import check_language, validate_domain, validate_email
+from chautari.region.names import validate_name
 from chautari.region.ssh_key_types import validate_public_key
 
 if TYPE_CHECKING:

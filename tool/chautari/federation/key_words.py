@@ -12,6 +12,8 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 
+from mnemonic import Mnemonic
+
 from chautari.region.ssh_key_types import compute_key_fingerprint
 
 # The lists by the language of the people who read them out.
@@ -27,9 +29,6 @@ def fingerprint_of_key(line: str) -> str:
 
 def key_words_text(line: str, language: str = DEFAULT_LANGUAGE) -> str:
     """Return the twelve words of a public key in a language of `LISTS`."""
-    # Imported here: it reads a list of words, and most commands need none.
-    from mnemonic import Mnemonic
-
     digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
     words = Mnemonic(LISTS[language]).to_mnemonic(digest[:_BYTES])
     # BIP-39 splits letters and accents; terminals show them better as one character.

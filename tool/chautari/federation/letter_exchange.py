@@ -26,9 +26,9 @@ from chautari.federation.shared_resources import (
 from chautari.federation.trust import PeerState
 from chautari.files import read_bytes_if_present, unusable_file_error, write_atomically
 from chautari.parallel import map_parallel
-from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
+from chautari.region.names import validate_name
 from chautari.render.endpoints import Endpoints
 from chautari.secrets.store import SecretStore
 

@@ -28,9 +28,9 @@ from chautari.files import unusable_file_error
 from chautari.language import _
 from chautari.parallel import map_parallel
 from chautari.region import yaml_reader
-from chautari.region.field_types import validate_name
 from chautari.region.load import LoadedRegion
 from chautari.region.locate import REGION_FILE
+from chautari.region.names import validate_name
 from chautari.render.endpoints import Endpoints
 from chautari.secrets.store import SecretStore
 from chautari.services.registry import PUBLISHERS

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from chautari.federation.descriptor import MAX_PEERS, field_problem_text
 from chautari.language import _
-from chautari.region.field_types import validate_name
+from chautari.region.names import validate_name
 from chautari.report.model import PairState
 from chautari.untrusted_node_file import MAX_BYTES, MAX_NUMBER, NodeModel, Seconds
 

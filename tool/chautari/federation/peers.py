@@ -24,7 +24,7 @@ from chautari.federation.descriptor import (
 from chautari.files import unusable_file_error, write_atomically
 from chautari.language import _
 from chautari.region import yaml_reader
-from chautari.region.field_types import validate_name
+from chautari.region.names import validate_name
 
 FOLDER = "peers"
 MAX_AGREEMENT = 4000  # characters

@@ -14,6 +14,9 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import MAX_SIGNATURE_BYTES, NAMESPACE
 
@@ -80,9 +83,6 @@ def _read_signature(armored: bytes) -> Signature:
 
 
 def _is_valid_signature(signature: Signature, content: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     key, value = (
         _split_length_prefixed_fields(signature.key),
         _split_length_prefixed_fields(signature.value),

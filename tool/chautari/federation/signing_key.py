@@ -30,19 +30,9 @@ def signing_key_spec(service: str) -> SecretSpec:
 
 def generate_signing_key() -> str:
     """Return a new ed25519 private key in OpenSSH's format."""
-    # Imported here: only a first deploy needs it.
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from chautari import key_pairs  # takes long to load, and only a first deploy needs it
 
-    return (
-        Ed25519PrivateKey.generate()
-        .private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.OpenSSH,
-            serialization.NoEncryption(),
-        )
-        .decode()
-    )
+    return key_pairs.generate_ed25519_key()
 
 
 def public_key_of(private: str) -> str:
@@ -51,21 +41,12 @@ def public_key_of(private: str) -> str:
     Raises:
         BadInput: when `private` is not an ed25519 key that can be used.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from chautari import key_pairs  # takes long to load, and few regions have peers or backups
 
-    try:
-        key = serialization.load_ssh_private_key(private.encode(), None)
-    except (UnsupportedAlgorithm, ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
+    line = key_pairs.ed25519_public_key_line(private)
+    if line is None:
         raise BadInput(
             _("the secret {name} is not an ed25519 private key", name=NAME),
             fix=_("restore secrets.age from git"),
         )
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        .decode()
-    )
+    return line

@@ -1,6 +1,7 @@
 """Run an action that the control side sends to a node.
 
-Most deploys are only a survey, so a survey loads only the modules that it needs.
+Most deploys are only a survey, so a survey loads only the modules that it needs. The modules of
+some actions are all that the control side sends for them.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
-    if arguments["action"] == "restore_follow":
-        from chautari.node.restore import restore_unit
+    if arguments["action"].startswith("restore_"):
+        from chautari.node.restore import answers
 
-        return restore_unit.print_events_until_finished(int(arguments["offset"]))
+        return answers.main(arguments, payload)
     if arguments["action"] == "service_logs":
         from chautari.node import service_logs
 
         return service_logs.main(arguments)
-    answer = _answer_query(arguments, payload) or _answer_restore(arguments, payload)
+    answer = _answer_query(arguments, payload)
     if answer is None:
         from chautari.node import runner
 
@@ -62,29 +63,4 @@ def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[s
         from chautari.node import lock_holder_progress
 
         return lock_holder_progress.run_activity_answer(STATE)
-    return None
-
-
-def _answer_restore(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[str, Any] | None:
-    """Return the answer to an action of a restore; None for another action."""
-    action = arguments["action"]
-    if action == "restore_start":
-        from chautari.node import lock
-        from chautari.node.restore import restore_unit
-
-        return restore_unit.start_restore_unit(
-            json.loads(zlib.decompress(payload.read())), lock.lock_holder()
-        )
-    if action == "restore_results":
-        from chautari.node.restore import restore_unit
-
-        return restore_unit.earlier_restore_results()
-    if action == "restore_clean":
-        from chautari.node.restore import kept_data_deletion
-
-        return kept_data_deletion.delete_kept_data(arguments["ids"])
-    if action == "restore_record_drill":
-        from chautari.node.restore import drill_record
-
-        return drill_record.record_drill(arguments["record"])
     return None

@@ -27,7 +27,9 @@ from typing import IO, Any
 from chautari.node import (
     audit_log,
     converge,
+    download_ahead,
     dpkg_repair,
+    dry_run,
     lock,
     logged_process,
     old_formats,
@@ -250,8 +252,6 @@ def try_to_converge(run_folder: Path, memory: Path, request: Request) -> bool:
 
 def report_plan(run_folder: Path, memory: Path, request: Request) -> bool:
     """Report which roles would run, and what Ansible's check mode says they would change."""
-    from chautari.node import dry_run
-
     context = _run_context(run_folder, memory, request, ["--check", "--diff"])
     full = bool(request.get("full"))
     dry_run.report_dry_run(context, full, lambda: logged_process.log_tail(run_folder / "log"))
@@ -260,8 +260,6 @@ def report_plan(run_folder: Path, memory: Path, request: Request) -> bool:
 
 def try_to_download_for_next_deploy(run_folder: Path, memory: Path, request: Request) -> bool:
     """Download what the next deploy needs; no role runs."""
-    from chautari.node import download_ahead
-
     # The events and the log of the dry run, which finds the packages, are of no use to people.
     aside = memory / "dry_run" / run_folder.name
     aside.mkdir(parents=True, exist_ok=True)

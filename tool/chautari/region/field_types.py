@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from chautari.language import _
+from chautari.region.names import validate_name
 from chautari.region.ssh_key_types import (
     to_host_key_fingerprint,
     to_host_key_line,
@@ -25,7 +26,6 @@ from chautari.region.ssh_key_types import (
     validate_public_key,
 )
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}(?<!-)")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 # RFC 5322 allows more before the @, which would break the syntax of files that roles write.
 _EMAIL_WORD = r"[A-Za-z0-9_+-]+"
@@ -44,19 +44,6 @@ DOCUMENTATION_NETWORKS = tuple(
 )
 _NO_MACHINE = tuple(map(IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
 _OTHER_COUNTRY_CODES = {"UK": "GB", "EL": "GR"}  # of the European Union
-
-
-def validate_name(value: str) -> str:
-    """Return `value` when it can name a node, an operator or a region."""
-    if not _NAME.fullmatch(value):
-        raise ValueError(
-            _(
-                "{value!r} is not a valid name; use up to 31 lower-case letters (a-z), "
-                "digits and dashes, starting with a letter and ending with a letter or digit",
-                value=value,
-            )
-        )
-    return value
 
 
 def check_dns_label(value: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from pydantic_core import ErrorDetails
 
 from chautari.errors import InvalidRegion, ProblemInFile
+from chautari.federation import peers as pinned_peers
 from chautari.files import exists_or_is_dangling_link
 from chautari.language import Text, Texts, _
 from chautari.region import error_messages, rules, toolkit_version, yaml_reader
@@ -21,9 +22,9 @@ from chautari.region.locate import (
     LOCK_FILE,
     REGION_FILE,
     SECRETS_FILE,
-    name_problem,
 )
 from chautari.region.model import Region
+from chautari.region.names import name_problem
 from chautari.region.rule import Finding
 from chautari.region.rules.warnings import find_warnings
 from chautari.services.artifact_sources import MissingPin
@@ -33,7 +34,6 @@ from chautari.suggestions import nearest_word
 
 if TYPE_CHECKING:
     from chautari.federation.letters import ReceivedLetter
-    from chautari.federation.peers import PinnedPeer
 
 _PIN_CODE = "invalid_pin"
 PIN_FORM: Text = (
@@ -62,7 +62,7 @@ class LoadedRegion(NamedTuple):
     region: Region
     releases: dict[str, dict[str, Artifact]]
     warnings: tuple[ProblemInFile, ...] = ()
-    peers: Mapping[str, PinnedPeer] = MappingProxyType({})
+    peers: Mapping[str, pinned_peers.PinnedPeer] = MappingProxyType({})
     letters: Mapping[str, bytes] = MappingProxyType({})
     received: Mapping[str, ReceivedLetter] = MappingProxyType({})
     file_name: str = REGION_FILE
@@ -194,7 +194,7 @@ def _load_with_other_files(
     is_in_folder = with_folder and file.name == REGION_FILE
     if is_in_folder and file.resolve().parent.name != region.region:
         found.append(_folder_name_problem(document, file, region))
-    peers: dict[str, PinnedPeer] = {}
+    peers: dict[str, pinned_peers.PinnedPeer] = {}
     if with_peers and region.federation.peers:
         peers, problems = _read_named_peers(document, file.parent, region)
         found += problems
@@ -248,16 +248,14 @@ def _with_placeholders_for_missing_pins(
 
 def _read_named_peers(
     document: yaml_reader.Document, folder: Path, region: Region
-) -> tuple[dict[str, PinnedPeer], list[ProblemInFile]]:
+) -> tuple[dict[str, pinned_peers.PinnedPeer], list[ProblemInFile]]:
     """Return the pinned peers that the region names, and what is wrong with them."""
-    from chautari.federation import peers  # only a region with peers needs it
-
-    found: dict[str, PinnedPeer] = {}
+    found: dict[str, pinned_peers.PinnedPeer] = {}
     problems: list[ProblemInFile] = []
     for index, name in enumerate(region.federation.peers):
         if name in found or name == region.region:
             continue  # a rule reports it
-        if not peers.peer_file(folder, name).is_file():
+        if not pinned_peers.peer_file(folder, name).is_file():
             problems.append(
                 document.problem_at(
                     ("federation", "peers", index),
@@ -272,7 +270,7 @@ def _read_named_peers(
             )
             continue
         try:
-            found[name] = peers.read_peer(folder, name)
+            found[name] = pinned_peers.read_peer(folder, name)
         except InvalidRegion as error:
             problems += error.problems
     return found, problems

@@ -12,6 +12,7 @@ from chautari.errors import BadInput
 from chautari.files import exists_or_is_dangling_link, fix_for_unusable_path, refuse_special_file
 from chautari.language import _
 from chautari.paths import regions_root
+from chautari.region.names import name_problem
 from chautari.suggestions import nearest_word
 
 REGION_FILE = "region.yml"
@@ -94,17 +95,6 @@ def region_names(root: Path) -> list[str]:
     """Return the names of all regions under `root` that a command accepts."""
     found = [file.parent.name for file in root.glob(f"*/{REGION_FILE}") if file.is_file()]
     return sorted(name for name in found if name_problem(name) is None)
-
-
-def name_problem(name: str) -> str | None:
-    """Return why no region can have this name, with the rule; None for a valid name."""
-    from chautari.region.field_types import validate_name  # loads pydantic; `--help` needs no names
-
-    try:
-        validate_name(name)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _refuse_unusable_root(root: Path) -> None:

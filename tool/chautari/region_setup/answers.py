@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, get_args
 
 from chautari import __version__
 from chautari.language import _
-from chautari.region.field_types import to_canonical_address, validate_domain, validate_name
+from chautari.region.field_types import to_canonical_address, validate_domain
 from chautari.region.model import OperatingSystem
+from chautari.region.names import validate_name
 from chautari.services.registry import SERVICES
 from chautari.suggestions import fix_for_unknown_word
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chautari.region.field_types import validate_name
+from chautari.region.names import validate_name
 from chautari.region.rules.people import is_reserved_account
 
 FALLBACK = "operator1"

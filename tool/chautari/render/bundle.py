@@ -18,7 +18,7 @@ from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
 from chautari.render.role_inputs import plays_by_role, role_and_shared_roles
-from chautari.render.variables import NodeVariables
+from chautari.render.variables import NodeVariables, all_texts_in
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _SKIPPED = {"__pycache__", "molecule", ".pytest_cache"}
@@ -95,18 +95,6 @@ def _bundle_files(
 def _with_shared_roles(roles: Iterable[str]) -> dict[str, None]:
     """Return the roles and the shared roles that they import, each once."""
     return dict.fromkeys(part for role in roles for part in role_and_shared_roles(role))
-
-
-def all_texts_in(value: Any) -> Iterator[str]:
-    """Give every text in the secrets, however deep: the journal is searched for them."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from all_texts_in(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from all_texts_in(item)
 
 
 def _to_json(data: Any) -> bytes:

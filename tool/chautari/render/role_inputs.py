@@ -17,13 +17,13 @@ from typing import Annotated, Any, NamedTuple, TypedDict
 
 from pydantic import Field
 
-from chautari.files import read_toolkit_yaml
 from chautari.node.changes_since_receipt import Item
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import role_cache
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import INSTALLED
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 RECEIPT_KEY = "receipt_key"
 DIGEST_LETTERS = 20

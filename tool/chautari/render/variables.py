@@ -6,7 +6,7 @@ The names of a role's variables start with the role's name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chautari.backup import secrets as backup_secrets
 from chautari.region.model import Region
@@ -17,7 +17,7 @@ from chautari.secrets import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.base import RoleVariables, Secrets, Service
 
-__all__ = ["NodeContext", "NodeVariables", "Variables", "variables_of_node"]
+__all__ = ["NodeContext", "NodeVariables", "Variables", "all_texts_in", "variables_of_node"]
 
 
 class NodeVariables(NamedTuple):
@@ -79,3 +79,15 @@ def _service_secrets(service: Service, region: Region, node: str, secrets: Secre
     return {
         spec.name: secrets[spec.name] for spec in service.secrets if spec.service == service.name
     }
+
+
+def all_texts_in(value: Any) -> Iterator[str]:
+    """Give every text in the secrets, however deep: the journal is searched for them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from all_texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from all_texts_in(item)

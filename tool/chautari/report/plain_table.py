@@ -1,9 +1,11 @@
-"""Tables as plain lines: they need no library, break no word and fit a narrow terminal."""
+"""Tables as plain lines: they break no word and fit a narrow terminal."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
 
 from chautari.report.text_format import to_one_line
 
@@ -38,8 +40,6 @@ def _width(text: str) -> int:
     """Return the columns of a text: marks of Indian scripts stand above or below a letter."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # takes long to load
-
     return cell_len(text)
 
 

@@ -185,24 +185,13 @@ def _unlock(path: Path, raw: bytes, ask: bool) -> PrivateKey:
 
 
 def _unlock_with_passphrase(path: Path, raw: bytes, passphrase: str, wrong: str) -> PrivateKey:
-    from cryptography.exceptions import UnsupportedAlgorithm
+    from chautari import key_pairs  # takes long to load, and few keys have a passphrase
 
     try:
-        unlocked = _decrypt_ssh_key(raw, passphrase)
+        unlocked = key_pairs.remove_passphrase(raw, passphrase)
         return PrivateKey(call_pyrage(pyrage.ssh.Identity.from_buffer, unlocked), unlocked)
-    except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
+    except (pyrage.IdentityError, ValueError, TypeError):
         raise BadInput(f"{path}: {wrong}") from None
-
-
-def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
-    from cryptography.hazmat.primitives import serialization
-
-    key = serialization.load_ssh_private_key(raw, passphrase.encode())
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    )
 
 
 def private_keys_to_try(identities: Iterable[Path], sandbox_key: Path | None) -> list[Path]:

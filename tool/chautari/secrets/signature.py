@@ -14,7 +14,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from chautari.files import temp_files_root
 from chautari.process import run
@@ -36,12 +35,19 @@ def sign(message: bytes, keys: Iterable[PrivateKey], allowed: Iterable[str]) -> 
 
     It is empty if there is none.
     """
+    from chautari import key_pairs  # takes long to load, and most commands sign nothing
+
     blobs = {public_key_bytes(line) for line in allowed}
     for key in keys:
-        loaded = _load_private_key(key)
-        blob = b"" if loaded is None else _public_key_bytes_of(loaded)
-        if blob in blobs and blob:
-            return _armored_signature(blob, _signature_of_content(loaded, _signed_part(message)))
+        is_openssh = b"BEGIN OPENSSH" in key.unlocked
+        load = key_pairs.load_openssh_key if is_openssh else key_pairs.load_pem_key
+        loaded = load(key.unlocked)
+        if loaded is None:
+            continue
+        blob = public_key_bytes(key_pairs.public_key_line(loaded))
+        if blob in blobs:
+            signed = key_pairs.sign_as_openssh(loaded, _signed_part(message))
+            return _armored_signature(blob, b"".join(map(_with_length, signed)))
     return ""
 
 
@@ -78,46 +84,6 @@ def public_key_bytes(line: str) -> bytes:
         return base64.b64decode(line.split()[1])
     except (IndexError, binascii.Error):
         return b""
-
-
-def public_key_bytes_of_private_keys(keys: Iterable[PrivateKey]) -> set[bytes]:
-    """Return the public halves of private SSH keys."""
-    return {
-        _public_key_bytes_of(loaded)
-        for key in keys
-        if (loaded := _load_private_key(key)) is not None
-    }
-
-
-def _load_private_key(key: PrivateKey) -> Any:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-
-    if b"BEGIN OPENSSH" not in key.unlocked:
-        load: Any = serialization.load_pem_private_key
-    else:
-        load = serialization.load_ssh_private_key
-    try:
-        return load(key.unlocked, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-
-
-def _public_key_bytes_of(loaded: Any) -> bytes:
-    from cryptography.hazmat.primitives import serialization
-
-    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    return public_key_bytes(loaded.public_key().public_bytes(*form).decode())
-
-
-def _signature_of_content(loaded: Any, content: bytes) -> bytes:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-    if isinstance(loaded, rsa.RSAPrivateKey):
-        value = loaded.sign(content, padding.PKCS1v15(), hashes.SHA512())
-        return _with_length(b"rsa-sha2-512") + _with_length(value)
-    return _with_length(b"ssh-ed25519") + _with_length(loaded.sign(content))
 
 
 def _signed_part(message: bytes) -> bytes:

@@ -38,16 +38,9 @@ def generate_lowercase_secret() -> str:
 
 def generate_rsa_key() -> str:
     """Return a new private RSA key as PEM text."""
-    # Imported here: it takes a third of a second, and only a first deploy needs it.
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from chautari import key_pairs  # takes long to load, and only a first deploy needs it
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
+    return key_pairs.generate_rsa_key()
 
 
 def generate_rails_secret_key() -> str:
@@ -62,15 +55,10 @@ def generate_password_of_all_classes() -> str:
 
 def is_strong_rsa_private_key(text: str) -> bool:
     """Return whether `text` is a private RSA key of 2048 bits or more, without a passphrase."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from chautari import key_pairs  # takes long to load, and only a new value is tried
 
-    try:
-        key = serialization.load_pem_private_key(text.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return isinstance(key, rsa.RSAPrivateKey) and key.key_size >= MIN_RSA_BITS
+    key = key_pairs.load_rsa_key(text)
+    return key is not None and key.key_size >= MIN_RSA_BITS
 
 
 def first_invisible_character(value: str) -> str | None:

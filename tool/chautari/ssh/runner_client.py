@@ -59,11 +59,6 @@ _MODULES_OF_ACTION = {
     "state_files": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.service_state_files",
     ),
-    "restore_start": (
-        "chautari", "chautari.node", "chautari.node.main", "chautari.node.lock",
-        "chautari.node.restore", "chautari.node.restore.restore_unit",
-        "chautari.node.audit_log", "chautari.node.process_ancestry",
-    ),
     "artifact_digest": (
         "chautari", "chautari.node", "chautari.node.main", "chautari.node.download_digest",
     ),
@@ -73,7 +68,11 @@ _MODULES_OF_ACTION = {
 }  # fmt: skip
 _NODE_FOLDER = Path(__file__).resolve().parents[1] / "node"
 # Other modules that restores use.
-_OTHER_RESTORE_MODULES = ("translation", "backup", "backup.manifest", "backup.state_file")
+_OTHER_RESTORE_MODULES = (
+    "main", "lock", "audit_log", "process_ancestry", "translation", "backup", "backup.manifest",
+    "backup.state_file",
+)  # fmt: skip
+_PACKAGES_WITHOUT_CODE = ("chautari", "chautari.node")  # none that a node would run
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
@@ -95,28 +94,28 @@ def runner_command_line(arguments: Arguments) -> str:
 @functools.cache
 def runner_module_sources() -> dict[str, str]:
     """Return the sources of all modules that a run needs on a node, by module name."""
-    sources = {"chautari": "", "chautari.node": ""}
+    sources = dict.fromkeys(_PACKAGES_WITHOUT_CODE, "")
     for file in sorted(_NODE_FOLDER.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".py") and file.name not in ("__init__.py", "chautari_events.py"):
             sources[f"chautari.node.{file.name[:-3]}"] = file.read_text()
     return sources
 
 
-def _source_of_module(module: str) -> str:
+def _source_of_module(name: str) -> str:
     """Return the source of a module or package below `chautari.node`."""
-    path = _NODE_FOLDER.joinpath(*module.split("."))
+    if name in _PACKAGES_WITHOUT_CODE:
+        return ""
+    path = _NODE_FOLDER.joinpath(*name.split(".")[2:])
     return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
 
 
 @functools.cache
 def restore_module_sources() -> dict[str, str]:
     """Return the sources of all modules that a restore needs on a node, by module name."""
-    known = runner_module_sources()
-    sources = {name: known[name] for name in ("chautari", "chautari.node", "chautari.node.main")}
-    for name in ("lock", "audit_log", "process_ancestry"):
-        sources[f"chautari.node.{name}"] = known[f"chautari.node.{name}"]
+    sources = dict.fromkeys(_PACKAGES_WITHOUT_CODE, "")
     for module in _OTHER_RESTORE_MODULES:
-        sources[f"chautari.node.{module}"] = _source_of_module(module)
+        name = f"chautari.node.{module}"
+        sources[name] = _source_of_module(name)
     for file in sorted((_NODE_FOLDER / "restore").glob("*.py")):
         name = f"chautari.node.restore.{file.stem}".removesuffix(".__init__")
         sources[name] = file.read_text()
@@ -125,8 +124,11 @@ def restore_module_sources() -> dict[str, str]:
 
 @functools.cache
 def _packed_modules(action: str) -> bytes:
-    known = restore_module_sources() if action.startswith("restore_") else runner_module_sources()
-    modules = {name: known[name] for name in _MODULES_OF_ACTION.get(action, known)}
+    if action in _MODULES_OF_ACTION:
+        modules = {name: _source_of_module(name) for name in _MODULES_OF_ACTION[action]}
+    else:
+        is_restore = action.startswith("restore_")
+        modules = restore_module_sources() if is_restore else runner_module_sources()
     packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | modules).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
 

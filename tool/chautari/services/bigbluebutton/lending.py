@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import AfterValidator, Field
 
 from chautari.federation.descriptor import StrictDescriptorModel
-from chautari.region.field_types import validate_name
+from chautari.region.names import validate_name
 from chautari.services.base import LendingHooks
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import own_servers

@@ -6,7 +6,6 @@ of the borrower that only this peer uses: a borrower who no longer wants it remo
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -66,23 +65,20 @@ class BridgeRequest(StrictDescriptorModel):
 
 
 def _check_certificate(text: str, domain: str) -> None:
-    from cryptography import x509  # only regions that lend bridges need it
+    from chautari.services.jitsi import certificates  # takes long to load; few regions need it
 
     try:
-        found = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
-        limits = found.extensions.get_extension_for_class(x509.BasicConstraints).value
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        hosts = set(names.get_values_for_type(x509.DNSName))
-        others = len(list(names)) - len(names.get_values_for_type(x509.DNSName))
-    except (ValueError, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
+        found = certificates.read_certificate(text)
+    except ValueError as error:
         raise ValueError(
             _("the certificate cannot be read, or a required extension is missing")
         ) from error
-    if limits.ca:
+    if found.is_authority:
         raise ValueError(
             _("the certificate can be used to sign other certificates; the peer must deploy again")
         )
-    if others or f"auth.{domain}" not in hosts or not hosts <= set(xmpp_certificate_names(domain)):
+    allowed = set(xmpp_certificate_names(domain))
+    if found.has_other_names or f"auth.{domain}" not in found.hosts or not found.hosts <= allowed:
         raise ValueError(_("the names in the certificate are not those of the XMPP server"))
 
 

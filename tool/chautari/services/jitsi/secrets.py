@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
-import hashlib
 
 from chautari.errors import BadInput
 from chautari.language import _
@@ -60,8 +58,6 @@ SECRETS = (
 )
 # The names in the certificate of the XMPP server behind a meeting service.
 _SERVER_NAMES = ("auth.{domain}", "{domain}", "guest.{domain}")
-_FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-_UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 
 def meeting_starter_password_spec(name: str) -> SecretSpec:
@@ -97,23 +93,16 @@ def xmpp_certificate_names(domain: str) -> tuple[str, ...]:
 def xmpp_certificate(key: str, name: str) -> str:
     """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
 
-    Nodes trust it as it is. It is not an authority's, so its key cannot vouch for another name.
-    The result depends on the arguments only: RSA signatures involve no random numbers.
+    The result depends on the arguments only.
 
     Raises:
         BadInput: when `key` is no private RSA key.
     """
-    # Imported here, since a region without Jitsi need not wait for it.
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    from chautari.services.jitsi import certificates  # takes long to load; few regions need it
 
-    try:
-        private = serialization.load_pem_private_key(key.encode(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        private = None
-    if not isinstance(private, rsa.RSAPrivateKey):
+    names = xmpp_certificate_names(name)
+    certificate = certificates.xmpp_server_certificate(key, name, names)
+    if certificate is None:
         raise BadInput(
             _(
                 "the secret {name} ({meaning}) is not {form}",
@@ -123,14 +112,4 @@ def xmpp_certificate(key: str, name: str) -> str:
             ),
             fix=_("restore secrets.age from git, or set a new value: ") + KEY.set_command("NAME"),
         )
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
-    names = [x509.DNSName(item) for item in xmpp_certificate_names(name)]
-    serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return (
-        x509.CertificateBuilder(subject, subject, private.public_key(), serial, _FROM, _UNTIL)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(private, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-        .decode()
-    )
+    return certificate
