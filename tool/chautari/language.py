@@ -28,6 +28,9 @@ Texts = Mapping[str, str]
 # Programs of nodes print and mail the texts of these files. `restore` is read on the control side.
 _NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z_]+/meta/receipt")
 _ROLE_FILES = re.compile(r"roles/[a-z_]+/(tasks/|handlers/|files/upgrade/)")
+_CHECK_FILES = re.compile(
+    r"roles/[a-z_]+/checks/|tool/chautari/(checks/|services/(jitsi/xmpp|bigbluebutton/api_client))"
+)
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 
@@ -131,6 +134,12 @@ def _load_translation(language: str) -> PoTranslations:
 def templates_of_roles(language: str) -> Mapping[str, str]:
     """Return what tasks of roles report, each with its translation; none for English."""
     return _texts_of_files(language, _ROLE_FILES)
+
+
+@cache
+def templates_of_checks(language: str) -> Mapping[str, str]:
+    """Return what checks say when they fail, each with its translation; none for English."""
+    return _texts_of_files(language, _CHECK_FILES)
 
 
 @cache
