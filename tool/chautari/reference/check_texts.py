@@ -1,4 +1,4 @@
-"""Find the texts for translators in checks: why a check failed, as templates.
+"""Find the texts for translators in checks and in the code of nodes: why something failed.
 
 An f-string is a template: each expression in it becomes a placeholder, since the control side gets
 the text with its values.
@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 
 _WORD = re.compile(r"(?<![/\w{])[a-z]{3,}(?!\w)")
+_SENTENCE = re.compile(r"[a-z]{2,},? [a-z]")
+_DETAILS = ("message", "reason", "why")
 _TOO_GENERAL = 4  # letters: a template with fewer ones would fit texts of other programs
 _LITERAL_BRACES = str.maketrans({"{": "{{", "}": "}}"})
 
@@ -24,6 +26,27 @@ def failure_templates(module: ast.Module) -> Iterator[str]:
             fixed = re.sub(r"{\w*}", "", template)
             if _WORD.search(fixed) and len(fixed) > _TOO_GENERAL:
                 yield template
+
+
+def detail_templates(module: ast.Module) -> Iterator[str]:
+    """Yield what the code of a node says in the details of its errors."""
+    for node in ast.walk(module):
+        for expression in _details_of(node):
+            template = _Template().fill_from(expression)
+            if _SENTENCE.search(re.sub(r"{\w*}", "", template)):
+                yield template
+
+
+def _details_of(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the text of an error, values with a name such as `reason`, and what is returned."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        yield from node.exc.args[:1]
+    elif isinstance(node, ast.Call):
+        yield from (item.value for item in node.keywords if item.arg in _DETAILS)
+    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in _DETAILS:
+        yield node.value
+    elif isinstance(node, ast.Return) and node.value is not None:
+        yield from node.value.values if isinstance(node.value, ast.BoolOp) else [node.value]
 
 
 def _messages_of(node: ast.AST) -> Iterator[ast.expr]:

@@ -13,7 +13,7 @@ import click
 from jinja2 import Environment, nodes
 
 from chautari.language import help_message
-from chautari.reference.check_texts import failure_templates
+from chautari.reference.check_texts import detail_templates, failure_templates
 from chautari.reference.role_texts import probe_titles, role_message_templates, task_names
 from chautari.report.text_format import noun_forms
 
@@ -28,7 +28,7 @@ _SHOWN_ARGUMENTS = (
     ("Service", "title"), ("Service", "per_node_fix"),
 )  # fmt: skip
 # Modules with which checks ask a service: a check shows why one of them failed.
-_CLIENTS_OF_CHECKS = (
+CLIENTS_OF_CHECKS = (
     "tool/chautari/checks/*.py", "tool/chautari/services/jitsi/xmpp.py",
     "tool/chautari/services/bigbluebutton/api_client.py",
 )  # fmt: skip
@@ -67,10 +67,15 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     for file in sorted(root.glob("roles/*/checks/test_*.py")):
         name = str(file.relative_to(root))
         yield from ((name, text) for text in texts_of_checks(file.read_text()))
-    for pattern in _CLIENTS_OF_CHECKS:
+    for pattern in CLIENTS_OF_CHECKS:
         for file in sorted(root.glob(pattern)):
             name = str(file.relative_to(root))
             yield from ((name, text) for text in _texts_of_failures(ast.parse(file.read_text())))
+    for file in sorted(root.glob("tool/chautari/node/[br]*/*.py")):
+        if file.parent.name in ("backup", "restore") and not file.name.endswith("texts.py"):
+            name = str(file.relative_to(root))
+            for template in detail_templates(ast.parse(file.read_text())):
+                yield name, TranslatableText(template, is_format="{" in template)
     for file in sorted(root.glob("roles/*/meta/receipt.yml")):
         name = str(file.relative_to(root))
         yield from ((name, TranslatableText(title)) for title in probe_titles(file))

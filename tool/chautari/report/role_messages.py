@@ -22,6 +22,11 @@ def translate_role_message(text: str) -> str:
     return _translate(text, language.templates_of_roles)
 
 
+def translate_node_detail(text: str) -> str:
+    """Return a detail of an error of a backup or a restore, in the language of the command."""
+    return _translate(text, language.templates_of_node_details)
+
+
 def translate_check_message(message: str) -> str:
     """Return why a check failed, in the language of the command.
 

@@ -120,7 +120,13 @@ def _print_roles(report: RegionReport, console: Console) -> None:
                 indent=4,
             )
             for difference in role.differences:
-                _print_labelled(console, "", _clean_text(summary.difference_text(difference), "dim"), width=13, indent=4)
+                _print_labelled(
+                    console,
+                    "",
+                    _clean_text(summary.difference_text(difference), "dim"),
+                    width=13,
+                    indent=4,
+                )
         if node.download_bytes is not None:
             least = _("at least ") if node.download_at_least else ""
             _print_field(
