@@ -29,7 +29,7 @@ Texts = Mapping[str, str]
 _NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z0-9_]+/meta/receipt")
 _ROLE_FILES = re.compile(r"roles/[a-z0-9_]+/(tasks/|handlers/|files/upgrade/)")
 _CHECK_FILES = re.compile(
-    r"roles/[a-z0-9_]+/checks/|tool/chautari/(checks/|services/(jitsi/xmpp|bigbluebutton/api_client))"
+    r"roles/[a-z0-9_]+/checks/|tool/chautari/(checks/|services/[a-z]+/(xmpp|api_client)\.py)"
 )
 _DETAIL_FILES = re.compile(r"tool/chautari/node/(backup|restore)/(?!\w*texts\.py)")
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay

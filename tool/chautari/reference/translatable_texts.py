@@ -29,8 +29,8 @@ _SHOWN_ARGUMENTS = (
 )  # fmt: skip
 # Modules with which checks ask a service: a check shows why one of them failed.
 CLIENTS_OF_CHECKS = (
-    "tool/chautari/checks/*.py", "tool/chautari/services/jitsi/xmpp.py",
-    "tool/chautari/services/bigbluebutton/api_client.py",
+    "tool/chautari/checks/*.py", "tool/chautari/services/*/xmpp.py",
+    "tool/chautari/services/*/api_client.py",
 )  # fmt: skip
 _DECORATORS = ("command", "group")
 
