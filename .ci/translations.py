@@ -114,7 +114,7 @@ def _drop_distant_guess(message: Message) -> None:
         before, now = str(message.previous_id[0]), _id_of(message)
         if SequenceMatcher(None, before, now).ratio() < _NEAR:
             message.flags.discard("fuzzy")
-            message.previous_id = ()
+            message.previous_id = []
             message.string = ("", "") if isinstance(message.id, tuple) else ""
 
 

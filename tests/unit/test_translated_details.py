@@ -87,6 +87,32 @@ def test_each_detail_of_a_backup_error_is_translated(
     assert marks.missed_sentences() == []
 
 
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("AssertionError: nothing listens on port 25\nassert False",
+         "‹nothing listens on port 25›\nassert False"),
+        ("Failed: packets do not reach UDP ports 7", "‹packets do not reach UDP ports 7›"),
+        ("Skipped: the region has no peers", "‹the region has no peers›"),
+        ("chautari.services.jitsi.xmpp.RequestRefused: the server closed the websocket",
+         "‹the server closed the websocket›"),
+        ("ConnectionError: the TURN server closed the connection",
+         "‹the TURN server closed the connection›"),
+        ("ConnectionError: [Errno 111] Connection refused",
+         "ConnectionError: [Errno 111] Connection refused"),
+        ("requests.exceptions.ReadTimeout: Read timed out.",
+         "requests.exceptions.ReadTimeout: Read timed out."),
+        ("assert 502 == 200", "assert 502 == 200"),
+        ("AssertionError", "AssertionError"),
+    ],
+)  # fmt: skip
+def test_class_of_an_error_is_shown_only_before_texts_of_other_programs(
+    message: str, expected: str
+) -> None:
+    check = CheckResult("bog1", "jitsi", "test_runs", "failed", message=message)
+    assert check.message_text == expected
+
+
 def test_words_of_other_programs_stay_in_details() -> None:
     what, _fix = backup_texts.error_parts("settings_invalid", {"reason": "the disk is on fire"})[0]
     assert english_lines(what) == []

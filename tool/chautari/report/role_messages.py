@@ -12,7 +12,9 @@ from chautari.language import _
 
 _MAX_DEPTH = 3  # of texts in texts: an outcome with its problem
 _Source = Callable[[str], Mapping[str, str]]
-# The class of an error before its text, which pytest adds.
+# The class of an error before its text, which pytest adds. One of Python says what happened, so it
+# stays before a text that is not ours.
+_PYTHON_ERROR = re.compile(r"\w+Error: ")
 _ERROR_CLASS = re.compile(r"(?:AssertionError|Failed|Skipped|chautari(?:\.\w+)+): ")
 _EXPLANATION = "\nassert "  # pytest shows the values of the expression after it
 
@@ -34,7 +36,10 @@ def translate_check_message(message: str) -> str:
     """
     message = _ERROR_CLASS.sub("", message, count=1) if _ERROR_CLASS.match(message) else message
     text, mark, explanation = message.partition(_EXPLANATION)
-    return _translate(text, language.templates_of_checks) + mark + explanation
+    found = _PYTHON_ERROR.match(text)
+    own = text[found.end() :] if found else text
+    translated = _translate(own, language.templates_of_checks)
+    return (translated if translated != own else text) + mark + explanation
 
 
 def _translate(text: str, source: _Source, depth: int = 0) -> str:
