@@ -12,6 +12,7 @@ import sys
 from collections.abc import Set
 from copy import deepcopy
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from pathlib import Path
 from string import Formatter
 
@@ -26,6 +27,7 @@ from chautari.reference.translatable_texts import texts_of_repository
 TEMPLATE = FOLDER / "chautari.pot"
 BRACE_FORMAT = "python-brace-format"
 _WIDTH = 100
+_NEAR = 0.8  # of two texts that mean nearly the same; Babel's own limit is 0.6
 _COMMENT = """\
 # Translations template for Chautari.
 # This file is made by `make translations`; docs/translations.md says how to translate.
@@ -100,9 +102,20 @@ def updated_text(template: Catalog, file: Path) -> str:
     catalog = read_catalog(file)
     catalog.update(template, update_creation_date=False)
     for message in catalog:
+        _drop_distant_guess(message)
         _mark_wrong_plural(message)
     _set_flags(catalog, formats_of(template))
     return catalog_text(catalog)
+
+
+def _drop_distant_guess(message: Message) -> None:
+    """Empty a translation that Babel took from a text of another meaning."""
+    if message.fuzzy and message.previous_id:
+        before, now = str(message.previous_id[0]), _id_of(message)
+        if SequenceMatcher(None, before, now).ratio() < _NEAR:
+            message.flags.discard("fuzzy")
+            message.previous_id = []
+            message.string = ("", "") if isinstance(message.id, tuple) else ""
 
 
 def _mark_wrong_plural(message: Message) -> None:

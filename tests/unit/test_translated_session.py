@@ -29,6 +29,7 @@ OPTIONS = (
 )  # fmt: skip
 # Values of texts that a region writes itself.
 EXAMPLES = ("en: Servers of twelve coops.}", "# accounts: Ask the secretary of your cooperative.")
+WORDS_OF_A_PASSWORD = "  en: "  # a language to read it aloud in
 COMMANDS = (
     "init", "validate", "validate andes", "validate nope", "secrets init andes",
     "secrets list andes", "secrets set andes nope", "secrets show andes nope",
@@ -89,7 +90,8 @@ def test_session_has_no_english_sentence(
         lines = (line for line in english_lines(text) if not line.endswith(EXAMPLES))
         left += [f"{name}: {line}" for line in lines]
     for command in COMMANDS:
-        left += [f"{command}: {line}" for line in english_lines(output_of(command, capsys))]
+        lines = english_lines(output_of(command, capsys))
+        left += [f"{command}: {line}" for line in lines if not line.startswith(WORDS_OF_A_PASSWORD)]
     assert left == []
     assert marks.missed_sentences() == []
 

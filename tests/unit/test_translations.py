@@ -198,6 +198,25 @@ def test_translation_with_another_placeholder_is_not_used(monkeypatch: pytest.Mo
     assert _("{node} is up", node="bog1") == "bog1 is up"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("Deploy the region now.", "Deploy the region again.", "Despliegue la región."),
+        ("Command", "Domain", ""),
+    ],
+)
+def test_only_near_texts_are_guessed(tmp_path: Path, before: str, now: str, expected: str) -> None:
+    file = tmp_path / "es.po"
+    known = Catalog(locale="es", fuzzy=False)
+    known.add(before, "Despliegue la región.")
+    file.write_text(translations.catalog_text(known))
+    template = Catalog(fuzzy=False)
+    template.add(now)
+    file.write_text(translations.updated_text(template, file))
+    found = translations.read_catalog(file)[now]
+    assert (found.string, found.fuzzy) == (expected, bool(expected))
+
+
 def test_english_loads_no_translation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "_load_translation", None)
     language.select("en")

@@ -24,8 +24,12 @@ Text = str
 TextTemplate = str  # with placeholders
 Texts = Mapping[str, str]
 # Programs of nodes print and mail the texts of these files. `restore` is read on the control side.
-_NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z_]+/meta/receipt")
-_ROLE_FILES = re.compile(r"roles/[a-z_]+/(tasks/|handlers/|files/upgrade/)")
+_NODE_FILES = re.compile(r"tool/chautari/node/(?!restore/)|roles/[a-z0-9_]+/meta/receipt")
+_ROLE_FILES = re.compile(r"roles/[a-z0-9_]+/(tasks/|handlers/|files/upgrade/)")
+_CHECK_FILES = re.compile(
+    r"roles/[a-z0-9_]+/checks/|tool/chautari/(checks/|services/[a-z]+/(xmpp|api_client)\.py)"
+)
+_DETAIL_FILES = re.compile(r"tool/chautari/node/(backup|restore)/(?!\w*texts\.py)")
 _KEEP_LINES = "\b\n"  # click's mark of a paragraph whose lines stay
 
 
@@ -127,6 +131,18 @@ def _load_translation(language: str) -> PoTranslations:
 def templates_of_roles(language: str) -> Mapping[str, str]:
     """Return what tasks of roles report, each with its translation; none for English."""
     return _texts_of_files(language, _ROLE_FILES)
+
+
+@cache
+def templates_of_checks(language: str) -> Mapping[str, str]:
+    """Return what checks say when they fail, each with its translation; none for English."""
+    return _texts_of_files(language, _CHECK_FILES)
+
+
+@cache
+def templates_of_node_details(language: str) -> Mapping[str, str]:
+    """Return the details of errors of backups and restores, each with its translation."""
+    return _texts_of_files(language, _DETAIL_FILES)
 
 
 @cache

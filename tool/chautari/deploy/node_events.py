@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from chautari.checks.advice import advice_for_failed_check
+from chautari.language import N_
 from chautari.node import events
 from chautari.node.events import LockHolder, RunEvent
 from chautari.report import causes, messages
@@ -276,12 +277,12 @@ class NodeReportBuilder:
     def _on_playbook_failed(self, event: events.PlaybookFailed) -> None:
         if self.report.failure is None:
             message = messages.failure_text("playbook_failed", {})
-            self.report.failure = TaskFailure("playbook", "start", message, event["log"])
+            self.report.failure = TaskFailure("playbook", N_("start"), message, event["log"])
 
     def _on_checks_errored(self, event: events.ChecksErrored) -> None:
         self.report.failed += 1
         message = messages.failure_text("checks_errored", {"code": event["code"]})
-        self.report.failure = TaskFailure("checks", "run", message, event["log"])
+        self.report.failure = TaskFailure("checks", N_("run"), message, event["log"])
 
     def _on_check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:

@@ -18,6 +18,7 @@ from chautari.node.converge import (
     run_task_file_of_roles,
 )
 from chautari.node.download_estimate import apt_archives_to_fetch, read_check_mode_packages_and_urls
+from chautari.node.translation import N_
 
 DOWNLOAD_TASKS = "download.yml"
 ARCHIVES = Path("/var/cache/chautari/downloads")  # of roles/release_archive
@@ -67,7 +68,7 @@ def try_to_download_for_roles_to_run(
             error := _download_packages_and_return_error(known, archives, run, last_lines)
         ):
             context.emit({
-                "event": "failure", "role": "packages", "task": "Download packages",
+                "event": "failure", "role": "packages", "task": N_("Download packages"),
                 "message": error, "journal": [],
             })  # fmt: skip
             return False

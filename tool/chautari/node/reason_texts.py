@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Union
 
 from chautari.node.translation import _, fill, translate
@@ -49,7 +49,7 @@ def reason_text(code: str, data: Data) -> str:
     return fill(template, data) if isinstance(template, str) else template(data)
 
 
-def _join_with_commas(words: Sequence[object]) -> str:
+def _join_with_commas(words: Iterable[object]) -> str:
     return ", ".join(map(str, words))
 
 
@@ -61,7 +61,7 @@ def _value_text(value: object) -> str:
 
 def _pending_handlers_text(data: Data) -> str:
     text = translate("an interrupted run may have skipped these handlers: {handlers}")
-    return text.format(handlers=_join_with_commas(data["handlers"]))
+    return text.format(handlers=_join_with_commas(map(translate, data["handlers"])))
 
 
 def _incomplete_receipt_text(data: Data) -> str:
@@ -78,7 +78,7 @@ def _machine_changed_text(data: Data) -> str:
 def _untracked_task_text(data: Data) -> str:
     why = translate(UNTRACKED[data["change"]]).format_map(data)
     text = translate("the changes made by task '{task}' are not known ({why})")
-    return text.format(task=data["task"], why=why)
+    return text.format(task=translate(data["task"]), why=why)
 
 
 def _path_unreadable_text(data: Data) -> str:

@@ -21,17 +21,22 @@ class _Choice:
 
     table: Mapping[str, str] = {}
     translate: Translate | None = None
+    translate_detail: Translate | None = None
     choose_form: ChooseForm | None = None
 
 
-def use_functions(translate: Translate, choose_form: ChooseForm) -> None:
+def use_functions(
+    translate: Translate, choose_form: ChooseForm, translate_detail: Translate
+) -> None:
     """Translate with these functions instead of the node's table.
 
     Args:
         translate: returns a text in another language.
         choose_form: returns the form of a text that fits a number.
+        translate_detail: returns a detail of an error, with its values, in another language.
     """
     _Choice.translate, _Choice.choose_form = translate, choose_form
+    _Choice.translate_detail = translate_detail
 
 
 def load_translations(file: Path = FILE) -> None:
@@ -54,6 +59,11 @@ def translate(text: str) -> str:
     if _Choice.translate is not None:
         return _Choice.translate(text)
     return _Choice.table.get(text, text)
+
+
+def translate_detail(text: str) -> str:
+    """Return a detail of an error; words of other programs stay as they are."""
+    return (_Choice.translate_detail or translate)(text)
 
 
 def _(text: str, /, **values: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chautari.account import account_name
+from chautari.language import N_
 from chautari.parallel import PARALLEL
 from chautari.preflight.existing_state import APT
 from chautari.preflight.facts import short_login_text, suggested_login_account
@@ -99,7 +100,7 @@ def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     report.failed += 1
     log = child.stderr.splitlines()[-40:]
     text = messages.failure_text("preparation_exited", {"code": child.code})
-    report.failure = TaskFailure("prepare", "Run pyinfra", text, log)
+    report.failure = TaskFailure("prepare", N_("Run pyinfra"), text, log)
 
 
 def _to_json(data: Any) -> bytes:

@@ -23,6 +23,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
 from chautari.files import write_atomically
+from chautari.language import N_
 from chautari.node import dpkg_repair
 from chautari.preflight import (
     dns_records,
@@ -148,7 +149,7 @@ def _connect_and_find_os_to_prepare(host: Host, node: NodeOrder, orders: WorkerO
         refusal = as_coded_message(Refusal("connection_lost_in_preflight"))
         write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
-        _write_failure(host, "Inspect the machine", code, message)
+        _write_failure(host, N_("Inspect the machine"), code, message)
     return ""
 
 
@@ -347,18 +348,18 @@ def apt_packages_for_python(python: str) -> list[str]:
 def _add_installation_steps(state: State, host: Host, python: str, orders: WorkerOrders) -> None:
     script = environment_script.install_script(orders["marker"], python, orders["operator"])
     add_op(
-        state, server.shell, name="Update the package lists", commands=[UPDATE], host=host,
+        state, server.shell, name=N_("Update the package lists"), commands=[UPDATE], host=host,
     )  # fmt: skip
     add_op(
-        state, server.shell, name="Complete an interrupted installation",
+        state, server.shell, name=N_("Complete an interrupted installation"),
         commands=[dpkg_repair.REPAIR], host=host,
     )  # fmt: skip
     add_op(
-        state, apt.packages, name="Install Python", packages=apt_packages_for_python(python),
+        state, apt.packages, name=N_("Install Python"), packages=apt_packages_for_python(python),
         no_recommends=True, extra_install_args=LOCK_WAIT, host=host,
     )  # fmt: skip
     add_op(
-        state, server.shell, name="Install the environment for Ansible",
+        state, server.shell, name=N_("Install the environment for Ansible"),
         commands=[script], _stdin=orders["requirements"], host=host,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Find the texts of roles for translators: what tasks say, and the titles of receipts' probes.
+"""Find the texts of roles for translators: names and messages of tasks, and titles of probes.
 
 `{{ expression }}` becomes a placeholder, since the control side gets the text with its values.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,21 @@ _PREFLIGHT = re.compile(r"preflight")
 
 def role_message_templates(file: Path) -> Iterator[str]:
     """Yield what the tasks in a file report and why they fail, as templates."""
-    for task in _tasks_of(yaml.safe_load(file.read_text()) or []):
+    for task in _tasks_of(_load(file)):
         for text in _messages_of_task(task, file):
             template = placeholder_template(text)
             if _WORDS.search(re.sub(r"{\w+}", "", template)) and not _HAS_CHOICE.search(text):
                 yield template
+
+
+def task_names(file: Path) -> list[str]:
+    """Return the names of the tasks and handlers in a file, which the progress shows."""
+    return [task["name"] for task in _tasks_of(_load(file)) if task.get("name")]
+
+
+@cache
+def _load(file: Path) -> list[dict[str, Any]]:
+    return yaml.safe_load(file.read_text()) or []
 
 
 def probe_titles(file: Path) -> list[str]:

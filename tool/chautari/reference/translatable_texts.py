@@ -13,7 +13,8 @@ import click
 from jinja2 import Environment, nodes
 
 from chautari.language import help_message
-from chautari.reference.role_texts import probe_titles, role_message_templates
+from chautari.reference.check_texts import detail_templates, failure_templates
+from chautari.reference.role_texts import probe_titles, role_message_templates, task_names
 from chautari.report.text_format import noun_forms
 
 _CALLS = ("_", "N_", "ngettext", "translate")
@@ -25,6 +26,11 @@ _COMMAND = re.compile(r"echo|openssl|ssh-keygen")
 _SHOWN_ARGUMENTS = (
     ("AccessDetails", "note"), ("Field", "description"), ("Service", "summary"),
     ("Service", "title"), ("Service", "per_node_fix"),
+)  # fmt: skip
+# Modules with which checks ask a service: a check shows why one of them failed.
+CLIENTS_OF_CHECKS = (
+    "tool/chautari/checks/*.py", "tool/chautari/services/*/xmpp.py",
+    "tool/chautari/services/*/api_client.py",
 )  # fmt: skip
 _DECORATORS = ("command", "group")
 
@@ -61,6 +67,15 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
     for file in sorted(root.glob("roles/*/checks/test_*.py")):
         name = str(file.relative_to(root))
         yield from ((name, text) for text in texts_of_checks(file.read_text()))
+    for pattern in CLIENTS_OF_CHECKS:
+        for file in sorted(root.glob(pattern)):
+            name = str(file.relative_to(root))
+            yield from ((name, text) for text in _texts_of_failures(ast.parse(file.read_text())))
+    for file in sorted(root.glob("tool/chautari/node/[br]*/*.py")):
+        if file.parent.name in ("backup", "restore") and not file.name.endswith("texts.py"):
+            name = str(file.relative_to(root))
+            for template in detail_templates(ast.parse(file.read_text())):
+                yield name, TranslatableText(template, is_format="{" in template)
     for file in sorted(root.glob("roles/*/meta/receipt.yml")):
         name = str(file.relative_to(root))
         yield from ((name, TranslatableText(title)) for title in probe_titles(file))
@@ -71,6 +86,7 @@ def texts_of_repository(root: Path) -> Iterator[tuple[str, TranslatableText]]:
         name = str(file.relative_to(root))
         for template in role_message_templates(file):
             yield name, TranslatableText(template, is_format="{" in template)
+        yield from ((name, TranslatableText(title)) for title in task_names(file))
     for file in sorted(Path(str(inspect.getfile(click))).parent.glob("*.py")):
         if file.name not in ("testing.py", "_winconsole.py"):
             yield from ((f"click/{file.name}", text) for text in texts_of_python(file.read_text()))
@@ -170,9 +186,16 @@ def texts_of_page(source: str) -> Iterator[TranslatableText]:
             yield TranslatableText(*noun_forms(found.args[0].value), is_format=True)
 
 
+def _texts_of_failures(module: ast.Module) -> Iterator[TranslatableText]:
+    for template in failure_templates(module):
+        yield TranslatableText(template, is_format="{" in template)
+
+
 def texts_of_checks(source: str) -> Iterator[TranslatableText]:
-    """Yield the titles of checks, why one is skipped, and what to do when one fails."""
-    for node in ast.walk(ast.parse(source)):
+    """Yield the titles of checks, why one fails or is skipped, and what to do then."""
+    module = ast.parse(source)
+    yield from _texts_of_failures(module)
+    for node in ast.walk(module):
         if isinstance(node, ast.Call):
             yield from _texts_of_skip(node)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):

@@ -12,7 +12,7 @@ from typing import Literal
 from chautari.language import Texts, _
 from chautari.report import messages
 from chautari.report.message_templates import Data
-from chautari.report.role_messages import translate_role_message
+from chautari.report.role_messages import translate_check_message, translate_role_message
 from chautari.report.text_format import to_one_line, translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -109,6 +109,11 @@ class TaskFailure:
     journal: list[str] = field(default_factory=list)
 
     @property
+    def task_text(self) -> str:
+        """Return the name of the task in the language of the command."""
+        return _(self.task)
+
+    @property
     def message_text(self) -> str:
         """Return why the task failed; what its role says is in the language of the command."""
         return translate_role_message(self.message)
@@ -197,10 +202,8 @@ class CheckResult:
 
     @property
     def message_text(self) -> str:
-        """Return why the check failed or was skipped; only reasons to skip are translated."""
-        if self.outcome != "skipped":
-            return self.message
-        return _(self.message.removeprefix("Skipped: "))
+        """Return why the check failed or was skipped, in the language of the command."""
+        return translate_check_message(self.message)
 
     @property
     def advice_text(self) -> str:

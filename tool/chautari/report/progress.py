@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from chautari.language import _
+from chautari.report.role_messages import translate_check_message, translate_role_message
 from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
 if TYPE_CHECKING:
@@ -148,12 +149,12 @@ class Progress:
         if kind == "role_started":
             state.role, state.task = to_one_line(event.get("role", "")), ""
         elif kind == "task":
-            state.task = to_one_line(event.get("task", ""))
+            state.task = _(to_one_line(event.get("task", "")))
             state.count_task(str(event.get("status", "")))
         elif kind == "download_progress":
             state.task = _download_text(event)
         elif kind == "check":
-            state.role, state.task = _("checks"), to_one_line(event.get("title", ""))
+            state.role, state.task = _("checks"), _(to_one_line(event.get("title", "")))
             outcome = str(event.get("outcome", ""))
             if outcome in state.checks:
                 state.checks[outcome] += 1
@@ -184,23 +185,23 @@ def _event_lines(node: str, event: Event) -> list[str]:
         case "role_finished":
             return [_join_columns(node, role, _role_counts_text(event))]
         case "role_message":
-            text = escape_unsafe_characters(event.get("text", ""))
+            text = translate_role_message(escape_unsafe_characters(event.get("text", "")))
             return _indent_further_lines(_join_columns(node, role, _("notice: {text}", text=text)))
         case "download_progress":
             return [_join_columns(node, _download_text(event))]
         case "failure":
-            task = to_one_line(event.get("task", ""))
+            task, message = _(to_one_line(event.get("task", ""))), translate_role_message(message)
             return _indent_further_lines(
                 _join_columns(node, role, _("FAILED {task}: {message}", task=task, message=message))
             )
         case "check" if event.get("outcome") in ("failed", "skipped"):
-            title = to_one_line(event.get("title") or event.get("check") or "")
+            title = _(to_one_line(event.get("title") or event.get("check") or ""))
             service = to_one_line(event.get("service", ""))
             text = _(
                 "check {outcome}: {title}: {message}",
                 outcome=_(event["outcome"]),
                 title=title,
-                message=message,
+                message=translate_check_message(message),
             )
             return _indent_further_lines(_join_columns(node, service, text))
     return []

@@ -1,7 +1,9 @@
-"""Translate what the tasks of roles report: a node sends these texts with their values."""
+"""Translate what tasks and checks of roles say: these texts come from a node with their values."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from string import Formatter
 
@@ -9,24 +11,50 @@ from chautari import language
 from chautari.language import _
 
 _MAX_DEPTH = 3  # of texts in texts: an outcome with its problem
+_Source = Callable[[str], Mapping[str, str]]
+# The class of an error before its text, which pytest adds. One of Python says what happened, so it
+# stays before a text that is not ours.
+_PYTHON_ERROR = re.compile(r"\w+Error: ")
+_ERROR_CLASS = re.compile(r"(?:AssertionError|Failed|Skipped|chautari(?:\.\w+)+): ")
+_EXPLANATION = "\nassert "  # pytest shows the values of the expression after it
 
 
-def translate_role_message(text: str, depth: int = 0) -> str:
+def translate_role_message(text: str) -> str:
     """Return a task's text in the language of the command; an unknown text stays as it is."""
-    for template in _templates(language.current()):
+    return _translate(text, language.templates_of_roles)
+
+
+def translate_node_detail(text: str) -> str:
+    """Return a detail of an error of a backup or a restore, in the language of the command."""
+    return _translate(text, language.templates_of_node_details)
+
+
+def translate_check_message(message: str) -> str:
+    """Return why a check failed, in the language of the command.
+
+    What pytest adds stays in English: the compared values, and errors of other programs.
+    """
+    message = _ERROR_CLASS.sub("", message, count=1) if _ERROR_CLASS.match(message) else message
+    text, mark, explanation = message.partition(_EXPLANATION)
+    found = _PYTHON_ERROR.match(text)
+    own = text[found.end() :] if found else text
+    translated = _translate(own, language.templates_of_checks)
+    return (translated if translated != own else text) + mark + explanation
+
+
+def _translate(text: str, source: _Source, depth: int = 0) -> str:
+    for template in _templates(source, language.current()):
         values = _values_in(template, text)
         if values is not None and depth < _MAX_DEPTH:
-            known = {
-                name: translate_role_message(value, depth + 1) for name, value in values.items()
-            }
+            known = {name: _translate(value, source, depth + 1) for name, value in values.items()}
             return _(template, **known)
     return text
 
 
 @cache
-def _templates(name: str) -> list[str]:
+def _templates(source: _Source, name: str) -> list[str]:
     """Return the templates in a language, those with the longest fixed text first."""
-    return sorted(language.templates_of_roles(name), key=_length_of_fixed_text, reverse=True)
+    return sorted(source(name), key=_length_of_fixed_text, reverse=True)
 
 
 def _length_of_fixed_text(template: str) -> int:

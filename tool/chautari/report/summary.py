@@ -372,9 +372,15 @@ def _next_steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]
         yield messages.next_step_text(node.state, data)
 
 
+def difference_text(difference: str) -> str:
+    """Return what a task would change; its name, in the first line, is translated."""
+    task, end, diff = difference.partition("\n")
+    return _(task) + end + diff
+
+
 def _next_step_after_failure(failure: TaskFailure) -> str:
     code = causes.find_cause_code(failure)
-    data = {"task": failure.task, "role": failure.role}
+    data = {"task": failure.task_text, "role": failure.role}
     if not code:
         return messages.next_step_text("failed_task", data)
     return messages.next_step_text("failed_task_cause", data | {"cause": messages.cause_text(code)})

@@ -120,7 +120,13 @@ def _print_roles(report: RegionReport, console: Console) -> None:
                 indent=4,
             )
             for difference in role.differences:
-                _print_labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
+                _print_labelled(
+                    console,
+                    "",
+                    _clean_text(summary.difference_text(difference), "dim"),
+                    width=13,
+                    indent=4,
+                )
         if node.download_bytes is not None:
             least = _("at least ") if node.download_at_least else ""
             _print_field(
@@ -172,7 +178,7 @@ def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
         _print_field(
             console,
             _("Where"),
-            _("role {role}, task “{task}”", role=node.failure.role, task=node.failure.task),
+            _("role {role}, task “{task}”", role=node.failure.role, task=node.failure.task_text),
         )
         _print_field(console, _("Why"), node.failure.message_text)
         _print_journal(console, node.failure.journal)
@@ -184,7 +190,7 @@ def _print_failed_checks(report: RegionReport, console: Console) -> None:
         _print_heading(console, _("Failed checks"), "bold red")
     for check in checks:
         _print_item(console, _label_of_check(check), "bold red")
-        _print_field(console, _("Why"), check.message)
+        _print_field(console, _("Why"), check.message_text)
         _print_field(console, _("Next"), check.advice_text, "cyan")
         _print_journal(console, check.journal)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chautari.node.safe_text import escape_controls
-from chautari.node.translation import _, fill
+from chautari.node.translation import _, fill, translate_detail
 
 MAX_TEXT = 300
 Templates = Mapping[str, tuple[str, str]]
@@ -251,7 +251,7 @@ def error_parts(code: str, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if code == "no_room" and "needed" in data:
         templates = TEXTS["disk_too_small"]
     values = _DataWithQuestionMarks(
-        {key: _ValueWithSizeFormat(_value_or_comma_list(value)) for key, value in data.items()}
+        {key: _ValueWithSizeFormat(_value_text(key, value)) for key, value in data.items()}
     )
     what, step = (fill(template, values) if template else "" for template in templates)
     return [(what, step)]
@@ -267,5 +267,7 @@ def size_text(size: int) -> str:
     return f"{number:.1f} TB"
 
 
-def _value_or_comma_list(value: object) -> str:
+def _value_text(key: str, value: object) -> str:
+    if key == "reason":
+        return translate_detail(str(value))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

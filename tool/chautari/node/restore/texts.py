@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chautari.node.translation import N_, fill, translate
+from chautari.node.translation import N_, fill, translate, translate_detail
 
 # In front of a code in the state file of backups, which has codes of its own.
 PREFIX = "restore_"
@@ -147,7 +147,10 @@ def step_text(step: str) -> str:
 def error_text(code: str, data: Mapping[str, object]) -> tuple[str, str]:
     """Return what happened, and what to do."""
     reason, fix = _ERRORS.get(code, (N_("The restore failed: {code}."), ""))
-    values = _DataWithKeyNames({key: _short_value_text(value) for key, value in data.items()})
+    known = {"message": translate_detail(str(data["message"]))} if "message" in data else {}
+    values = _DataWithKeyNames(
+        {key: _short_value_text(value) for key, value in {**data, **known}.items()}
+    )
     values.setdefault("code", code)
     return fill(reason, values), fill(fix, values)
 
