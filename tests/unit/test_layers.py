@@ -60,7 +60,7 @@ LAYERS = (
     ("chautari.report", "chautari.untrusted_node_file"),
     ("chautari.checks",),
     ("chautari.node",),
-    ("chautari.process", "chautari.parallel", "chautari.files"),
+    ("chautari.git_versions", "chautari.process", "chautari.parallel", "chautari.files"),
     ("chautari.paths", "chautari.errors", "chautari.account", "chautari.suggestions"),
     ("chautari.language", "chautari.po_file"),
 )
