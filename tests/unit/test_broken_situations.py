@@ -212,7 +212,9 @@ SITUATIONS = {
     "two nodes with one address": Situation(
         edit("services:\n  nextcloud:", "  med1: {address: 203.0.113.10}\nservices:\n  nextcloud:"),
         "nodes.med1.address: 203.0.113.10 is already the address of bog1",
-        lambda computer, _: computer.replace("med1: {address: 203.0.113.10", "med1: {address: 203.0.113.11"),
+        lambda computer, shown: computer.replace_at(
+            shown, "address: 203.0.113.10", "address: 203.0.113.11"
+        ),
     ),
     "region.yml not in UTF-8": Situation(
         lambda computer: computer.file.write_bytes(computer.file.read_bytes() + b"# Bogot\xe1\n"),

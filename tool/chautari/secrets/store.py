@@ -309,8 +309,8 @@ def _step_without_readable_key(file: Path, unusable: Sequence[str]) -> str:
     if not unusable:
         return _(
             "add --identity FILE if your key is in another file. If you have no key, create one "
-            "(ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519), and send ~/.ssh/id_ed25519.pub to another operator, who "
-            "runs: {command}",
+            "(ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519), and send ~/.ssh/id_ed25519.pub to "
+            "another operator, who runs: {command}",
             command=_command_that_adds_me(file),
         )
     if any(reason.endswith((_(NO_PASSPHRASE), _(WRONG_PASSPHRASE))) for reason in unusable):

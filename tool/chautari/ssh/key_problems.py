@@ -10,6 +10,7 @@ from pathlib import Path
 from chautari.report.model import Refusal
 from chautari.secrets.private_keys import default_private_keys, needs_passphrase
 from chautari.ssh.account_choice import agent_keys
+from chautari.ssh.known_hosts import may_contain_host_key
 from chautari.ssh.target import SSHTarget
 
 
@@ -34,6 +35,8 @@ def rejected_key_refusal(target: SSHTarget) -> Refusal:
             )
     public = f"{files[0]}.pub" if files else ""
     words = ["ssh-copy-id", *(["-i", public] if public else []), "-p", str(target.port)]
+    if may_contain_host_key(target.known_hosts, target.address, target.port):
+        words += ["-o", f"UserKnownHostsFile={target.known_hosts}"]
     account = target.configured_user or target.user
     return Refusal(
         "key_rejected", data | {"command": shlex.join((*words, f"{account}@{target.address}"))}
