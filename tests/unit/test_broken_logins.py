@@ -112,7 +112,7 @@ def test_key_that_is_not_on_the_node(computer: Computer, node: SSHServer) -> Non
 def test_no_key_at_all(computer: Computer, node: SSHServer) -> None:
     computer.key.unlink()
     computer.key.with_name("id_ed25519.pub").unlink()
-    shown = refused(computer, "you have no SSH key")
+    shown = refused(computer, "needs an SSH key, but you have none")
     done = computer.paste(step_after(shown, "create a key: "), typed="\n\n")
     assert done.code == 0 and computer.key.exists(), done.text
     refused(computer, "does not accept your SSH key")

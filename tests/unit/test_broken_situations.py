@@ -254,7 +254,7 @@ SITUATIONS = {
     "artifacts.lock damaged": Situation(
         write("artifacts.lock", b"\0\0\xff\0" * 9, committed=b"nextcloud: {35.0.9: {url: "
               b"'https://download.example.org/n.tar.bz2', sha256: " + b"a" * 64 + b"}}\n"),
-        "artifacts.lock:1:1: the file is not text, so it is damaged", paste_after("from git: "),
+        "artifacts.lock:1:1: the file is not in UTF-8", paste_after("from git: "),
     ),
     "known_hosts damaged": Situation(
         write("known_hosts", b"203.0.113.10 ssh-ed25519 AAAA\n\xff\xfe\0\n"),

@@ -68,8 +68,8 @@ def find_region_file(name: str, root: Path) -> Path:
     close = similar if similar in there else nearest_word(name, there)
     if elsewhere := _working_folder_for_region(similar or name, root):
         hint = f"cd {shlex.quote(str(elsewhere))}"
-    elif (root / (similar or name) / REGION_FILE).parent.is_dir():
-        hint = _step_for_missing_region(root / (similar or name) / REGION_FILE)
+    elif similar and (root / similar).is_dir() and similar not in there:
+        hint = _step_for_missing_region(root / similar / REGION_FILE)
     elif close:
         hint = _("did you mean {close}?", close=close)
     elif there:

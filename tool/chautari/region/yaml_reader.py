@@ -385,11 +385,12 @@ def _not_utf_8_problem(file: Path, line: int, raw: bytes) -> ProblemInFile:
     """Return the problem of a file in another encoding, with the command that converts it."""
     message = _(_NOT_UTF_8)
     if b"\0" in raw and raw[:2] not in _BYTE_ORDER_MARKS_16:
-        message = _("the file is not text, so it is damaged; {restore}", restore=restore_step(file))
+        message = _("{message}, or {restore}", message=message, restore=restore_step(file))
     elif encoding := _encoding_of_old_editor(raw):
-        name = shlex.quote(str(file))
-        new = shlex.quote(f"{file}.new")
-        message += f": iconv -f {encoding} -t UTF-8 {name} > {new} && mv {new} {name}"
+        convert = shlex.join(("iconv", "-f", encoding, "-t", "UTF-8", str(file)))
+        replace = shlex.join(("mv", f"{file}.new", str(file)))
+        command = " ".join((convert, ">", shlex.quote(f"{file}.new"), "&&", replace))
+        message = _("{message}: {command}", message=message, command=command)
     return ProblemInFile(file, line, 1, "", message, _YAML)
 
 

@@ -25,8 +25,8 @@ LOGIN_REFUSALS: dict[str, tuple[Template, Template]] = {
         "Choose the right key with --identity FILE, or copy your public key to the node: {command}",
     ),
     "no_key": (
-        "{address} does not accept the login, because you have no SSH key: there is none in "
-        "~/.ssh, and your SSH agent has none.",
+        "{address} needs an SSH key, but you have none: there is none in ~/.ssh, and none in your "
+        "SSH agent.",
         "If your key is in another file, add --identity FILE. Otherwise, create a key: {command}",
     ),
     "key_not_private": (

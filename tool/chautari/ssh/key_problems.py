@@ -22,16 +22,16 @@ def rejected_key_refusal(target: SSHTarget) -> Refusal:
     if not files and not in_agent:
         return Refusal("no_key", data | {"command": "ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519"})
     for file in files:
-        shown = shlex.quote(str(file))
         if _is_readable_by_others(file):
             return Refusal(
-                "key_not_private", data | {"file": str(file), "command": f"chmod 600 {shown}"}
+                "key_not_private",
+                data | {"file": str(file), "command": shlex.join(("chmod", "600", str(file)))},
             )
         if not in_agent and needs_passphrase(file):
             agent = "" if os.environ.get("SSH_AUTH_SOCK") else 'eval "$(ssh-agent)" && '
             return Refusal(
                 "key_has_passphrase",
-                data | {"file": str(file), "command": f"{agent}ssh-add {shown}"},
+                data | {"file": str(file), "command": agent + shlex.join(("ssh-add", str(file)))},
             )
     public = f"{files[0]}.pub" if files else ""
     words = ["ssh-copy-id", *(["-i", public] if public else []), "-p", str(target.port)]
