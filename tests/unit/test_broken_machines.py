@@ -63,6 +63,23 @@ def write_os(computer: Computer, shown: Shown) -> None:
     computer.replace("os: debian-12", found[1])
 
 
+def use_the_console(computer: Computer, shown: Shown) -> None:
+    """Run the printed command, which writes into a folder of this test in place of /etc."""
+    found = re.search(r"run as root: (echo .+? > )/etc(/sudoers\.d/ana)", shown.on_one_line)
+    assert found, shown.text
+    (computer.folder / "sudoers.d").mkdir()
+    done = computer.paste(f"{found[1]}{computer.folder}{found[2]}")
+    assert done.code == 0, done.text
+    rule = (computer.folder / "sudoers.d" / "ana").read_text()
+    assert rule == "ana ALL=(ALL) NOPASSWD: ALL\n"
+    report(computer, {}, {})
+
+
+def rent_bigger_machine(computer: Computer, shown: Shown) -> None:
+    assert "Choose a bigger machine" in shown.on_one_line
+    report(computer, {}, {})
+
+
 MACHINES = {
     "another operating system": Machine(
         {"os": "debian-13"}, "The node runs debian-13, not debian-12.", write_os
@@ -79,9 +96,13 @@ MACHINES = {
         {"skew": -90_000}, "seconds behind the clock of your machine", {"skew": 0},
         "sudo timedatectl set-ntp true",
     ),
+    "account without sudo": Machine(
+        {"uid": 1000}, "The account cannot become root without a password.",
+        use_the_console,
+    ),
     "too little memory": Machine(
         {"memory_kb": 200_000}, "The node has 195 MB of memory; 900 MB are needed.",
-        lambda computer, _: None,
+        rent_bigger_machine,
     ),
 }  # fmt: skip
 
@@ -132,7 +153,5 @@ def test_machine_is_refused_on_one_screen_and_the_step_works(computer: Computer,
         assert done.code == 0, done.text
     elif callable(machine.repair):
         machine.repair(computer, shown)
-    if name == "too little memory":
-        report(computer, {}, {})  # a bigger machine
     after = deploy(computer)
     assert after.code == 0, after.text

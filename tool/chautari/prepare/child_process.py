@@ -211,8 +211,9 @@ def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget, reg
 
 def refusal_with_login(refusal: Refusal, region: str, target: SSHTarget) -> Refusal:
     """Return a refusal of the preflight with what its step needs to name a command on the node."""
-    sudo = "" if account_of_preparation(target) == "root" else "sudo "
-    login = {"region": region, "node": target.name, "sudo": sudo}
+    account = account_of_preparation(target)
+    sudo = "" if account == "root" else "sudo "
+    login = {"region": region, "node": target.name, "account": account, "sudo": sudo}
     return Refusal(refusal.code, {**login, **refusal.data})
 
 

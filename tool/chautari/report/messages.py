@@ -207,7 +207,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "no_root": (
         "The account cannot become root without a password.",
-        "Log in as root (user: root), or give the account passwordless sudo.",
+        preflight_step_texts.root_step,
     ),
     "clock_ahead": (
         "The node's clock is {seconds} seconds ahead of the clock of your machine.",

@@ -45,6 +45,18 @@ def port_step(data: Data) -> str:
     )
 
 
+def root_step(data: Data) -> str:
+    """Return how an account becomes root; without its name, only what to reach."""
+    account = data.get("account", "")
+    if not account or account == "root":
+        return _("Log in as root (user: root), or give the account passwordless sudo.")
+    return _(
+        "Let the account become root without a password. In the provider's console, run as root: "
+        "{command}",
+        command=f"echo '{account} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{account}",
+    )
+
+
 def _command_on_node(data: Data, command: str) -> str:
     """Return a command for this machine; before there is a region, one for the node itself."""
     if "region" not in data:
