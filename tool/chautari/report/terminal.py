@@ -231,12 +231,11 @@ def _shorten_text_to_width(text: str, width: int) -> str:
 
 
 def _print_services(report: RegionReport, console: Console) -> None:
-    if terminal_ending.did_nothing(report):
-        return
-    if report.services:
+    services = terminal_ending.services_to_open(report)
+    if services:
         _print_heading(console, _("Services"))
     doubled = {double.name for double in report.doubles}
-    for service in report.services:
+    for service in services:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_copyable(console, _("Open"), service.url)
         for label, value in terminal_ending.login_lines(service):

@@ -46,6 +46,12 @@ def did_nothing(report: RegionReport) -> bool:
     return bool(report.nodes) and stopped and not report.checks
 
 
+def services_to_open(report: RegionReport) -> list[ServiceAccess]:
+    """Return the services of the nodes on which nothing failed: a failure comes first."""
+    failed = {node.name for node in report.nodes if not node.ok}
+    return [service for service in report.services if service.node not in failed]
+
+
 def repeats_refusals(report: RegionReport) -> bool:
     """Return whether the next steps at the end contain what each refused node needs."""
     steps = {refusal.fix for node in report.nodes for refusal in node.refusals}
