@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from region_samples import key_pair
+from test_docs_messages import GAP, quotes
 
 WIDTH, HEIGHT = 80, 24
 REGION = """\
@@ -53,6 +54,15 @@ class Shown(NamedTuple):
     def on_one_line(self) -> str:
         """Return the text without its line breaks, which a narrow terminal adds."""
         return " ".join(self.text.split())
+
+
+def quotes_of(shown: Shown) -> list[str]:
+    """Return the messages of the page for troubleshooting that a command printed."""
+    return [
+        quote
+        for quote in quotes()
+        if re.search(".*?".join(map(re.escape, quote.split(GAP))), shown.on_one_line)
+    ]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from broken_situations import HEIGHT, Computer, Shown
+from broken_situations import HEIGHT, Computer, Shown, quotes_of
 from region_samples import key_pair
 from ssh_server import SSHServer, running_ssh_server
 from test_broken_situations import step_after
@@ -70,6 +70,7 @@ def refused(computer: Computer, says: str) -> Shown:
     assert shown.code == 1, shown.text
     assert says in shown.text, shown.text
     assert shown.screen_lines <= HEIGHT
+    assert quotes_of(shown), f"docs/troubleshooting.md does not explain: {shown.text}"
     return shown
 
 

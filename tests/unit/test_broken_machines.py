@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from broken_situations import HEIGHT, Computer, Shown
+from broken_situations import HEIGHT, Computer, Shown, quotes_of
 
 from chautari.prepare.child_process import node_requirements_digest
 
@@ -146,6 +146,7 @@ def test_machine_is_refused_on_one_screen_and_the_step_works(computer: Computer,
     assert machine.says in shown.on_one_line
     assert "bog1: refused" in shown.text
     assert shown.screen_lines <= HEIGHT, shown.text
+    assert quotes_of(shown), f"docs/troubleshooting.md does not explain: {shown.text}"
     if machine.command:
         line = step(shown)
         assert line == f"deploy ssh andes bog1 -- {machine.command}"
