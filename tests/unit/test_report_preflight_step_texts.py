@@ -10,7 +10,7 @@ from chautari.prepare.child_process import refusal_with_login
 from chautari.report.model import Refusal
 from chautari.ssh.target import SSHTarget
 
-TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
+TARGET = SSHTarget("bog1", "203.0.113.77", 22, "root", Path("known_hosts"))
 
 
 def port_step(program: str, user: str = "root") -> str:
