@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+
 import pytest
 from tests.integration.conftest import Proof
 
@@ -29,7 +32,17 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
         "a host key that differs from the pinned one"
         in outcome.node("ground")["refusals"][0]["reason"]
     )
-    assert "do not deploy" in outcome.node("ground")["refusals"][0]["fix"]
+    fix = outcome.node("ground")["refusals"][0]["fix"]
+    assert "do not deploy" in fix
+    # The command that the step ends with deletes only this node's key; the next deploy pins it.
+    command = shlex.split(fix.rpartition("old key: ")[2])
+    assert command[:3] == ["ssh-keygen", "-R", "198.51.100.205"]
+    subprocess.run(command, check=True, capture_output=True)
+    (proof.folder / "known_hosts.old").unlink()
+    kept = (proof.folder / "known_hosts").read_text()
+    assert "198.51.100.205" not in kept and "198.51.100.206" in kept
+    assert proof.deploy("region", "--no-checks", "--node", "ground").code == 0
+    assert "198.51.100.205" in (proof.folder / "known_hosts").read_text()
 
 
 def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -> None:
@@ -73,6 +86,7 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
         proof.on("ground", "umount", "/opt")
     assert outcome.code == 1
     assert "MB are free on /opt" in outcome.node("ground")["refusals"][0]["reason"]
+    assert outcome.node("ground")["refusals"][0]["fix"].endswith("apt-get clean")
 
 
 @pytest.mark.parametrize("node", ["meet"])

@@ -109,7 +109,8 @@ def test_other_program_on_port_443_is_refused(proof: Proof) -> None:
         proof.on(NODE, "systemctl", "stop", "intruder")
         proof.on(NODE, "systemctl", "start", "haproxy")
     assert "Port 443 is already used by" in text and "python3" in text
-    assert "Stop and disable that program" in text
+    # Only a program that is known by its name is stopped by a command.
+    assert "stop and disable that program" in text and f"{NODE} -- " in text and "ss -ltnp" in text
 
 
 def test_too_little_memory_is_refused(proof: Proof) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from region_samples import ROOT
+from region_samples import ROOT, key_pair
 from run_samples import OLD
 
 from chautari import language
@@ -106,6 +106,16 @@ def upstream_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         status, "compare_with_upstream", lambda _: {"outdated": [], "releases_unknown": []}
     )
+
+
+@pytest.fixture
+def account_with_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the person at this computer have a key: without one, no node is at fault."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / ".ssh"
+    folder.mkdir(parents=True)
+    key_pair(folder, "id_ed25519")
+    (folder / "id_ed25519").chmod(0o600)
 
 
 @pytest.fixture

@@ -60,6 +60,7 @@ def test_node_without_an_answer_is_unreachable(
     node = found(tmp_path, monkeypatch, None, Silent(stderr, 255))
     assert node.as_object() == {
         "node": "bog1", "reachable": False, "ok": False,
-        "message": f"203.0.113.10 does not respond over SSH ({message}). Check that the machine is "
-        "switched on. Check its address and SSH port in region.yml.",
+        "message": f"203.0.113.10 does not respond over SSH ({message}). Check in the provider's "
+        "console that the machine is switched on, and compare its address with `address` of bog1 "
+        "in region.yml. To see whether it responds, run: ping -c 3 203.0.113.10",
     }  # fmt: skip

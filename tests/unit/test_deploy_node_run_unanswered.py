@@ -100,7 +100,7 @@ def test_fresh_node_answers_once_and_has_no_obsolete_roles(
         ("", 0, "failed", "did not accept the command (no answer)"),
     ],
 )
-@pytest.mark.usefixtures("unpinned_key")
+@pytest.mark.usefixtures("account_with_key", "unpinned_key")
 def test_silent_node_is_reported_and_left_unchanged(
     error: str, code: int, state: str, what: str, nodes: Nodes, run: Any,
     removed_roles: list[list[str]],

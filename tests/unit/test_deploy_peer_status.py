@@ -113,6 +113,7 @@ def test_status_is_broken_if_a_service_is(
     assert found["links"][1]["data"] == {"seconds": 900}
 
 
+@pytest.mark.usefixtures("account_with_key")
 def test_unreachable_node_is_said_and_hides_nothing(
     answers: Answers, capsys: pytest.CaptureFixture[str]
 ) -> None:

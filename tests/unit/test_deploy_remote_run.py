@@ -90,6 +90,7 @@ def test_converge_gives_up_a_start_that_never_arrives(
     assert clock.now < 660
 
 
+@pytest.mark.usefixtures("account_with_key")
 def test_converge_does_not_retry_a_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([], 255), stderr="root@203.0.113.10: Permission denied (publickey).")
     report, _, _ = follow(monkeypatch, link)

@@ -61,6 +61,7 @@ LAYERS = (
     ("chautari.checks",),
     ("chautari.node",),
     (
+        "chautari.git_versions",
         "chautari.process",
         "chautari.parallel",
         "chautari.files",

@@ -43,6 +43,11 @@ listener=tcp [::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 """
 
 
+CLOCK_STEP = (
+    "If the clock of your machine is right, set the clock on the node: timedatectl set-ntp true"
+)
+
+
 @pytest.mark.parametrize(
     ("change", "requirements", "what", "fix"),
     [
@@ -63,15 +68,17 @@ listener=tcp [::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
          "Log in as root (user: root), or give the account passwordless sudo."),
         ({"skew": 75.0}, BASE_ROLES,
          "The node's clock is 75 seconds ahead of the clock of your machine.",
-         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again."),
+         CLOCK_STEP),
         ({"skew": -7200.0}, BASE_ROLES,
          "The node's clock is 7200 seconds behind the clock of your machine.",
-         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again."),
+         CLOCK_STEP),
         ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, BASE_ROLES,
          "878 MB are free on /, /var; 1500 MB are needed.",
-         "Free some space (apt-get clean, journalctl --vacuum-size=100M), or enlarge the disk."),
+         "Enlarge the disk, or free some space. To delete the packages that apt keeps on the node: "
+         "apt-get clean"),
         ({"free": {"/": 3_000_000}}, NEXTCLOUD, "2929 MB are free on /; 4000 MB are needed.",
-         "Free some space (apt-get clean, journalctl --vacuum-size=100M), or enlarge the disk."),
+         "Enlarge the disk, or free some space. To delete the packages that apt keeps on the node: "
+         "apt-get clean"),
         ({"free_inodes": {"/": 100}}, BASE_ROLES,
          "Too few inodes are free on / for the services' many small files.",
          "Delete small files there, or create the file system again with more inodes."),
@@ -148,13 +155,15 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
         ("SSH host key error (Host key for 203.0.113.10 does not match.)",
          "shows a host key that differs from the pinned one", "do not deploy"),
         ("Authentication error (Authentication failed.)", "does not accept your SSH key",
-         "authorized_keys"),
+         "ssh-copy-id"),
         ("Invalid private key", "does not accept your SSH key", "--identity"),
         ("Could not connect ([Errno 111] Connection refused)",
          "does not respond over SSH (Could not connect ([Errno 111] Connection refused))",
-         "its address and SSH port"),
+         "Write this port as `port` of bog1"),
+        ("Could not connect (timed out)", "does not respond over SSH", "ping -c 3 203.0.113.10"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("account_with_key")
 def test_failed_connection_is_explained(tmp_path: Path, message: str, what: str, fix: str) -> None:
     file = tmp_path / "known_hosts"
     file.write_text("203.0.113.10 ssh-ed25519 AAAA\n")

@@ -92,7 +92,7 @@ def run_worker(
     target = SSHTarget("x", "203.0.113.10", 22, "root", Path("known"))
     reports = {name: NodeReport(name, target.address, "failed") for name in ("bog1", "med1")}
     for result in map(json.loads, capsys.readouterr().out.splitlines()):
-        child_process._apply_result(reports[result["node"]], result, target)
+        child_process._apply_result(reports[result["node"]], result, target, "andes")
     return reports
 
 

@@ -150,8 +150,8 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
     assert f"no region 'andse' under {tmp_path}/" in str(refused.value)
 
 
-def test_find_names_the_file_to_write(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=f"Fix: create the file {tmp_path}/andes/region.yml"):
+def test_find_names_the_command_that_creates_a_region(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="Fix: create the region: deploy init andes"):
         find_region_file("andes", tmp_path)
     with pytest.raises(BadInput, match=f"Fix: create {tmp_path}/NAME/region.yml"):
         find_all_regions(tmp_path)

@@ -314,6 +314,7 @@ def test_account_that_the_machine_names_is_used(monkeypatch: pytest.MonkeyPatch)
     assert (found.node.user, found.node.os) == ("debian", "debian-13")
 
 
+@pytest.mark.usefixtures("account_with_key")
 def test_machine_that_is_not_reached_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "root@203.0.113.10: Permission denied (publickey)."
     monkeypatch.setattr(

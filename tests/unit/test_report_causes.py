@@ -30,6 +30,8 @@ from chautari.report.model import TaskFailure
         ("non-zero return code\nKilled", "out_of_memory"),
         ("Another preparation is running (started by ana from bog at 14:05 UTC). Wait",
          "other_run"),
+        ("nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", "port_taken"),
+        ("OSError: [Errno 98] Address already in use", "port_taken"),
         ("sudo: a password is required", ""),
         ("the job was Killed by its owner", ""),
         ("", ""),

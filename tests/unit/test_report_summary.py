@@ -109,7 +109,9 @@ def test_next_steps_are_ordered_and_listed_once() -> None:
     report = bad_report()
     report.checks += [report.checks[2]]
     assert summary.next_step_texts(report) == [
-        "bog1: Fix the cause of the failure in task “Reload nginx” (role nginx).",
+        "bog1: Task “Reload nginx” failed in role nginx: Another program uses a port of this "
+        "service. To see which program, run `ss -ltnp` on the node. Then stop and disable this "
+        "program, for example `systemctl disable --now apache2`.",
         "cal1: Make room.",
         "Fix the other problems that this report lists (3). Then run: deploy region andes",
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chautari.account import home_dir
 
+INVENTORIES = "inventories"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -34,8 +35,8 @@ def regions_root() -> Path:
     named = os.environ.get("CHAUTARI_INVENTORIES")
     if named:
         return Path(named)
-    here = Path("inventories")
-    return here if here.is_dir() else content_root() / "inventories"
+    here = Path(INVENTORIES)
+    return here if here.is_dir() else content_root() / INVENTORIES
 
 
 def state_dir() -> Path:

@@ -143,7 +143,7 @@ class NodeRun:
             self.target, lambda _: self.context.inputs_of_all_roles_on_node(self.node)
         )
         required = requirements_of_node(self.context.loaded_region.region, self.name)
-        self.report = node_report_from_survey(required, self.target, found)
+        self.report = node_report_from_survey(self.region, required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
             self.end_refused_or_unreachable()

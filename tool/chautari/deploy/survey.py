@@ -17,7 +17,11 @@ from chautari.node.events import LockHolder, Reason, SurveyAnswer, UpToDateRole
 from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.child_process import node_requirements_digest, unreachable_refusal
+from chautari.prepare.child_process import (
+    node_requirements_digest,
+    refusal_with_login,
+    unreachable_refusal,
+)
 from chautari.report.model import NodeReport, Notice, RoleReport
 from chautari.ssh.known_hosts import read_known_hosts_text
 from chautari.ssh.runner_client import SSH_FAILED, RunnerReply, call_runner
@@ -112,7 +116,7 @@ def _certain_connection_error(target: SSHTarget, reply: RunnerReply[SurveyAnswer
 
 
 def node_report_from_survey(
-    required: NodeRequirements, target: SSHTarget, survey_result: NodeSurvey
+    region: str, required: NodeRequirements, target: SSHTarget, survey_result: NodeSurvey
 ) -> NodeReport:
     """Return the report of a node after its survey: refused, unreachable, or converged so far."""
     report = NodeReport(target.name, target.address, "converged", os=survey_result.facts.os)
@@ -122,7 +126,8 @@ def node_report_from_survey(
     elif survey_result.answered and (
         refusals := rules.preflight_refusals(survey_result.facts, required)
     ):
-        report.state, report.refusals = "refused", refusals
+        report.state = "refused"
+        report.refusals = [refusal_with_login(item, region, target) for item in refusals]
     else:
         add_up_to_date_roles(report, survey_result)
     return report

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from chautari.report import messages
 from chautari.report.model import NodeReport, Notice, Refusal, TaskFailure
 from chautari.ssh.account_choice import load_memory, memory_key
 from chautari.ssh.account_fallback import accepted_account
+from chautari.ssh.key_problems import rejected_key_refusal
 from chautari.ssh.known_hosts import may_contain_host_key
 from chautari.ssh.target import SSHTarget
 
@@ -88,7 +90,7 @@ def run_preflight_and_prepare(
     for line in child:
         result: ResultLine = json.loads(line)
         tell(result["node"], dict(result))
-        _apply_result(reports[result["node"]], result, by_name[result["node"]])
+        _apply_result(reports[result["node"]], result, by_name[result["node"]], region.region)
     for report in reports.values():
         if report.state == "failed" and report.failure is None:
             _mark_unfinished(report, child)
@@ -176,7 +178,7 @@ def _takeovers_of_role_on_node(region: Region, node: str, role: str, release: st
     return found
 
 
-def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> None:
+def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget, region: str) -> None:
     report.os = result.get("os") or report.os
     kind = result["event"]
     if kind == "prepared":
@@ -186,7 +188,10 @@ def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> 
             report.notices.append(Notice("environment_outdated", {"megabytes": WHEELS_MB}))
     elif kind == "refused":
         report.state = "refused"
-        report.refusals = [Refusal(item["code"], item["data"]) for item in result["refusals"]]
+        report.refusals = [
+            refusal_with_login(Refusal(item["code"], item["data"]), region, target)
+            for item in result["refusals"]
+        ]
     elif kind in ("unreachable", "disconnected"):
         report.state = "unreachable" if kind == "unreachable" else "disconnected"
         refusal = result.get("refusal")
@@ -205,6 +210,14 @@ def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> 
         report.notices.append(Notice("host_key_pinned", {"fingerprint": result["fingerprint"]}))
 
 
+def refusal_with_login(refusal: Refusal, region: str, target: SSHTarget) -> Refusal:
+    """Return a refusal of the preflight with what its step needs to name a command on the node."""
+    account = account_of_preparation(target)
+    sudo = "" if account == "root" else "sudo "
+    login = {"region": region, "node": target.name, "account": account, "sudo": sudo}
+    return Refusal(refusal.code, {**login, **refusal.data})
+
+
 def other_login_refusal(target: SSHTarget, said: str) -> Refusal | None:
     """Return the refusal of a machine that names another account to log in with; else None."""
     account = suggested_login_account(said)
@@ -218,10 +231,20 @@ def unreachable_refusal(message: str, target: SSHTarget) -> Refusal:
     text, data = message.lower(), {"address": target.address}
     if "host key" in text:
         pinned = may_contain_host_key(target.known_hosts, target.address, target.port)
-        return Refusal("host_key_changed" if pinned else "host_key_not_pinned", data)
+        if not pinned:
+            return Refusal("host_key_not_pinned", data)
+        return Refusal("host_key_changed", data | {"command": _command_that_unpins(target)})
     if "authentication" in text or "private key" in text or "publickey" in text:
-        return Refusal("key_rejected", data)
+        return rejected_key_refusal(target)
     data["message"] = message.strip()
     if target.sandbox:
         return Refusal("sandbox_not_running", data | {"region": target.sandbox})
-    return Refusal("no_ssh_answer", data)
+    data |= {"node": target.name, "port": str(target.port)}
+    closed = "refused" in text or "unable to connect to port" in text
+    return Refusal("ssh_port_closed" if closed else "no_ssh_answer", data)
+
+
+def _command_that_unpins(target: SSHTarget) -> str:
+    """Return the command that deletes the pinned host keys of a node."""
+    name = target.address if target.port == 22 else f"[{target.address}]:{target.port}"
+    return shlex.join(("ssh-keygen", "-R", name, "-f", str(target.known_hosts)))

@@ -8,10 +8,11 @@ import unicodedata
 from itertools import chain, count
 from pathlib import Path
 
+from chautari import git_versions
 from chautari.errors import BadInput
 from chautari.files import exists_or_is_dangling_link, fix_for_unusable_path, refuse_special_file
 from chautari.language import _
-from chautari.paths import regions_root
+from chautari.paths import INVENTORIES, content_root, regions_root
 from chautari.region.names import name_problem
 from chautari.suggestions import nearest_word
 
@@ -66,12 +67,16 @@ def find_region_file(name: str, root: Path) -> Path:
     there = region_names(root)
     similar = _nearest_valid_name(name)
     close = similar if similar in there else nearest_word(name, there)
-    if close:
+    if elsewhere := _working_folder_for_region(similar or name, root):
+        hint = f"cd {shlex.quote(str(elsewhere))}"
+    elif similar and (root / similar).is_dir() and similar not in there:
+        hint = _step_for_missing_region(root / similar / REGION_FILE)
+    elif close:
         hint = _("did you mean {close}?", close=close)
     elif there:
         hint = _("known regions: {there}", there=", ".join(there))
     else:
-        hint = _("create the file {root}", root=root / (similar or "NAME") / REGION_FILE)
+        hint = _step_for_missing_region(root / (similar or "NAME") / REGION_FILE)
     raise UnknownRegion(_("no region {name!r} under {root}/", name=name, root=root), fix=hint)
 
 
@@ -95,6 +100,32 @@ def region_names(root: Path) -> list[str]:
     """Return the names of all regions under `root` that a command accepts."""
     found = [file.parent.name for file in root.glob(f"*/{REGION_FILE}") if file.is_file()]
     return sorted(name for name in found if name_problem(name) is None)
+
+
+def _step_for_missing_region(file: Path) -> str:
+    """Return how to restore or create a region's file."""
+    if not file.exists() and file.parent.is_dir() and git_versions.is_committed(file):
+        return git_versions.restore_step(file)
+    return _("create the region: deploy init {name}", name=file.parent.name)
+
+
+def _working_folder_for_region(name: str, root: Path) -> Path | None:
+    """Return the folder to change to, if the person is in a wrong one: one above, or one below.
+
+    Only without regions here and in CHAUTARI_INVENTORIES, those of the toolkit are used.
+    """
+    if root.resolve() != (content_root() / INVENTORIES).resolve():
+        return None
+    here = Path.cwd()
+    below = sorted(folder.parent for folder in here.glob(f"*/{INVENTORIES}"))
+    return next(
+        (
+            folder
+            for folder in (*here.parents, *below)
+            if name_problem(name) is None and (folder / INVENTORIES / name / REGION_FILE).is_file()
+        ),
+        None,
+    )
 
 
 def _refuse_unusable_root(root: Path) -> None:

@@ -9,7 +9,9 @@ read by YAML 1.2's core schema, so `NO` is a word, `022` a word and `12:30:45` a
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import yaml
 
 from chautari.errors import InvalidRegion, ProblemInFile
 from chautari.files import UnusableFile, read_regular_file
+from chautari.git_versions import restore_step
 from chautari.language import Text, _
 from chautari.region.printable_text import is_printable_line
 from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
@@ -78,6 +81,7 @@ _YAML = "invalid_yaml"
 _KEY_FORM: Text = "a key must be one line of plain text"
 _TEMPLATE_HINT: Text = "; {{ … }} is not evaluated in this file, so write the value itself"
 _NOT_UTF_8: Text = "the file is not in UTF-8; save it as UTF-8"
+_BYTE_ORDER_MARKS_16 = (b"\xff\xfe", b"\xfe\xff")
 _CONFLICTS = tuple(7 * character for character in "<>=|")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
 NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
@@ -363,10 +367,10 @@ def read_text(file: Path, shown: Path) -> str:
         ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InvalidRegion([ProblemInFile(shown, line, 1, "", _(_NOT_UTF_8), _YAML)]) from None
+        raise InvalidRegion([_not_utf_8_problem(shown, line, raw)]) from None
     # Text in UTF-16 or UTF-32 without a byte-order mark is valid UTF-8, but full of NUL.
     if raw.count(0) * 4 > len(raw):
-        raise InvalidRegion([ProblemInFile(shown, 1, 1, "", _(_NOT_UTF_8), _YAML)])
+        raise InvalidRegion([_not_utf_8_problem(shown, 1, raw)])
     if len(raw) > MAX_BYTES:
         message = _(
             "the file is larger than {max_bytes} kB, which is the limit; remove what "
@@ -375,6 +379,29 @@ def read_text(file: Path, shown: Path) -> str:
         )
         raise InvalidRegion([ProblemInFile(shown, 1, 1, "", message, _YAML)])
     return text.removeprefix(BYTE_ORDER_MARK)
+
+
+def _not_utf_8_problem(file: Path, line: int, raw: bytes) -> ProblemInFile:
+    """Return the problem of a file in another encoding, with the command that converts it."""
+    message = _(_NOT_UTF_8)
+    if b"\0" in raw and raw[:2] not in _BYTE_ORDER_MARKS_16:
+        message = _("{message}, or {restore}", message=message, restore=restore_step(file))
+    elif encoding := _encoding_of_old_editor(raw):
+        convert = shlex.join(("iconv", "-f", encoding, "-t", "UTF-8", str(file)))
+        replace = shlex.join(("mv", f"{file}.new", str(file)))
+        command = " ".join((convert, ">", shlex.quote(f"{file}.new"), "&&", replace))
+        message = _("{message}: {command}", message=message, command=command)
+    return ProblemInFile(file, line, 1, "", message, _YAML)
+
+
+def _encoding_of_old_editor(raw: bytes) -> str:
+    """Return the encoding in which editors of Windows save text; empty if it is none of them."""
+    encodings = ("UTF-16",) if raw[:2] in _BYTE_ORDER_MARKS_16 else ("WINDOWS-1252",)
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            if "\0" not in raw.decode(encoding):
+                return encoding
+    return ""
 
 
 def _short_yaml_tag(tag: str) -> str:

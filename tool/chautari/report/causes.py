@@ -43,6 +43,11 @@ CAUSES = (
         in_journal=True,
     ),
     FailureCause(
+        "port_taken",
+        _compile_alternatives(r"bind\(\) .*failed", "address already in use", r"\[Errno 98\]"),
+        in_journal=True,
+    ),
+    FailureCause(
         "apt_locked",
         _compile_alternatives(
             "could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"

@@ -22,8 +22,21 @@ LOGIN_NOTICES: dict[str, Template] = {
 LOGIN_REFUSALS: dict[str, tuple[Template, Template]] = {
     "key_rejected": (
         "{address} does not accept your SSH key.",
-        "Add your public key to ~/.ssh/authorized_keys on the node, or choose the right "
-        "key: --identity FILE. A key with a passphrase must be in your SSH agent (ssh-add).",
+        "Choose the right key with --identity FILE, or copy your public key to the node: {command}",
+    ),
+    "no_key": (
+        "{address} needs an SSH key, but you have none: there is none in ~/.ssh, and none in your "
+        "SSH agent.",
+        "If your key is in another file, add --identity FILE. Otherwise, create a key: {command}",
+    ),
+    "key_not_private": (
+        "SSH does not use your key {file}, because other accounts can read it.",
+        "Make the key private: {command}",
+    ),
+    "key_has_passphrase": (
+        "SSH cannot use your key {file}: it has a passphrase, and your SSH agent does not have "
+        "this key.",
+        "Add the key to your SSH agent: {command}",
     ),
     "other_login": (
         "The machine accepted the key, but responded with this message: {said}",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from chautari.language import N_, _
 from chautari.node import reason_texts
-from chautari.report import federation_texts
+from chautari.report import federation_texts, preflight_step_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.holder_text import holder_text
@@ -207,19 +207,19 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "no_root": (
         "The account cannot become root without a password.",
-        "Log in as root (user: root), or give the account passwordless sudo.",
+        preflight_step_texts.root_step,
     ),
     "clock_ahead": (
         "The node's clock is {seconds} seconds ahead of the clock of your machine.",
-        "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
+        preflight_step_texts.clock_step,
     ),
     "clock_behind": (
         "The node's clock is {seconds} seconds behind the clock of your machine.",
-        "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
+        preflight_step_texts.clock_step,
     ),
     "space_low": (
         "{free_mb} MB are free on {paths}; {needed_mb} MB are needed.",
-        "Free some space (apt-get clean, journalctl --vacuum-size=100M), or enlarge the disk.",
+        preflight_step_texts.space_step,
     ),
     "inodes_low": (
         "Too few inodes are free on {paths} for the services' many small files.",
@@ -231,7 +231,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "port_in_use": (
         "Port {port} is already used by {program:or another program}.",
-        "Stop and disable that program, or move the service to another node.",
+        preflight_step_texts.port_step,
     ),
     "service_memory_low": (
         "The node has {found_mb} MB of memory; {service} needs at least {needed_mb} MB. With less "
@@ -282,8 +282,8 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "host_key_changed": (
         "{address} shows a host key that differs from the pinned one.",
-        "If you reinstalled the machine, delete its lines from the file known_hosts next to "
-        "region.yml. If you did not, do not deploy: someone may be intercepting the connection.",
+        "If you did not reinstall the machine, do not deploy: someone may be intercepting the "
+        "connection. If you reinstalled it, delete its old key: {command}",
     ),
     "host_key_not_pinned": (
         "No host key is pinned for {address}, so Chautari did not log in to the node.",
@@ -299,7 +299,15 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "no_ssh_answer": (
         "{address} does not respond over SSH ({message}).",
-        "Check that the machine is switched on. Check its address and SSH port in region.yml.",
+        "Check in the provider's console that the machine is switched on, and compare its address "
+        "with `address` of {node} in region.yml. To see whether it responds, run: ping -c 3 "
+        "{address}",
+    ),
+    "ssh_port_closed": (
+        "{address} does not respond over SSH ({message}).",
+        "The machine is on, but no SSH server uses port {port}. To see its port, run this command "
+        "in the provider's console: sshd -T | grep '^port'. Write this port as `port` of {node} in "
+        "region.yml.",
     ),
     "sandbox_not_running": (
         "The container at {address} does not respond over SSH ({message}).",

@@ -35,6 +35,10 @@ CAUSES: dict[str, Template] = {
         "The node ran out of memory. Run `free -m` on the node, then stop other programs or add "
         "memory."
     ),
+    "port_taken": (
+        "Another program uses a port of this service. To see which program, run `ss -ltnp` on the "
+        "node. Then stop and disable this program, for example `systemctl disable --now apache2`."
+    ),
     "apt_locked": (
         "Another program holds the apt lock; usually the machine is installing updates. Wait "
         "until that program finishes; do not delete the lock. To see the program, run "

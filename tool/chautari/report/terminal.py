@@ -70,8 +70,8 @@ def _print_doubles(report: RegionReport, console: Console) -> None:
 
 
 def _print_nodes(report: RegionReport, console: Console) -> None:
-    if not report.nodes:
-        return
+    if not report.nodes or (len(report.nodes) == 1 and terminal_ending.did_nothing(report)):
+        return  # a single node is described below, with the reason
     _print_heading(console, _("Nodes"))
     rows = []
     for node in report.nodes:
@@ -165,15 +165,18 @@ def _print_run_failures(report: RegionReport, console: Console) -> None:
     if stopped:
         _print_heading(console, _("Nodes that need attention"), "bold red")
     for node in stopped:
-        _print_node_needing_attention(node, console)
+        _print_node_needing_attention(
+            node, console, with_steps=not terminal_ending.repeats_refusals(report)
+        )
 
 
-def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
+def _print_node_needing_attention(node: NodeReport, console: Console, *, with_steps: bool) -> None:
     words = summary.describe_node_state(node)
     _print_item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
         _print_field(console, _("Why"), refusal.reason)
-        _print_field(console, _("Next"), refusal.fix, "cyan")
+        if with_steps:
+            _print_field(console, _("Next"), refusal.fix, "cyan")
     if node.failure:
         _print_field(
             console,
@@ -234,10 +237,11 @@ def _shorten_text_to_width(text: str, width: int) -> str:
 
 
 def _print_services(report: RegionReport, console: Console) -> None:
-    if report.services:
+    services = terminal_ending.services_to_open(report)
+    if services:
         _print_heading(console, _("Services"))
     doubled = {double.name for double in report.doubles}
-    for service in report.services:
+    for service in services:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_copyable(console, _("Open"), service.url)
         for label, value in terminal_ending.login_lines(service):

@@ -23,6 +23,8 @@ _STEP_WITH_COMMAND = re.compile(r"(?P<text>.+:) (?P<command>deploy [a-z][A-Za-z0
 _COPYABLE = re.compile(r"deploy [a-z][A-Za-z0-9_ ./-]{1,120}|[\x21-\x7e]{1,300}")
 # States of nodes after a command that prepares a deploy.
 _BEFORE_A_DEPLOY = frozenset({"planned", "downloaded", "prepared"})
+# States of nodes on which nothing was done.
+_NOT_BEGUN = frozenset({"refused", "unreachable", "busy"})
 _HOSTS_LINE = re.compile(r"[0-9a-fA-F:.]{3,45}( [a-z0-9.-]{1,253})+")
 
 
@@ -36,6 +38,24 @@ class LoginLine(NamedTuple):
 def is_copyable(text: str) -> bool:
     """Return whether a text is one word or a command of ours, so that it may fill several lines."""
     return bool(_COPYABLE.fullmatch(text))
+
+
+def did_nothing(report: RegionReport) -> bool:
+    """Return whether no node was changed or checked; then the cause must fit on one screen."""
+    stopped = all(node.state in _NOT_BEGUN for node in report.nodes)
+    return bool(report.nodes) and stopped and not report.checks
+
+
+def services_to_open(report: RegionReport) -> list[ServiceAccess]:
+    """Return the services of the nodes on which nothing failed: a failure comes first."""
+    failed = {node.name for node in report.nodes if not node.ok}
+    return [service for service in report.services if service.node not in failed]
+
+
+def repeats_refusals(report: RegionReport) -> bool:
+    """Return whether the next steps at the end contain what each refused node needs."""
+    steps = {refusal.fix for node in report.nodes for refusal in node.refusals}
+    return did_nothing(report) and len(steps) < summary.MOST_STEPS
 
 
 def login_lines(service: ServiceAccess) -> list[LoginLine]:
@@ -95,6 +115,8 @@ def first_notices_as_lines(report: RegionReport) -> list[str]:
 
 def node_and_check_counts(report: RegionReport) -> Iterable[str]:
     """Yield the counts of nodes by their state, and of checks by their result."""
+    if len(report.nodes) == 1 and did_nothing(report):
+        return  # the result below says the same
     states: dict[str, int] = {}
     for node in report.nodes:
         word = summary.describe_node_state(node).word

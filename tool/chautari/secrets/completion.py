@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import exists_or_is_dangling_link, read_regular_file
+from chautari.git_versions import restore_step
 from chautari.language import TextTemplate, _
 from chautari.region.load import LoadedRegion
 from chautari.region.ssh_key_types import key_without_comment
@@ -229,9 +230,9 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
                 name=name,
             ),
             fix=_(
-                "restore secrets.age from git or from another operator's copy. If no node "
-                "has been deployed yet, or to replace all secrets, run: deploy secrets init "
-                "{name}",
+                "{restore}. If no node has been deployed yet, or to replace all secrets, run: "
+                "deploy secrets init {name}",
+                restore=restore_step(loaded_region.secrets_file),
                 name=name,
             ),
         )

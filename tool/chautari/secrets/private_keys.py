@@ -117,6 +117,17 @@ def can_ask_for_passphrase(paths: Iterable[Path]) -> bool:
     return False
 
 
+def needs_passphrase(path: Path) -> bool:
+    """Return whether a key has a passphrase that is not known to this command."""
+    try:
+        _read_private_key(path, ask=False)
+    except _KeyHasPassphrase:
+        return True
+    except BadInput:
+        return False
+    return False
+
+
 def _has_terminal() -> bool:
     try:
         handle = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)

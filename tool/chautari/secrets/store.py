@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,16 @@ from typing import Annotated, Any
 import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chautari.account import account_name
 from chautari.errors import BadInput, NotARecipient
 from chautari.files import read_regular_file, write_atomically
+from chautari.git_versions import has_conflict, restore_step
 from chautari.language import _
+from chautari.region.locate import REGION_FILE, argument_for_region
 from chautari.region.ssh_key_types import key_without_comment
 from chautari.secrets.private_keys import (
+    NO_PASSPHRASE,
+    WRONG_PASSPHRASE,
     PrivateKey,
     call_pyrage,
     can_ask_for_passphrase,
@@ -33,6 +39,11 @@ MAX_SIGNATURE_LENGTH = 10_000
 MAX_TIME = 1 << 40
 _LEAKED_KEY = re.compile(
     rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-)"
+)
+_CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)  # marks of git
+# For bash, which does not show what is typed.
+READ_PASSPHRASE = (
+    "read -rsp 'Passphrase: ' CHAUTARI_KEY_PASSPHRASE && export CHAUTARI_KEY_PASSPHRASE"
 )
 Recipient = Any  # pyrage.ssh.Recipient; pyrage is not typed
 
@@ -261,10 +272,7 @@ def decrypt_secrets(
         raise NoKeyOpensFile(
             _("{file} cannot be decrypted, because no SSH private key could be read: ", file=file)
             + ("; ".join(unusable) or _("there is none in ~/.ssh")),
-            fix=_(
-                "specify the private key that belongs to your public key under operators: "
-                "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE"
-            ),
+            fix=_step_without_readable_key(file, unusable),
         )
     try:
         body = call_pyrage(pyrage.decrypt, sealed, [key.identity for key in keys.values()])
@@ -282,17 +290,42 @@ def decrypt_secrets(
                     ]
                 ),
                 fix=_(
-                    "specify another of your keys with --identity FILE, or ask another "
-                    "operator to add your public key under operators and to deploy"
+                    "specify another of your keys with --identity FILE, or send the file "
+                    "{public_key} to another operator, who runs: {command}",
+                    public_key=f"{next(iter(keys))}.pub",
+                    command=_command_that_adds_me(file),
                 ),
             ) from None
         raise BadInput(
             _("{file} cannot be decrypted: it is damaged ({error})", file=file, error=error),
-            fix=_("restore the file from git"),
+            fix=restore_step(file),
         ) from None
     opened = _parse_decrypted_secrets(file, body)
     opened.digest = hashlib.sha256(sealed).hexdigest()
     return opened
+
+
+def _step_without_readable_key(file: Path, unusable: Sequence[str]) -> str:
+    if not unusable:
+        return _(
+            "add --identity FILE if your key is in another file. If you have no key, create one "
+            "(ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519), and send ~/.ssh/id_ed25519.pub to "
+            "another operator, who runs: {command}",
+            command=_command_that_adds_me(file),
+        )
+    if any(reason.endswith((_(NO_PASSPHRASE), _(WRONG_PASSPHRASE))) for reason in unusable):
+        return _(
+            "type the passphrase, then run the command again: {command}", command=READ_PASSPHRASE
+        )
+    return _(
+        "specify the private key that belongs to your public key under operators: --identity FILE"
+    )
+
+
+def _command_that_adds_me(file: Path) -> str:
+    """Return the command with which another operator gives this person access."""
+    region = argument_for_region(file.with_name(REGION_FILE))
+    return f"deploy operators add {region} {shlex.quote(account_name())} --key id_ed25519.pub"
 
 
 def read_encrypted_secrets(file: Path) -> bytes:
@@ -310,7 +343,14 @@ def check_encrypted(file: Path, sealed: bytes) -> bytes:
     Raises:
         BadInput: when it is not what age encrypted to keys.
     """
-    restore = _("restore the file from git")
+    if _CONFLICT.search(sealed):
+        raise BadInput(
+            _("git could not merge two versions of {file}", file=file),
+            fix=f"deploy secrets merge {argument_for_region(file.with_name(REGION_FILE))}"
+            if has_conflict(file)
+            else restore_step(file),
+        )
+    restore = restore_step(file)
     if len(sealed) > MAX_BYTES:
         raise BadInput(
             _(
@@ -355,7 +395,7 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
         raise BadInput(
             _("{file} can be decrypted, but these parts of its content are invalid: ", file=file)
             + ", ".join(sorted(places)[:5]),
-            fix=_("restore the file from git"),
+            fix=restore_step(file),
         ) from None
     return SecretStore(
         content.secrets,

@@ -62,16 +62,22 @@ def own_accounts(operators: Mapping[str, Sequence[str]], key: Path | None) -> tu
 
 def _blobs_of_person() -> Iterator[str]:
     """Yield the keys of the SSH agent and of the files in `~/.ssh`, in base64."""
-    if os.environ.get("SSH_AUTH_SOCK"):
-        with suppress(ChautariError):
-            listed = run(("ssh-add", "-L"), timeout=AGENT_SECONDS, check=False).text
-            yield from _blobs_of_lines(listed)
+    yield from agent_keys()
     with suppress(ChautariError, OSError):
         folder = home_dir() / ".ssh"
         for file in sorted(folder.glob("*.pub"))[:MAX_PUBLIC_KEY_FILES]:
             yield from _blobs_of_lines(_read_text(file))
         for name in ("id_ed25519", "id_rsa"):
             yield from _blobs_of_file(folder / name)
+
+
+def agent_keys() -> list[str]:
+    """Return the keys of the SSH agent in base64; none without an agent."""
+    if os.environ.get("SSH_AUTH_SOCK"):
+        with suppress(ChautariError):
+            listed = run(("ssh-add", "-L"), timeout=AGENT_SECONDS, check=False).text
+            return list(_blobs_of_lines(listed))
+    return []
 
 
 def _blobs_of_file(key: Path) -> Iterator[str]:

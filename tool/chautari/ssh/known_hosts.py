@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
 from chautari.files import read_bytes_if_present
+from chautari.git_versions import is_committed, restore_step
 from chautari.language import _
 from chautari.region.ssh_key_types import compute_key_fingerprint
 
@@ -39,7 +41,7 @@ def read_known_hosts_text(file: Path) -> str:
                 file=file,
                 max_bytes=MAX_BYTES // 1_000_000,
             ),
-            fix=_("restore the file from git"),
+            fix=restore_step(file),
         )
     for number, line in enumerate(raw.split(b"\n"), 1):
         try:
@@ -53,7 +55,12 @@ def read_known_hosts_text(file: Path) -> str:
                     file=file,
                     number=number,
                 ),
-                fix=_("delete this line, or restore the file from git"),
+                fix=restore_step(file)
+                if is_committed(file)
+                else _(
+                    "delete this line: {command}",
+                    command=shlex.join(("sed", "-i", f"{number}d", str(file))),
+                ),
             )
     return raw.decode()
 

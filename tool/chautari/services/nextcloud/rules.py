@@ -26,7 +26,13 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     known_pins = pins.get(releases.NAME, {})
     if version is None or version in known_pins:
         return
-    known = ", ".join(sorted(known_pins, reverse=True))
+    systems = {region.nodes[name].os for name in region.nodes_running(releases.NAME)} & set(PHP_OF)
+    fitting = [
+        release
+        for release in sorted(known_pins, reverse=True)
+        if all(releases.release_supports_os(release, os) for os in systems)
+    ]
+    known = ", ".join(fitting)
     yield (
         VERSION_PATH,
         _(
