@@ -20,7 +20,7 @@ WAIVERS = read_toolkit_yaml(FIXTURES / "tls/waivers.yml")
 NAMES = {"meet": "talk", "cloud": "cloud-files", "hall": "halls"}
 PORTS = {"meet": {443, 5349}, "cloud": {443}, "hall": {443}}
 # Certificates of the sandbox's authority are valid for five years, and cannot be revoked.
-OF_THE_SANDBOX = {"cert_extlifeSpan", "cert_revocation"}
+OF_THE_SANDBOX = {"cert_extlifeSpan", "cert_revocation", "cert_validityPeriod"}
 EXPLAINED = {test for loss in LYNIS["losses"] for test in loss["tests"]}
 
 
