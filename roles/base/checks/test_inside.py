@@ -152,7 +152,9 @@ def test_shells_that_were_left_open_end(host: Host) -> None:
 def test_weak_passwords_are_refused(host: Host) -> None:
     """Accounts cannot get a password that is easy to guess"""
     lines = host.file("/etc/pam.d/common-password").content_string.splitlines()
-    assert any(line.split()[2:3] == ["pam_passwdqc.so"] for line in lines), "not checked"
+    assert any(line.split()[2:3] == ["pam_passwdqc.so"] for line in lines), (
+        "the module passwdqc is not enabled"
+    )
 
 
 @pytest.mark.advice("Deploy again. 'journalctl --disk-usage' on the node shows the size.", units=[])
