@@ -10,7 +10,7 @@ import pytest
 from tests.integration import auditors
 from tests.integration.conftest import ProgressReporter, Proof
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 from chautari_sandbox import api
 
 pytestmark = pytest.mark.containers

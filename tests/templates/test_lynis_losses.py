@@ -6,7 +6,7 @@ import re
 
 from region_samples import ROOT
 
-from chautari.files import read_toolkit_yaml
+from chautari.toolkit_yaml import read_toolkit_yaml
 
 LOSSES = read_toolkit_yaml(ROOT / "tests/fixtures/lynis/losses.yml")
 PAGE = ROOT / "docs/security.md"

@@ -1,0 +1,1 @@
+../../../../../tool/chautari/po_file.py
