@@ -68,7 +68,7 @@ containers: setup  ## Run the tests in containers
 
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)
-	$(call timed,faults,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(OWN_REGIONS)) --soak -k "backup or broken_release or changed_settings or downloads or faults or first_deploy or hardening or interruptions or manual_changes or receipts or test_upgrade")
+	$(call timed,faults,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(OWN_REGIONS)) --soak -k "backup or broken_release or changed_settings or downloads or faults or first_deploy or interruptions or manual_changes or receipts or test_upgrade")
 	$(call timed,federation,$(BIN)/python -m pytest tests/integration/test_federation.py --soak)
 	$(call timed,lost and moved machines,$(BIN)/python -m pytest $(OWN_REGIONS) --soak)
 	$(call timed,molecule,for s in $(SCENARIOS); do env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)

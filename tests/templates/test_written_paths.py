@@ -26,8 +26,6 @@ ACCEPTED = {
     ("/etc/default/locale", "base"): "the region names the language",
     ("/etc/hostname", "base"): "the region names the machine",
     ("/etc/hosts", "base"): "only the line of the machine's own name changes",
-    ("/etc/issue", "base"): "only the line with the name of the release changes",
-    ("/etc/issue.net", "base"): "only the line with the name of the release changes",
     ("/etc/locale.gen", "base"): "a line is added",
     ("/etc/locale.gen", "bigbluebutton"): "a line is added",
     ("/etc/localtime", "base"): "the region names the time zone",
@@ -39,7 +37,6 @@ ACCEPTED = {
 }
 # What tasks find out on a machine before they write.
 FOUND: Variables = {
-    "__base_issues": {"results": [{"item": "/etc/issue"}, {"item": "/etc/issue.net"}]},
     "__base_operator": {"name": "ana", "keys": []},
     "__nextcloud_account": {"name": "admin"},
     "__nextcloud_app": {"name": "calendar"},

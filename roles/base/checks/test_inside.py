@@ -140,23 +140,6 @@ def test_kernel_has_its_settings(host: Host) -> None:
     assert not other, f"other values: {other}"
 
 
-@pytest.mark.advice("Deploy again to write /etc/profile.d/60-chautari.sh.", units=[])
-def test_shells_that_were_left_open_end(host: Host) -> None:
-    """A shell over SSH ends after an hour without a command, except in tmux and screen"""
-    shell = "env -u TMUX -u STY SSH_TTY=/dev/pts/9 %s bash -lc 'echo \"$TMOUT\"'"
-    assert host.check_output(shell.replace("%s", "")) == "3600"
-    assert host.check_output(shell.replace("%s", "TMUX=/tmp/tmux")) == ""
-
-
-@pytest.mark.advice("Run 'pam-auth-update --enable passwdqc' on the node.", units=[])
-def test_weak_passwords_are_refused(host: Host) -> None:
-    """Accounts cannot get a password that is easy to guess"""
-    lines = host.file("/etc/pam.d/common-password").content_string.splitlines()
-    assert any(line.split()[2:3] == ["pam_passwdqc.so"] for line in lines), (
-        "the module passwdqc is not enabled"
-    )
-
-
 @pytest.mark.advice("Deploy again. 'journalctl --disk-usage' on the node shows the size.", units=[])
 def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> None:
     """The journal survives a restart, and its size is limited"""

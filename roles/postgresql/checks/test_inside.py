@@ -112,14 +112,6 @@ def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
         assert answer.stdout.strip() == "1", answer.stderr
 
 
-@pytest.mark.advice("Deploy again to close these files.", units=[])
-def test_settings_are_closed_to_others(host: Any) -> None:
-    """Other accounts cannot read the settings of the cluster"""
-    folder = f"/etc/postgresql/{release(host)}/main"
-    found = host.check_output("find %s -name '*.conf' -perm /o=rwx", folder).split()
-    assert not found, f"open to all accounts: {', '.join(found)}"
-
-
 @pytest.mark.advice("Remove lines with trust from pg_hba.conf, then deploy again.", units=[UNIT])
 def test_no_login_without_a_password(host: Any) -> None:
     """Every login needs a password"""

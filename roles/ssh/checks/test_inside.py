@@ -23,9 +23,6 @@ SETTINGS = {
     "x11forwarding": "no",
     "clientaliveinterval": "30",
     "clientalivecountmax": "2",
-    "tcpkeepalive": "no",
-    "maxsessions": "4",
-    "loglevel": "VERBOSE",
 }
 # The policies of ssh-audit for what a node may run.
 POLICIES = {
