@@ -63,7 +63,7 @@ class SSHServer:
     """A machine with one home folder; commands run on this machine, in that folder.
 
     Attributes:
-        forced_commands: what runs for an account, whatever it asks for.
+        forced_commands: the command that runs for an account instead of the requested one.
     """
 
     def __init__(self, home: Path, key: paramiko.PKey) -> None:

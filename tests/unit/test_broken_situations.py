@@ -99,7 +99,7 @@ def ana_adds_luz(computer: Computer, shown: Shown) -> None:
         assert found and computer.paste(found[1], typed="\n\n").code == 0
     (computer.folder / "id_ed25519.pub").write_bytes(public.read_bytes())
     ana = Computer(computer.folder)
-    # Without a terminal, nobody can confirm the fingerprint.
+    # A test has no terminal, so it confirms the fingerprint with an option.
     done = ana.paste(f"{step_after(shown, 'who runs: ')} --yes")
     assert done.code == 0, done.text
 
@@ -149,7 +149,7 @@ def read_passphrase(computer: Computer, shown: Shown) -> None:
 
 
 def migrate(computer: Computer, shown: Shown) -> None:
-    """Run the command; without a terminal, nobody can confirm the change."""
+    """Run the command; a test has no terminal, so it confirms the change with an option."""
     done = computer.paste(f"{step_after(shown, 'or run: ')} --yes")
     assert done.code == 0, done.text
 
@@ -313,7 +313,7 @@ def test_full_disk_of_this_computer_is_named(computer: Computer) -> None:
 
 
 def test_folder_that_cannot_be_written_is_named(computer: Computer) -> None:
-    # Nobody can create a folder there, not even root.
+    # The kernel creates the folders there, so even root cannot create one.
     computer.environment["XDG_STATE_HOME"] = "/sys"
     shown = computer.deploy("region", "andes")
     assert shown.code == 2 and shown.screen_lines <= HEIGHT

@@ -6,6 +6,8 @@ every command loads import this one inside a function.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -29,20 +31,12 @@ def generate_ed25519_key() -> str:
 
 def load_pem_key(content: bytes) -> PrivateKey | None:
     """Return a key in PEM format without a passphrase; None for anything else."""
-    try:
-        key = serialization.load_pem_private_key(content, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, PrivateKey) else None
+    return _key_or_none(serialization.load_pem_private_key, content)
 
 
 def load_openssh_key(content: bytes) -> PrivateKey | None:
     """Return a key in OpenSSH's format without a passphrase; None for anything else."""
-    try:
-        key = serialization.load_ssh_private_key(content, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, PrivateKey) else None
+    return _key_or_none(serialization.load_ssh_private_key, content)
 
 
 def load_rsa_key(text: str) -> rsa.RSAPrivateKey | None:
@@ -85,3 +79,11 @@ def sign_as_openssh(key: PrivateKey, content: bytes) -> tuple[bytes, bytes]:
 
 def _private_key_bytes(key: PrivateKey, form: serialization.PrivateFormat) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+def _key_or_none(load: Callable[[bytes, None], object], content: bytes) -> PrivateKey | None:
+    try:
+        key = load(content, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, PrivateKey) else None
