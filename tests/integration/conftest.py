@@ -106,6 +106,7 @@ def is_worker(config: pytest.Config) -> bool:
 # Other files use the node `cloud`.
 SCOPE_OF_FILE = {
     "test_existing_machines.py": "own machines",
+    "test_fail2ban.py": "meet",
     "test_moving.py": "own machines",
     "test_operators.py": "own machines",
     "test_ordinary_account.py": "own machines",

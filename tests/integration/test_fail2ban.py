@@ -13,7 +13,8 @@ from tests.integration.conftest import Proof
 pytestmark = pytest.mark.containers
 # An address of the sandbox that belongs to no node of the region.
 STRANGER = "198.51.100.250"
-FROM, TARGET = "ground", "meet"
+# No test restarts `cloud`, so it may be used beside the tests of its own worker.
+FROM, TARGET = "cloud", "meet"
 ATTEMPTS = 20
 SECONDS = 30
 # Options in front of the settings of the machine, so that only the wrong key is tried.
